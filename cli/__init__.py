@@ -1,0 +1,1 @@
+"""The command line ``jfc``: parse, call the core, render."""

@@ -1,0 +1,84 @@
+"""The command ``jfc``: global options and the table of commands."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from jfcelery.cli.failures import rendered
+from jfcelery.cli.lazy import Entry, LazyGroup
+from jfcelery.cli.state import CliState
+
+#: All commands, in the order of ``jfc --help``. A line here is a promise that the command exists.
+COMMANDS: dict[str, Entry] = {}
+
+
+class RootGroup(LazyGroup):
+    """The outermost group: the one place where errors are shown."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command and show its error, if any, in one or two lines."""
+        with rendered(full_exc=_wants_trace(ctx)):
+            return super().invoke(ctx)
+
+
+def _wants_trace(ctx: click.Context) -> bool:
+    return bool(ctx.params.get("full_exc"))
+
+
+def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from importlib.metadata import version
+
+    click.echo(f"jfcelery {version('jfcelery')}")
+    ctx.exit()
+
+
+def _show_tree(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+    if not value or ctx.resilient_parsing:
+        return
+    from jfcelery.cli.tree import command_tree
+
+    click.echo("\n".join(command_tree(ctx.command, ctx)))
+    ctx.exit()
+
+
+@click.group(
+    cls=RootGroup,
+    name="jfc",
+    entries=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@click.option("--project", "-p", metavar="NAME", help="Project to use instead of the default one.")
+@click.option("--full-exc", "-fe", is_flag=True, help="Show the whole trace of an error.")
+@click.option(
+    "--tree",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_tree,
+    help="Show all commands as a tree.",
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_show_version,
+    help="Show the version.",
+)
+@click.pass_context
+def jfc(ctx: click.Context, project: str | None, full_exc: bool) -> None:
+    """Run jobflow workflows on clusters, through Celery."""
+    ctx.obj = CliState(project=project, full_exc=full_exc)
+
+
+def main() -> None:
+    """Run the command line (the entry point of the script ``jfc``)."""
+    jfc(prog_name="jfc")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,144 @@
+"""How results look: tables that fit the terminal, stable JSON, local times on the screen."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from rich.console import Console
+    from rich.table import Table
+
+#: How a time is written on the screen.
+DATE_FORMAT = "%Y-%m-%d %H:%M"
+#: Columns where the output is no terminal and COLUMNS is not set: wide, so that ids stay whole.
+PIPE_WIDTH = 200
+#: Colours of the states of jobs and flows.
+STATE_STYLES = {
+    "WAITING": "bright_black",
+    "READY": "cyan",
+    "CHECKED_OUT": "blue",
+    "UPLOADED": "blue",
+    "SUBMITTED": "bright_blue",
+    "BATCH_SUBMITTED": "bright_blue",
+    "RUNNING": "yellow",
+    "BATCH_RUNNING": "yellow",
+    "RUN_FINISHED": "blue",
+    "DOWNLOADED": "blue",
+    "COMPLETED": "green",
+    "FAILED": "bold red",
+    "REMOTE_ERROR": "bold red",
+    "PAUSED": "magenta",
+    "STOPPED": "dark_orange",
+    "USER_STOPPED": "dark_orange",
+}
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return a console of the width of the terminal, or of COLUMNS, or wide in a pipe."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None
+    if not stream.isatty() and not os.environ.get("COLUMNS", "").isdigit():
+        width = PIPE_WIDTH
+    return Console(file=stream, width=width, highlight=False, soft_wrap=False)
+
+
+def table(title: str, headers: Iterable[str]) -> Table:
+    """Return an empty table without outer lines, which leaves more room for the content."""
+    from rich import box
+    from rich.table import Table
+
+    made = Table(title=title or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    made.show_edge = False
+    for header in headers:
+        made.add_column(header, overflow="fold")
+    return made
+
+
+def styled_state(state: str, *, errors: int = 0) -> str:
+    """Return a state in its colour; with errors, their number behind it."""
+    style = STATE_STYLES.get(state, "default")
+    extra = f" [bold red]({errors} in REMOTE_ERROR)[/]" if errors else ""
+    return f"[{style}]{state}[/]{extra}"
+
+
+def escape(text: object) -> str:
+    """Return a text so that rich does not read it as markup."""
+    from rich.markup import escape as rich_escape
+
+    return rich_escape(str(text))
+
+
+def local_time(moment: datetime | None) -> str:
+    """Return a time as the screen shows it: local; an empty string for None."""
+    if moment is None:
+        return ""
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return aware.astimezone().strftime(DATE_FORMAT)
+
+
+def zone() -> str:
+    """Return the name of the local time zone, for headers."""
+    return datetime.now().astimezone().tzname() or "local"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a duration as ``h:mm:ss``; an empty string for None."""
+    if seconds is None:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def write_json(value: Any) -> None:
+    """Write a value as JSON: sorted by nothing, times as ISO 8601 in UTC."""
+    click.echo(json.dumps(value, indent=2, default=_plain, ensure_ascii=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+        return aware.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if isinstance(value, Enum):
+        return value.value
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="python")
+    if hasattr(value, "as_dict"):
+        return value.as_dict()
+    if isinstance(value, (set, frozenset, tuple)):
+        return list(value)
+    return str(value)
+
+
+def hint(text: str) -> None:
+    """Write a suggestion to stderr, unless the settings switch suggestions off."""
+    from jfcelery.settings import settings
+
+    if settings().cli_suggestions:
+        click.echo(click.style(text, fg="yellow"), err=True)
+
+
+@contextmanager
+def progress(label: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on stderr while the body runs; it calls what it gets with a count.
+
+    Nothing is shown where stderr is no terminal.
+    """
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    out = console(stderr=True)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=out, transient=True, disable=not out.is_terminal) as bar:
+        task = bar.add_task(label, total=total)
+        yield lambda count: bar.update(task, completed=count)
