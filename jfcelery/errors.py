@@ -14,6 +14,8 @@
     │   ├── BrokerUnavailableError
     │   ├── ServiceStartError       (not transient) an embedded service cannot start
     │   └── SchemaVersionError      (not transient)
+    ├── RunnerError                 the runner cannot be started or stopped as asked
+    │   └── RunnerRunningError
     ├── StateError                  what is asked does not fit the job's state
     │   ├── TransitionError         not in the state table
     │   └── ConflictError           (transient) somebody else changed the document first
@@ -120,6 +122,14 @@ class SchemaVersionError(ServiceError):
     """Raised when the database was written by an incompatible version."""
 
     transient = False
+
+
+class RunnerError(JfceleryError):
+    """Raised when the runner cannot be started or stopped as asked."""
+
+
+class RunnerRunningError(RunnerError):
+    """Raised when the project already has a runner on this machine."""
 
 
 class StateError(JfceleryError):
