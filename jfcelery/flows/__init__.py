@@ -1,0 +1,1 @@
+"""Flows: taken apart into jobs, inserted, advanced and finished."""
