@@ -125,9 +125,7 @@ def _shares() -> list[str]:
 def _testbed(state: Path, command: str, *options: str) -> None:
     """Run a command of the testbed."""
     argv = [sys.executable, str(PROGRAM), "--state", str(state), command, *options]
-    done = subprocess.run(
-        argv, check=False, capture_output=True, text=True, timeout=START_TIMEOUT
-    )
+    done = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=START_TIMEOUT)
     if done.returncode:
         raise RuntimeError(f"testbed {command}: {done.stderr[-2000:]}")
 
