@@ -1,0 +1,1 @@
+"""The queue in MongoDB: its documents, and every change of them."""

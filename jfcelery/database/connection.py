@@ -1,0 +1,235 @@
+"""The queue's database: one connection per process and project, found again when it moves."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.database.clock import Clock
+from jfcelery.errors import DatabaseUnavailableError
+from jfcelery.services.manage import database_endpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
+    from gridfs import GridFSBucket
+    from pymongo import MongoClient
+    from pymongo.collection import Collection
+    from pymongo.database import Database
+
+    from jfcelery.services.endpoints import DatabaseEndpoint, ServiceProject
+
+#: Milliseconds in which a server must be found.
+SELECTION_MILLISECONDS = 5000
+#: Milliseconds in which one operation must be answered.
+SOCKET_MILLISECONDS = 60_000
+#: Milliseconds in which a connection must be made.
+CONNECT_MILLISECONDS = 5000
+
+
+class _Failures:
+    """How often the connection to a database broke in this process."""
+
+    count = 0
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn pymongo's errors of connection into DatabaseUnavailableError.
+
+    Errors of the operation itself (a duplicate key, a wrong query) pass unchanged.
+
+    Raises:
+        DatabaseUnavailableError: The database cannot be reached, or refuses us.
+    """
+    from pymongo import errors
+
+    try:
+        yield
+    except errors.PyMongoError as error:
+        if not _is_outage(error):
+            raise
+        _Failures.count += 1
+        raise DatabaseUnavailableError(
+            f"The queue's database does not answer: {_line(error)}",
+            remedy="Check that it runs and can be reached: 'jfc project check'.",
+        ) from error
+
+
+#: The server's error codes that say that it, or the login, is at fault, not the operation.
+#: https://github.com/mongodb/mongo/blob/master/src/mongo/base/error_codes.yml
+OUTAGE_CODES = frozenset({13, 18, 64, 91, 189, 10107, 11600, 11602, 13435, 13436})
+
+
+def _is_outage(error: Exception) -> bool:
+    from pymongo import errors
+
+    if isinstance(error, errors.InvalidOperation):  # another thread found a new address
+        return "after close" in str(error)
+    if isinstance(error, errors.OperationFailure):
+        return error.code in OUTAGE_CODES
+    return isinstance(error, errors.ConnectionFailure | errors.ConfigurationError)
+
+
+def _line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    # What follows is a dump of the driver's view of the world.
+    return re.split(r" \(configured timeouts|, Timeout:|, full error:", text)[0] or repr(error)
+
+
+@dataclass(frozen=True)
+class CollectionNames:
+    """Names of the queue's collections."""
+
+    jobs: str = "jobs"
+    flows: str = "flows"
+    batches: str = "batches"
+    auxiliary: str = "jf_auxiliary"
+    history: str = "history"
+    payloads: str = "payloads"
+    files: str = "payload_files"
+
+    @classmethod
+    def of(cls, project: ServiceProject) -> CollectionNames:
+        """Return the names that a project's ``queue`` section asks for."""
+        queue = project.queue
+        if queue is None:
+            return cls()
+        jobs = (queue.store or {}).get("collection_name") or cls.jobs
+        # Two queues may share a database; what jobflow-remote does not name follows the jobs.
+        prefix = "" if jobs == cls.jobs else f"{jobs}_"
+        return cls(
+            jobs,
+            queue.flows_collection,
+            queue.batches_collection,
+            queue.auxiliary_collection,
+            *(f"{prefix}{name}" for name in (cls.history, cls.payloads, cls.files)),
+        )
+
+
+class QueueDatabase:
+    """The queue's collections.
+
+    Keep this object rather than its collections: when the embedded database comes back at
+    another port, they are replaced in it.
+    """
+
+    client: MongoClient[dict[str, Any]]
+    database: Database[dict[str, Any]]
+    jobs: Collection[dict[str, Any]]
+    flows: Collection[dict[str, Any]]
+    batches: Collection[dict[str, Any]]
+    auxiliary: Collection[dict[str, Any]]
+    history: Collection[dict[str, Any]]
+    payloads: Collection[dict[str, Any]]
+    files: GridFSBucket
+
+    def __init__(self, project: ServiceProject) -> None:
+        self._project = project
+        self._names = CollectionNames.of(project)
+        self._guard = threading.RLock()
+        self._endpoint: DatabaseEndpoint | None = None
+        self._seen_failures = -1
+        self.clock = Clock(self._server_time)
+
+    def _server_time(self) -> datetime:
+        said: datetime = self.client["admin"].command("hello")["localTime"]
+        return said
+
+    def check(self) -> None:
+        """Make sure that the database can be reached; cheap as long as nothing has failed.
+
+        Raises:
+            DatabaseUnavailableError: It cannot be reached.
+            ServiceStartError: It is embedded and cannot be started.
+        """
+        with self._guard:
+            failures = _Failures.count
+            moved = self._bind(database_endpoint(self._project))
+            if moved or failures != self._seen_failures:
+                self._ping()
+                self._seen_failures = failures
+
+    def _ping(self) -> None:
+        try:
+            self._ask()
+        except DatabaseUnavailableError:
+            if not self._project.uses_embedded_database:
+                raise
+            self._bind(database_endpoint(self._project, probe=True))
+            self._ask()
+
+    def _ask(self) -> None:
+        with translated():
+            self.database.command("ping")
+
+    def _bind(self, endpoint: DatabaseEndpoint) -> bool:
+        """Connect to an endpoint; return False if it is the one we are connected to."""
+        if endpoint == self._endpoint:
+            return False
+        from gridfs import GridFSBucket
+        from pymongo import WriteConcern
+
+        old = None if self._endpoint is None else self.client
+        with translated():
+            self.client = _client(endpoint)
+        safe = WriteConcern(w="majority", j=True)
+        self.database = self.client.get_database(endpoint.name, write_concern=safe)
+        names = self._names
+        self.jobs = self.database[names.jobs]
+        self.flows = self.database[names.flows]
+        self.batches = self.database[names.batches]
+        self.auxiliary = self.database[names.auxiliary]
+        self.history = self.database[names.history]
+        self.payloads = self.database[names.payloads]
+        self.files = GridFSBucket(self.database, bucket_name=names.files)
+        self._endpoint = endpoint
+        if old is not None:
+            old.close()
+        return True
+
+    def close(self) -> None:
+        """Close the connection; the next :func:`open_queue` makes a new one."""
+        with self._guard:
+            if self._endpoint is not None:
+                self.client.close()
+                self._endpoint = None
+
+
+def _client(endpoint: DatabaseEndpoint) -> MongoClient[dict[str, Any]]:
+    from pymongo import MongoClient
+
+    options: dict[str, Any] = {
+        "appname": "jfcelery",
+        "serverSelectionTimeoutMS": SELECTION_MILLISECONDS,
+        "connectTimeoutMS": CONNECT_MILLISECONDS,
+        "socketTimeoutMS": SOCKET_MILLISECONDS,
+        **endpoint.options,
+        "tz_aware": True,
+    }
+    return MongoClient(endpoint.uri, **options)
+
+
+#: Open databases of this process, by pid (a fork must not share sockets), folder and section.
+_open: dict[tuple[int, str, str], QueueDatabase] = {}
+
+
+def open_queue(project: ServiceProject) -> QueueDatabase:
+    """Return the queue's database, connected; start it if it is embedded and does not run.
+
+    The same object is returned to all threads of a process. After a failure it is looked at
+    anew: an embedded database is restarted if it died, and found if it moved.
+
+    Raises:
+        DatabaseUnavailableError: It cannot be reached.
+        ServiceStartError: It is embedded and cannot be started.
+    """
+    key = (os.getpid(), str(project.base_dir), repr(project.queue))
+    queue = _open.get(key) or _open.setdefault(key, QueueDatabase(project))
+    queue.check()
+    return queue

