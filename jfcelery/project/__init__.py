@@ -1,0 +1,47 @@
+"""Projects: what their files say, checked, with everything that follows from it.
+
+Importing this package is quick: maggma, jobflow, pymongo and qtoolkit are loaded when used.
+"""
+
+from __future__ import annotations
+
+from jfcelery.project.batch import BatchConfig
+from jfcelery.project.broker import BrokerConfig
+from jfcelery.project.connection import ConnectionData
+from jfcelery.project.exec_config import ExecutionConfig
+from jfcelery.project.loading import load_file, load_project
+from jfcelery.project.model import LogLevel
+from jfcelery.project.mongo import MongoTarget
+from jfcelery.project.project import Project
+from jfcelery.project.queue import QueueConfig
+from jfcelery.project.runner import RunnerOptions
+from jfcelery.project.worker import (
+    BaseRemoteWorker,
+    LocalWorker,
+    RemoteWorker,
+    SeparatedTransferWorker,
+    Worker,
+    WorkerBase,
+    connection_data,
+)
+
+__all__ = [
+    "BaseRemoteWorker",
+    "BatchConfig",
+    "BrokerConfig",
+    "ConnectionData",
+    "ExecutionConfig",
+    "LocalWorker",
+    "LogLevel",
+    "MongoTarget",
+    "Project",
+    "QueueConfig",
+    "RemoteWorker",
+    "RunnerOptions",
+    "SeparatedTransferWorker",
+    "Worker",
+    "WorkerBase",
+    "connection_data",
+    "load_file",
+    "load_project",
+]

@@ -1,0 +1,82 @@
+"""Read project files: YAML, JSON or TOML."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+#: Formats by the ending of the file name.
+FORMATS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml"}
+
+
+class SyntaxProblem(ValueError):  # noqa: N818 - it is caught within the package
+    """Raised when a text is no YAML, JSON or TOML; its words hold none of the text."""
+
+
+def parse(text: str, file_format: str) -> Any:
+    """Turn a text into data.
+
+    Args:
+        text: The text of a project file.
+        file_format: ``yaml``, ``json`` or ``toml``.
+
+    Raises:
+        SyntaxProblem: The text is not of that format.
+    """
+    return _PARSERS[file_format](text)
+
+
+def format_of(path: Path) -> str:
+    """Return the format of a file by its name.
+
+    Raises:
+        SyntaxProblem: No project file has such a name.
+    """
+    try:
+        return FORMATS[path.suffix.lower()]
+    except KeyError:
+        msg = f"a project file ends in {', '.join(FORMATS)}"
+        raise SyntaxProblem(msg) from None
+
+
+def _yaml(text: str) -> Any:
+    # ruamel and not PyYAML: in YAML 1.1 `time: 24:00:00` is the number 86400 and `no` is false.
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        msg = f"{where}{_first_line(error.problem or error.context or 'not YAML')}"
+        raise SyntaxProblem(msg) from None
+    except YAMLError as error:
+        raise SyntaxProblem(_first_line(str(error))) from None
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        msg = f"line {error.lineno}, column {error.colno}: {error.msg}"
+        raise SyntaxProblem(msg) from None
+
+
+def _toml(text: str) -> Any:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise SyntaxProblem(_first_line(str(error))) from None
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or [""])[0].strip()
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {"yaml": _yaml, "json": _json, "toml": _toml}

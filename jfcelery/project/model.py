@@ -1,0 +1,52 @@
+"""The base of all models of the project file."""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+
+class ConfigModel(BaseModel):
+    """A section of the project file: unknown keys are errors, values never change."""
+
+    # Inputs may be secrets: they stay out of error texts even where nobody translates them.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class LogLevel(StrEnum):
+    """How much is written to the logs."""
+
+    ERROR = "error"
+    WARN = "warn"
+    INFO = "info"
+    DEBUG = "debug"
+
+    def to_logging(self) -> int:
+        """Return the level as the ``logging`` module counts it."""
+        return {
+            LogLevel.ERROR: logging.ERROR,
+            LogLevel.WARN: logging.WARNING,
+            LogLevel.INFO: logging.INFO,
+            LogLevel.DEBUG: logging.DEBUG,
+        }[self]
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+def _absolute(path: Path) -> Path:
+    if not path.is_absolute():
+        msg = "not an absolute path; write it from '/' on, without '~' or variables"
+        raise ValueError(msg)
+    return path
+
+
+#: A log level, in any case.
+AnyCaseLogLevel = Annotated[LogLevel, BeforeValidator(_lower)]
+#: A path that starts with ``/``: on a worker nobody expands ``~`` or variables.
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]

@@ -1,0 +1,121 @@
+"""Smaller sections of the project file: polling, services, limits, notifications."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr, model_validator
+
+from jfcelery.project.model import ConfigModel
+
+
+class PollConfig(ConfigModel):
+    """Bounds of the adaptive interval at which a worker's queue is looked at."""
+
+    min_interval: float = Field(
+        2,
+        gt=0,
+        description="Seconds between two looks at a scheduler at least: while jobs are young or "
+        "about to end.",
+    )
+    max_interval: float | None = Field(
+        None,
+        gt=0,
+        description="Seconds between two looks at most: while only long jobs run. By default "
+        "`runner.delay_check_run_status`.",
+    )
+    local_interval: float = Field(
+        1, gt=0, description="Seconds between two looks at the processes of a local shell worker."
+    )
+    absent_polls: int = Field(
+        3,
+        ge=1,
+        description="How many successful listings in a row must lack a job, which left no other "
+        "proof of its end, before it counts as lost.",
+    )
+
+    @model_validator(mode="after")
+    def _in_order(self) -> PollConfig:
+        if self.max_interval is not None and self.max_interval < self.min_interval:
+            msg = "`max_interval` is shorter than `min_interval`; exchange them"
+            raise ValueError(msg)
+        return self
+
+
+class ServicesConfig(ConfigModel):
+    """Which services jfcelery starts itself."""
+
+    database: Literal["auto", "embedded", "external"] = Field(
+        "auto",
+        description="`auto`: embedded unless `queue.store` is given; `embedded` or `external`: "
+        "an error if `queue.store` says otherwise.",
+    )
+    broker: Literal["auto", "embedded", "external"] = Field(
+        "auto",
+        description="`auto`: embedded unless `broker` is given; `embedded` or `external`: an "
+        "error if `broker` says otherwise.",
+    )
+
+
+class QueueLimit(ConfigModel):
+    """An upper limit of queue jobs that counts jobs started by hand too."""
+
+    max_jobs: int = Field(
+        ge=0, description="Queue jobs at once, waiting or running. Accepted, not effective yet."
+    )
+    worker: str | None = Field(
+        None,
+        description="Worker whose host is meant; by default every one. Accepted, not effective "
+        "yet.",
+    )
+    user: str | None = Field(
+        None, description="Count this user's jobs only. Accepted, not effective yet."
+    )
+    partition: str | None = Field(
+        None, description="Count this partition's jobs only. Accepted, not effective yet."
+    )
+
+
+class LimitsConfig(ConfigModel):
+    """What jfcelery must not exceed, beside each worker's `max_jobs`."""
+
+    sessions_per_connection: int = Field(
+        10,
+        ge=1,
+        description="Commands and transfers at once over one SSH connection; sshd's MaxSessions "
+        "is 10 unless its administrator changed it.",
+    )
+    sessions_per_host: int = Field(
+        30,
+        ge=1,
+        description="Commands and transfers at once on one host, over all Celery workers.",
+    )
+    queue_jobs: list[QueueLimit] = Field(
+        default_factory=list,
+        description="Limits per host, user and partition that count manual jobs too. Accepted, "
+        "not effective yet.",
+    )
+
+
+class NotificationRule(ConfigModel):
+    """Who is told about what. Accepted, not effective yet."""
+
+    urls: list[SecretStr] = Field(
+        min_length=1,
+        description="Addresses as apprise writes them (mailto://, slack://, matrix://, json://, "
+        "...). Accepted, not effective yet.",
+    )
+    events: list[
+        Literal["flow_completed", "flow_failed", "flow_stuck", "host_down", "host_up",
+                "login_needed"]
+    ] = Field(
+        default_factory=lambda: ["flow_failed", "host_down", "login_needed"],
+        description="What to tell: `flow_completed`, `flow_failed`, `flow_stuck`, `host_down`, "
+        "`host_up`, `login_needed`. Accepted, not effective yet.",
+    )  # fmt: skip
+    digest: float = Field(
+        300,
+        ge=0,
+        description="Seconds over which messages are collected into one. Accepted, not effective "
+        "yet.",
+    )

@@ -1,0 +1,250 @@
+"""A project: workers, where states and outputs are kept, and how it all runs."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from jfcelery.project.batch import SlotConfig
+from jfcelery.project.broker import BrokerConfig
+from jfcelery.project.exec_config import ExecutionConfig
+from jfcelery.project.lookup import pick
+from jfcelery.project.model import AnyCaseLogLevel, ConfigModel, LogLevel
+from jfcelery.project.options import LimitsConfig, NotificationRule, PollConfig, ServicesConfig
+from jfcelery.project.queue import QueueConfig
+from jfcelery.project.runner import RunnerOptions
+from jfcelery.project.stores import check_jobstore
+from jfcelery.project.worker import Worker, WorkerBase
+
+if TYPE_CHECKING:
+    from jobflow import JobStore
+
+#: The folders of a project below its ``base_dir``: option and default name.
+FOLDERS = {"tmp_dir": "tmp", "log_dir": "log", "daemon_dir": "daemon"}
+
+JobStoreSpec = Annotated[dict[str, Any], AfterValidator(check_jobstore)]
+
+
+class Project(ConfigModel):
+    """Everything that a project file says."""
+
+    name: str = Field(description="Name of the project, which is its identity.")
+    base_dir: Path = Field(
+        Path(),
+        description="Folder of the project's own files: embedded services, logs, temporary files. "
+        "`~` is expanded; a relative path starts at the folder of the project file. By default "
+        "a folder with the project's name beside the project file.",
+    )
+    tmp_dir: Path = Field(
+        Path(), description="Folder for files on their way. By default `tmp` in `base_dir`."
+    )
+    log_dir: Path = Field(Path(), description="Folder of the logs. By default `log` in `base_dir`.")
+    daemon_dir: Path = Field(
+        Path(),
+        description="Folder of the files by which the running processes are managed. By default "
+        "`daemon` in `base_dir`.",
+    )
+    log_level: AnyCaseLogLevel = Field(
+        LogLevel.INFO, description="How much is logged: `error`, `warn`, `info`, `debug`."
+    )
+    runner: RunnerOptions = Field(
+        default_factory=RunnerOptions, description="Options of the running system."
+    )
+    workers: dict[str, Worker] = Field(
+        default_factory=dict,
+        description="The workers by name. A job that names none goes to the first.",
+    )
+    queue: QueueConfig | None = Field(
+        None,
+        description="The database of the states of jobs and flows. By default the embedded one.",
+    )
+    exec_config: dict[str, ExecutionConfig] = Field(
+        default_factory=dict, description="Execution configurations by name, for jobs to choose."
+    )
+    jobstore: JobStoreSpec = Field(
+        default_factory=dict,
+        repr=False,
+        validation_alias=AliasChoices("jobstore", "JOB_STORE"),
+        description="The JobStore of the outputs, as in jobflow's own settings (`docs_store`, "
+        "`additional_stores`) or serialised. By default collection `outputs` in the queue's own "
+        "database, large data in GridFS there.",
+    )
+    optional_jobstores: dict[str, JobStoreSpec] = Field(
+        default_factory=dict,
+        repr=False,
+        description="Further JobStores by name, which a flow may choose instead.",
+    )
+    remote_jobstore: JobStoreSpec | None = Field(
+        None,
+        repr=False,
+        description="Accepted for jobflow-remote's files, without effect: outputs travel as files.",
+    )
+    metadata: dict[str, Any] | None = Field(
+        None, description="Anything you want to note about the project."
+    )
+    broker: BrokerConfig | None = Field(
+        None, description="A Redis of your own. By default the embedded one."
+    )
+    services: ServicesConfig = Field(
+        default_factory=ServicesConfig, description="Which services jfcelery starts itself."
+    )
+    poll: PollConfig = Field(
+        default_factory=PollConfig, description="How often the workers' queues are looked at."
+    )
+    limits: LimitsConfig = Field(
+        default_factory=LimitsConfig, description="What must not be exceeded."
+    )
+    notifications: list[NotificationRule] = Field(
+        default_factory=list,
+        description="Rules by which people are told. Accepted, not effective yet.",
+    )
+    preload: list[str] = Field(
+        default_factory=list,
+        description="Python modules that the warm processes of all workers import once. "
+        "Accepted, not effective yet.",
+    )
+    slots: SlotConfig | None = Field(
+        None,
+        description="What each of several jobs at once in a pilot may use. Accepted, not "
+        "effective yet.",
+    )
+
+    _source: Path | None = PrivateAttr(None)
+    _digest: str = PrivateAttr("")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete_folders(cls, data: Any, info: ValidationInfo) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("name"), str):
+            return data
+        folder = (info.context or {}).get("folder")
+        if folder is None:
+            from jfcelery.settings import settings
+
+            folder = settings().projects_folder
+        data = dict(data)
+        defaults = {"base_dir": Path(folder, data["name"])}
+        for option in ("base_dir", *FOLDERS):
+            value = data.get(option) or defaults.get(option)
+            if not isinstance(value, str | Path):
+                continue
+            data[option] = Path(folder, Path(value).expanduser())
+            if option == "base_dir":
+                defaults |= {key: data[option] / name for key, name in FOLDERS.items()}
+        return data
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        if not name.strip() or name.strip() != name or re.search(r"[/\\\x00-\x1f]|^\.", name):
+            msg = "not usable as a name; use letters, digits, '-' and '_'"
+            raise ValueError(msg)
+        return name
+
+    @field_validator("optional_jobstores", mode="before")
+    @classmethod
+    def _none_is_empty(cls, value: Any) -> Any:
+        return {} if value is None else value
+
+    @property
+    def source(self) -> Path | None:
+        """The file it was read from."""
+        return self._source
+
+    @property
+    def digest(self) -> str:
+        """Hash of the text it was read from: differs once the file is changed."""
+        return self._digest
+
+    @property
+    def uses_embedded_database(self) -> bool:
+        """Whether the queue lies in the embedded database."""
+        return self.queue is None or not self.queue.store
+
+    @property
+    def uses_embedded_broker(self) -> bool:
+        """Whether messages go through the embedded Redis."""
+        return self.broker is None
+
+    @property
+    def has_interactive_workers(self) -> bool:
+        """Whether a person must log in for any of the workers."""
+        return any(getattr(worker, "interactive_login", False) for worker in self.workers.values())
+
+    @property
+    def hosts(self) -> dict[str, list[str]]:
+        """The names of the workers by the key of the host that they share."""
+        hosts: dict[str, list[str]] = {}
+        for name, worker in self.workers.items():
+            hosts.setdefault(worker.host_key, []).append(name)
+        return hosts
+
+    def get_worker(self, name: str | None = None) -> WorkerBase:
+        """Return a worker.
+
+        Args:
+            name: Its name; None for the first worker of the project.
+
+        Raises:
+            UnknownNameError: The project has no such worker.
+        """
+        if name is None and self.workers:
+            return next(iter(self.workers.values()))
+        return pick(self.workers, name, kind="worker", project=self.name)
+
+    def get_exec_config(self, name: str) -> ExecutionConfig:
+        """Return an execution configuration.
+
+        Raises:
+            UnknownNameError: The project has no such configuration.
+        """
+        return pick(self.exec_config, name, kind="exec_config", project=self.name)
+
+    def poll_bounds(self, worker: WorkerBase) -> tuple[float, float]:
+        """Return the shortest and longest interval between two polls of a worker, in seconds."""
+        if worker.is_local and worker.scheduler_name == "shell":
+            return self.poll.local_interval, self.poll.local_interval
+        shortest = self.poll.min_interval
+        longest = self.poll.max_interval or self.runner.delay_check_run_status
+        return shortest, max(shortest, longest)
+
+    def get_jobstore(self, name: str | None = None) -> JobStore:
+        """Return a JobStore, not connected.
+
+        Args:
+            name: One of the ``optional_jobstores``; None for the project's own.
+
+        Raises:
+            UnknownNameError: The project has no such JobStore.
+        """
+        from jfcelery.project.stores import build_jobstore
+
+        if name:
+            spec = pick(self.optional_jobstores, name, kind="jobstore", project=self.name)
+        else:
+            spec = self.jobstore or self._default_jobstore()
+        return build_jobstore(spec)
+
+    def _default_jobstore(self) -> dict[str, Any]:
+        from jfcelery.project.mongo import MongoTarget
+        from jfcelery.project.stores import default_jobstore_spec
+
+        if self.queue is not None and self.queue.target is not None:
+            return default_jobstore_spec(self.queue.target)
+        from jfcelery.services import endpoint
+
+        found = endpoint(self)
+        return default_jobstore_spec(
+            MongoTarget(found.database_name, "outputs", uri=found.database_uri)
+        )

@@ -1,0 +1,205 @@
+"""maggma stores and JobStores of the project file: check them, build them.
+
+Importing maggma takes a second, so what is plainly right is recognised by a table; whatever the
+table does not know is decided by maggma itself.
+"""
+
+from __future__ import annotations
+
+import re
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from pydantic_core import PydanticCustomError
+
+from jfcelery.project.masking import redact
+from jfcelery.project.mongo import is_direct, mongo_target, plain_spec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jobflow import JobStore
+    from maggma.core import Store
+
+    from jfcelery.project.mongo import MongoTarget
+
+_STORE = {"key", "last_updated_field", "last_updated_type"}
+_LOGIN = {"database", "collection_name", "host", "port", "username", "password", "auth_source",
+          "mongoclient_kwargs"}  # fmt: skip
+#: Arguments of the usual stores that maggma takes for sure, and those it insists on.
+_KNOWN: dict[str, tuple[set[str], set[str]]] = {
+    "MongoStore": (_STORE | _LOGIN | {"safe_update"}, {"database", "collection_name"}),
+    "MongoURIStore": (_STORE | {"uri", "database", "collection_name"},
+                      {"uri", "database", "collection_name"}),
+    "GridFSStore": (_STORE | _LOGIN | {"compression", "ensure_metadata", "searchable_fields"},
+                    {"database", "collection_name"}),
+    "GridFSURIStore": (_STORE | {"uri", "database", "collection_name"},
+                       {"uri", "database", "collection_name"}),
+    "MemoryStore": (_STORE | {"collection_name"}, set()),
+}  # fmt: skip
+#: Keys of a JobStore's spec.
+_JOBSTORE_KEYS = {"docs_store", "additional_stores", "save", "load"}
+#: Stores that maggma derives from MongoStore but that live in one process or in files.
+_NOT_SHARED = ("MemoryStore", "JSONStore", "FileStore", "MontyStore")
+
+
+def check_queue_store(spec: dict[str, Any]) -> dict[str, Any]:
+    """Check that a store may hold the queue: MongoDB, reachable from other processes.
+
+    Raises:
+        PydanticCustomError: It may not; the text holds the remedy.
+    """
+    if not spec or (is_direct(spec) and "GridFS" not in plain_spec(spec)[0] and _is_known(spec)):
+        return spec
+    from maggma.stores import MongoStore
+
+    store = _checked(spec, "")
+    classes = {cls.__name__ for cls in type(store).__mro__}
+    if not isinstance(store, MongoStore) or classes.intersection(_NOT_SHARED):
+        raise _problem("type", f"a {type(store).__name__} cannot hold the queue; "
+                       "use a MongoStore or MongoURIStore")  # fmt: skip
+    return spec
+
+
+def check_jobstore(spec: dict[str, Any]) -> dict[str, Any]:
+    """Check that maggma and jobflow know the stores of a JobStore.
+
+    Raises:
+        PydanticCustomError: They do not; the text holds the remedy.
+    """
+    if not spec:
+        return spec
+    if "docs_store" not in spec:
+        raise _problem("docs_store", "missing; give the store of the output documents, e.g. "
+                       "{type: MongoStore, database: ..., collection_name: outputs}")  # fmt: skip
+    unknown = {k for k in spec if not k.startswith("@")} - _JOBSTORE_KEYS
+    if unknown:
+        name = min(unknown)
+        raise _problem(name, f"unknown key{_near(name, _JOBSTORE_KEYS)}")
+    additional = spec.get("additional_stores") or {}
+    stores = {"docs_store": spec["docs_store"]}
+    stores |= {f"additional_stores.{name}": store for name, store in additional.items()}
+    for path, store in stores.items():
+        if not isinstance(store, dict):
+            raise _problem(path, "not a store; give a mapping with its `type` and arguments")
+        if not _is_known(store):
+            _checked(store, path)
+    return spec
+
+
+def build_store(spec: Mapping[str, Any]) -> Store:
+    """Build the maggma store that a spec describes; it is not connected."""
+    if "@class" in spec and "@module" in spec:
+        from monty.json import MontyDecoder
+
+        return MontyDecoder().process_decoded(dict(spec))
+    arguments = {
+        key: build_store(value) if isinstance(value, dict) and "type" in value else value
+        for key, value in spec.items()
+        if key != "type"
+    }
+    return _store_class(str(spec.get("type", "")))(**arguments)
+
+
+def build_jobstore(spec: Mapping[str, Any]) -> JobStore:
+    """Build the JobStore that a spec describes; it is not connected."""
+    from jobflow import JobStore
+
+    if spec.get("@class") == "JobStore":
+        return JobStore.from_dict(dict(spec))
+    return JobStore.from_dict_spec(dict(spec))
+
+
+def default_jobstore_spec(target: MongoTarget) -> dict[str, Any]:
+    """Return the JobStore in the queue's own database, its blobs in GridFS.
+
+    Args:
+        target: Where the queue lies.
+    """
+    if target.uri is not None:
+        place = {"uri": target.uri, "database": target.database}
+        kinds = ("MongoURIStore", "GridFSURIStore")
+    else:
+        place = {
+            "database": target.database,
+            "host": target.host,
+            "port": target.port,
+            "username": target.username,
+            "password": target.password,
+            "auth_source": target.auth_source,
+            "ssh_tunnel": target.ssh_tunnel,
+        }
+        kinds = ("MongoStore", "GridFSStore")
+    place["mongoclient_kwargs"] = dict(target.client_kwargs)
+    return {
+        "docs_store": {"type": kinds[0], "collection_name": "outputs", **place},
+        "additional_stores": {
+            "data": {"type": kinds[1], "collection_name": "outputs_blobs", **place}
+        },
+    }
+
+
+def jobstore_target(spec: Mapping[str, Any]) -> MongoTarget | None:
+    """Return where a JobStore's documents lie, None where that is not MongoDB for sure."""
+    docs = spec.get("docs_store")
+    return mongo_target(docs) if isinstance(docs, dict) and is_direct(docs) else None
+
+
+def _is_known(spec: Mapping[str, Any]) -> bool:
+    name, arguments = plain_spec(spec)
+    if not str(spec.get("@module", "maggma.stores")).startswith("maggma.stores"):
+        return False
+    accepted, needed = _KNOWN.get(name, (set(), {""}))
+    nested = any(isinstance(v, dict) and {"type", "@class"} & set(v) for v in arguments.values())
+    return not nested and needed <= set(arguments) <= accepted
+
+
+def _store_class(name: str) -> type[Store]:
+    import maggma.stores
+    from maggma.stores.ssh_tunnel import SSHTunnel
+
+    classes = {"SSHTunnel": SSHTunnel}
+    waiting: list[type[Store]] = [maggma.stores.Store]
+    while waiting:
+        for sub in waiting.pop().__subclasses__():
+            classes[sub.__name__] = sub
+            waiting.append(sub)
+    if name not in classes:
+        raise _problem("type", f"maggma has no store {name!r}{_near(name, classes)}")
+    return classes[name]
+
+
+def _checked(spec: Mapping[str, Any], path: str) -> Store:
+    """Build a store to see whether it can be built."""
+    try:
+        return build_store(spec)
+    except PydanticCustomError as error:
+        inner = (error.context or {}).get("path", "")
+        raise _problem(".".join(filter(None, (path, inner))), error.message()) from None
+    # Each store is another class with its own checks: whatever they raise means the same here.
+    except Exception as error:  # noqa: BLE001
+        raise _refused(spec, path, error) from None
+
+
+def _refused(spec: Mapping[str, Any], path: str, error: Exception) -> PydanticCustomError:
+    name, arguments = plain_spec(spec)
+    text = redact(" ".join(str(error).split()), spec)
+    unexpected = re.search(r"unexpected keyword argument '(\w+)'", text)
+    if unexpected:
+        key = unexpected[1]
+        accepted = _KNOWN.get(name, (set(arguments), set()))[0]
+        return _problem(".".join(filter(None, (path, key))),
+                        f"{name} has no such argument{_near(key, accepted - {key})}")  # fmt: skip
+    return _problem(path, f"maggma cannot make a {name or 'store'} of it: {text}; "
+                    "see maggma's documentation for its arguments")  # fmt: skip
+
+
+def _near(name: str, candidates: Any) -> str:
+    near = get_close_matches(name, list(candidates), n=1)
+    known = f"one of {', '.join(sorted(candidates))}"
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {known}"
+
+
+def _problem(path: str, text: str) -> PydanticCustomError:
+    # Braces in the text would be taken for placeholders, so it goes in as a value.
+    return PydanticCustomError("store", "{text}", {"text": text, "path": path})

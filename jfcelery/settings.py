@@ -1,0 +1,106 @@
+"""Settings of a person: environment variables ``JFCELERY_*`` and ``~/.jfcelery.yaml``."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from jfcelery.errors import ConfigError
+from jfcelery.project.files import SyntaxProblem, parse
+from jfcelery.project.model import AnyCaseLogLevel, LogLevel
+from jfcelery.project.problems import problems_of
+
+#: What the names of the environment variables start with.
+PREFIX = "JFCELERY_"
+#: File of the settings where ``JFCELERY_CONFIG_FILE`` names none.
+DEFAULT_FILE = "~/.jfcelery.yaml"
+
+
+def _expand(value: Any) -> Any:
+    return Path(value).expanduser().absolute() if isinstance(value, str | Path) else value
+
+
+def _split(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    return [name.strip() for name in value.strip("[]").replace('"', "").split(",") if name.strip()]
+
+
+_Path = Annotated[Path, BeforeValidator(_expand)]
+
+
+class Settings(BaseModel):
+    """What a person may set for all projects; environment before file before default."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config_file: _Path = Field(
+        default_factory=lambda: Path(DEFAULT_FILE).expanduser(),
+        description="File of these settings (YAML).",
+    )
+    projects_folder: _Path = Field(
+        default_factory=lambda: Path("~/.jfcelery").expanduser(),
+        description="Folder of the project files.",
+    )
+    project: str | None = Field(None, description="Name of the project to use.")
+    cli_full_exc: bool = Field(
+        default=False, description="Whether commands show the whole traceback of an error."
+    )
+    cli_suggestions: bool = Field(
+        default=True, description="Whether commands suggest what to do next."
+    )
+    cli_log_level: AnyCaseLogLevel = Field(
+        LogLevel.WARN, description="How much commands log: error, warn, info, debug."
+    )
+    cli_job_list_columns: Annotated[list[str] | None, BeforeValidator(_split)] = Field(
+        None, description="Columns of `jfc job list`; in the environment separated by commas."
+    )
+
+
+@lru_cache(maxsize=1)
+def settings() -> Settings:
+    """Return the settings; ``settings.cache_clear()`` has them read again.
+
+    Raises:
+        ConfigError: A variable or the file is wrong.
+    """
+    # Plain pydantic: importing pydantic-settings takes three times as long as pydantic itself.
+    from_env = {
+        name: os.environ[PREFIX + name.upper()]
+        for name in Settings.model_fields
+        if os.environ.get(PREFIX + name.upper())
+    }
+    path = Path(from_env.get("config_file", DEFAULT_FILE)).expanduser()
+    from_file = _read(path)
+    values = {**from_file, **from_env}
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        lines = []
+        for problem in problems_of(error, values, Settings):
+            top = problem.key.partition(".")[0]
+            where = PREFIX + top.upper() if top in from_env else f"{path}: {problem.key}"
+            lines.append(f"{where}: {problem.text}")
+        raise ConfigError("\n".join(lines)) from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        data = parse(path.read_text(encoding="utf-8"), "yaml")
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        message = f"cannot read the settings {path}: {error.strerror}"
+        raise ConfigError(message, remedy="Check its permissions.") from None
+    except (UnicodeDecodeError, SyntaxProblem) as error:
+        text = error if isinstance(error, SyntaxProblem) else "not a text; save it as UTF-8"
+        raise ConfigError(f"{path}: {text}") from None
+    if data is None:
+        return {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: no settings; write `project: NAME` and the like")
+    return data
