@@ -1,0 +1,68 @@
+"""The shape of the code: which folder may import which, and how large things may grow."""
+
+from __future__ import annotations
+
+import ast
+import statistics
+
+import pytest
+
+from tests.support.tree import LAYERS, TREE, layer_of, modules
+
+#: Lines of the longest module and of the longest function (without its docstring).
+MAX_MODULE, MAX_FUNCTION, MAX_MEDIAN = 400, 50, 120
+
+
+@pytest.mark.parametrize("folder", ["cli", "scheduler_io", "tasks"])
+def test_links_are_relative(folder: str) -> None:
+    """The package reaches its sister folders through relative links, wherever it lies."""
+    assert str((TREE / "jfcelery" / folder).readlink()) == f"../{folder}"
+
+
+def test_imports_go_down() -> None:
+    """No module imports from a layer above its own: cli, tasks, scheduler_io, core."""
+    height = {layer: at for at, layer in enumerate(LAYERS)}
+    upward = {
+        (module.name, name)
+        for module in modules()
+        for name in module.imports()
+        if (layer := layer_of(name)) and height[layer] > height[module.layer]
+    }
+    assert upward == set()
+
+
+def test_modules_say_what_they_are() -> None:
+    """Every module has a docstring."""
+    assert [module.name for module in modules() if not ast.get_docstring(module.tree)] == []
+
+
+def test_modules_stay_small() -> None:
+    """No module exceeds 400 lines."""
+    lengths = {module.name: len(module.path.read_text().splitlines()) for module in modules()}
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_MODULE} == {}
+
+
+def test_functions_stay_small() -> None:
+    """No function exceeds 50 lines, its docstring left out."""
+    lengths = {
+        f"{module.name}.{node.name}": body_lines(node)
+        for module in modules()
+        for node in ast.walk(module.tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_FUNCTION} == {}
+
+
+def test_modules_are_about_one_noun() -> None:
+    """The median module stays short."""
+    lengths = [len(module.path.read_text().splitlines()) for module in modules()]
+    assert statistics.median(lengths) <= MAX_MEDIAN
+
+
+def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Return the lines of a function, its docstring left out."""
+    lines = (function.end_lineno or function.lineno) - function.lineno + 1
+    if ast.get_docstring(function):
+        text = function.body[0]
+        lines -= (text.end_lineno or text.lineno) - text.lineno + 1
+    return lines
