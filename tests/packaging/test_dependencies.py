@@ -28,6 +28,13 @@ HEAVY = {
     "redis",
     "supervisor",
 }
+#: Imports that belong to a library of a declared dependency's own, which pins them for us.
+COMPANIONS = {
+    "kombu": "celery",
+    "monty": "jobflow",
+    "paramiko": "fabric",
+    "pydantic_core": "pydantic",
+}
 
 
 def declared(*extras: str) -> set[str]:
@@ -50,6 +57,7 @@ def test_every_import_is_declared() -> None:
             if top == "jfcelery" or top in sys.stdlib_module_names:
                 continue
             owners = {canonicalize_name(owner) for owner in distributions.get(top, [top])}
+            owners.add(COMPANIONS.get(top, top))
             if not owners & allowed:
                 undeclared.add(f"{module.name}: {top}")
     assert sorted(undeclared) == []

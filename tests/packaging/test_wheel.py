@@ -7,11 +7,14 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.support.tree import LAYERS, TREE, configuration, modules
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: What a build needs of the source tree.
 SOURCES = ["pyproject.toml", "README.md", "LICENSE", *LAYERS]
@@ -76,8 +79,7 @@ def test_sdist_holds_what_a_build_needs(distributions: Path) -> None:
 def test_wheel_works_alone(distributions: Path, tmp_path: Path) -> None:
     """The wheel, unpacked far from the tree, starts the command line and every layer."""
     (path,) = distributions.glob("*.whl")
-    with zipfile.ZipFile(path) as wheel:
-        wheel.extractall(tmp_path)
+    shutil.unpack_archive(path, tmp_path, "zip")
     code = (
         "import sys; sys.path.insert(0, sys.argv.pop(1))\n"
         "import jfcelery.tasks, jfcelery.scheduler_io\n"

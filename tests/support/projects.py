@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from jfcelery.project import load_file
 
@@ -48,7 +47,7 @@ class ProjectFactory:
         path = self.folder / f"{name}.yaml"
         content = {"name": name} | self._defaults(name) | sections
         content = {key: value for key, value in content.items() if value is not None}
-        path.write_text(yaml.safe_dump(content, sort_keys=False))
+        path.write_text(json.dumps(content))  # which is YAML as well
         return load_file(path)
 
     def _defaults(self, name: str) -> dict[str, Any]:
