@@ -61,22 +61,24 @@ class Settings(BaseModel):
     )
 
 
-@lru_cache(maxsize=1)
 def settings() -> Settings:
-    """Return the settings; ``settings.cache_clear()`` has them read again.
+    """Return the settings; they are read again only after a change.
 
     Raises:
         ConfigError: A variable or the file is wrong.
     """
     # Plain pydantic: importing pydantic-settings takes three times as long as pydantic itself.
-    from_env = {
-        name: os.environ[PREFIX + name.upper()]
-        for name in Settings.model_fields
-        if os.environ.get(PREFIX + name.upper())
-    }
-    path = Path(from_env.get("config_file", DEFAULT_FILE)).expanduser()
-    from_file = _read(path)
-    values = {**from_file, **from_env}
+    names = ((name, PREFIX + name.upper()) for name in Settings.model_fields)
+    given = {name: os.environ[variable] for name, variable in names if os.environ.get(variable)}
+    path = Path(given.get("config_file", DEFAULT_FILE)).expanduser()
+    changed = path.stat().st_mtime_ns if path.is_file() else 0
+    return _load(path, changed, tuple(given.items()))
+
+
+@lru_cache(maxsize=1)
+def _load(path: Path, _changed: int, given: tuple[tuple[str, str], ...]) -> Settings:
+    from_env = dict(given)
+    values = {**_read(path), **from_env}
     try:
         return Settings.model_validate(values)
     except ValidationError as error:

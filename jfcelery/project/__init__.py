@@ -9,11 +9,13 @@ from jfcelery.project.batch import BatchConfig
 from jfcelery.project.broker import BrokerConfig
 from jfcelery.project.connection import ConnectionData
 from jfcelery.project.exec_config import ExecutionConfig
-from jfcelery.project.loading import load_file, load_project
+from jfcelery.project.finding import ProjectFile, Projects, find_projects, load_project
+from jfcelery.project.loading import load_file
 from jfcelery.project.model import LogLevel
 from jfcelery.project.mongo import MongoTarget
 from jfcelery.project.project import Project
 from jfcelery.project.queue import QueueConfig
+from jfcelery.project.resources import check_resources
 from jfcelery.project.runner import RunnerOptions
 from jfcelery.project.worker import (
     BaseRemoteWorker,
@@ -35,13 +37,17 @@ __all__ = [
     "LogLevel",
     "MongoTarget",
     "Project",
+    "ProjectFile",
+    "Projects",
     "QueueConfig",
     "RemoteWorker",
     "RunnerOptions",
     "SeparatedTransferWorker",
     "Worker",
     "WorkerBase",
+    "check_resources",
     "connection_data",
+    "find_projects",
     "load_file",
     "load_project",
 ]

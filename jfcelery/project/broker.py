@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from jfcelery.project.model import ConfigModel
 
@@ -14,8 +14,8 @@ from jfcelery.project.model import ConfigModel
 SCHEMES = ("redis", "rediss", "redis+socket")
 
 
-def _is_redis(url: SecretStr) -> SecretStr:
-    if urlsplit(url.get_secret_value()).scheme not in SCHEMES:
+def _is_redis(url: str) -> str:
+    if urlsplit(url).scheme not in SCHEMES:
         msg = "not the address of a Redis; write redis://HOST:PORT/0, rediss://... for TLS, or "
         msg += "redis+socket:///PATH"
         raise ValueError(msg)
@@ -38,9 +38,10 @@ class TLSConfig(ConfigModel):
 class BrokerConfig(ConfigModel):
     """A Redis of one's own instead of the embedded one."""
 
-    url: Annotated[SecretStr, AfterValidator(_is_redis)] = Field(
+    url: Annotated[str, AfterValidator(_is_redis)] = Field(
+        repr=False,
         description="Address: `redis://USER:PASSWORD@HOST:PORT/0`, `rediss://...` for TLS, "
-        "`redis+socket:///PATH`. Keep the password in `${VAR}` or `file:PATH`."
+        "`redis+socket:///PATH`. Keep the password in `${VAR}` or `file:PATH`.",
     )
     tls: TLSConfig | None = Field(
         None, description="Options of TLS; only with `rediss://`. By default the system's trust."
@@ -50,9 +51,23 @@ class BrokerConfig(ConfigModel):
         description="Prefix of all keys in Redis, so that one Redis may serve other programs too.",
     )
 
+    @property
+    def ssl(self) -> dict[str, Any] | None:
+        """Celery's ``broker_use_ssl``; None without TLS."""
+        if not self.url.startswith("rediss:"):
+            return None
+        tls = self.tls or TLSConfig()
+        files = {
+            "ssl_ca_certs": tls.ca_certs,
+            "ssl_certfile": tls.certfile,
+            "ssl_keyfile": tls.keyfile,
+        }
+        given = {name: str(path.expanduser()) for name, path in files.items() if path}
+        return {"ssl_cert_reqs": "required", "ssl_check_hostname": tls.check_hostname, **given}
+
     @model_validator(mode="after")
     def _tls_only_with_rediss(self) -> BrokerConfig:
-        if self.tls and not self.url.get_secret_value().startswith("rediss:"):
+        if self.tls and not self.url.startswith("rediss:"):
             msg = "`tls` has no effect on this `url`; write rediss:// instead of redis://"
             raise ValueError(msg)
         return self

@@ -123,6 +123,29 @@ def find_projects(folder: str | os.PathLike[str] | None = None) -> Projects:
     return Projects(folder, tuple(_read(path) for path in found if path.name[0] != "."))
 
 
+def load_project(
+    name: str | None = None, *, folder: str | os.PathLike[str] | None = None
+) -> Project:
+    """Load a project by its name.
+
+    Args:
+        name: Its name. By default that of the settings (``JFCELERY_PROJECT``), else the only
+            project in the folder.
+        folder: The folder of project files. By default that of the settings.
+
+    Raises:
+        ProjectNotFoundError: There is no such project, or no name to choose one of several.
+        ProjectFileError: The file of that name is wrong.
+    """
+    from jfcelery.settings import settings
+
+    found = find_projects(folder)
+    name = name or settings().project
+    if name is None:
+        return found.only().load()
+    return found.get(name).load()
+
+
 def _read(path: Path) -> ProjectFile:
     try:
         project = load_file(path)

@@ -80,27 +80,3 @@ def _validated(data: dict[str, Any], path: Path) -> Project:
     if problems:
         raise ProjectFileError(path, problems)
     return project
-
-
-def load_project(
-    name: str | None = None, *, folder: str | os.PathLike[str] | None = None
-) -> Project:
-    """Load a project by its name.
-
-    Args:
-        name: Its name. By default that of the settings (``JFCELERY_PROJECT``), else the only
-            project in the folder.
-        folder: The folder of project files. By default that of the settings.
-
-    Raises:
-        ProjectNotFoundError: There is no such project, or no name to choose one of several.
-        ProjectFileError: The file of that name is wrong.
-    """
-    from jfcelery.project.finding import find_projects
-    from jfcelery.settings import settings
-
-    found = find_projects(folder)
-    name = name or settings().project
-    if name is None:
-        return found.only().load()
-    return found.get(name).load()

@@ -8,6 +8,11 @@ from pydantic import Field, SecretStr, model_validator
 
 from jfcelery.project.model import ConfigModel
 
+#: What people can be told about.
+Event = Literal[
+    "flow_completed", "flow_failed", "flow_stuck", "host_down", "host_up", "login_needed"
+]
+
 
 class PollConfig(ConfigModel):
     """Bounds of the adaptive interval at which a worker's queue is looked at."""
@@ -105,14 +110,11 @@ class NotificationRule(ConfigModel):
         description="Addresses as apprise writes them (mailto://, slack://, matrix://, json://, "
         "...). Accepted, not effective yet.",
     )
-    events: list[
-        Literal["flow_completed", "flow_failed", "flow_stuck", "host_down", "host_up",
-                "login_needed"]
-    ] = Field(
-        default_factory=lambda: ["flow_failed", "host_down", "login_needed"],
+    events: list[Event] = Field(
+        ["flow_failed", "host_down", "login_needed"],
         description="What to tell: `flow_completed`, `flow_failed`, `flow_stuck`, `host_down`, "
         "`host_up`, `login_needed`. Accepted, not effective yet.",
-    )  # fmt: skip
+    )
     digest: float = Field(
         300,
         ge=0,

@@ -25,6 +25,7 @@ _REMEDIES = {
     "missing": "add it",
     "bool_parsing": "write true or false",
     "list_type": "write a list: [one, two]",
+    "tuple_type": "write a list: [one, two]",
     "dict_type": "write keys and values",
     "model_type": "write keys and values",
     "model_attributes_type": "write keys and values",
@@ -111,7 +112,8 @@ def _text(details: ErrorDetails, model: type[BaseModel]) -> str:
         context = details.get("ctx", {})
         return f"unknown type {context.get('tag')!r}; use one of {context.get('expected_tags')}"
     text = re.sub(r"^(Value error|Assertion failed), ", "", details["msg"])
-    text = text[:1].lower() + text[1:]
+    if text.startswith("Input should"):
+        text = text[0].lower() + text[1:]
     if kind == "missing":
         text = "missing"
     remedy = _REMEDIES.get(kind)

@@ -11,24 +11,29 @@ from pydantic import (
     AliasChoices,
     Field,
     PrivateAttr,
+    ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
 
+from jfcelery.errors import ProjectInvalidError
 from jfcelery.project.batch import SlotConfig
 from jfcelery.project.broker import BrokerConfig
 from jfcelery.project.exec_config import ExecutionConfig
 from jfcelery.project.lookup import pick
 from jfcelery.project.model import AnyCaseLogLevel, ConfigModel, LogLevel
 from jfcelery.project.options import LimitsConfig, NotificationRule, PollConfig, ServicesConfig
+from jfcelery.project.problems import problems_of
 from jfcelery.project.queue import QueueConfig
 from jfcelery.project.runner import RunnerOptions
 from jfcelery.project.stores import check_jobstore
 from jfcelery.project.worker import Worker, WorkerBase
 
 if TYPE_CHECKING:
-    from jobflow import JobStore
+    from collections.abc import Mapping
+
+    from jobflow.core.store import JobStore
 
 #: The folders of a project below its ``base_dir``: option and default name.
 FOLDERS = {"tmp_dir": "tmp", "log_dir": "log", "daemon_dir": "daemon"}
@@ -190,7 +195,7 @@ class Project(ConfigModel):
             hosts.setdefault(worker.host_key, []).append(name)
         return hosts
 
-    def get_worker(self, name: str | None = None) -> WorkerBase:
+    def get_worker(self, name: str | None = None) -> Worker:
         """Return a worker.
 
         Args:
@@ -203,12 +208,25 @@ class Project(ConfigModel):
             return next(iter(self.workers.values()))
         return pick(self.workers, name, kind="worker", project=self.name)
 
-    def get_exec_config(self, name: str) -> ExecutionConfig:
+    def get_exec_config(
+        self, name: str | Mapping[str, Any] | ExecutionConfig | None
+    ) -> ExecutionConfig:
         """Return an execution configuration.
+
+        Args:
+            name: The name of one of the project's; or what one says, which is returned as a model;
+                None for an empty one.
 
         Raises:
             UnknownNameError: The project has no such configuration.
+            ProjectInvalidError: What is given is no execution configuration.
         """
+        if name is None:
+            return ExecutionConfig()
+        if isinstance(name, ExecutionConfig):
+            return name
+        if not isinstance(name, str):
+            return _exec_config_from(name)
         return pick(self.exec_config, name, kind="exec_config", project=self.name)
 
     def poll_bounds(self, worker: WorkerBase) -> tuple[float, float]:
@@ -242,9 +260,18 @@ class Project(ConfigModel):
 
         if self.queue is not None and self.queue.target is not None:
             return default_jobstore_spec(self.queue.target)
-        from jfcelery.services import endpoint
+        from jfcelery.services import database_endpoint
 
-        found = endpoint(self)
-        return default_jobstore_spec(
-            MongoTarget(found.database_name, "outputs", uri=found.database_uri)
-        )
+        found = database_endpoint(self)
+        target = MongoTarget(found.name, "jobs", uri=found.uri, client_kwargs=found.options)
+        return default_jobstore_spec(target)
+
+
+def _exec_config_from(data: Mapping[str, Any]) -> ExecutionConfig:
+    plain = {key: value for key, value in data.items() if not key.startswith("@")}
+    try:
+        return ExecutionConfig.model_validate(plain)
+    except ValidationError as error:
+        problems = problems_of(error, plain, ExecutionConfig)
+        texts = "; ".join(f"{problem.key}: {problem.text}" for problem in problems)
+        raise ProjectInvalidError(f"no exec_config: {texts}") from None

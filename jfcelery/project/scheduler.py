@@ -10,7 +10,7 @@ from jfcelery.errors import ProjectInvalidError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from qtoolkit.io import BaseSchedulerIO
+    from qtoolkit.io.base import BaseSchedulerIO
 
 #: Schedulers known by name: the class of qtoolkit behind each.
 SCHEDULERS = {"slurm": "SlurmIO", "pbs": "PBSIO", "sge": "SGEIO", "shell": "ShellIO"}
@@ -41,7 +41,7 @@ def decode_scheduler(spec: Mapping[str, Any]) -> BaseSchedulerIO:
         ValueError: It cannot be decoded, or is no ``BaseSchedulerIO``.
     """
     from monty.json import MontyDecoder
-    from qtoolkit.io import BaseSchedulerIO
+    from qtoolkit.io.base import BaseSchedulerIO
 
     name = f"{spec.get('@module', '?')}.{spec.get('@class', '?')}"
     try:

@@ -18,7 +18,7 @@ from jfcelery.project.mongo import is_direct, mongo_target, plain_spec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from jobflow import JobStore
+    from jobflow.core.store import JobStore
     from maggma.core import Store
 
     from jfcelery.project.mongo import MongoTarget
@@ -92,22 +92,25 @@ def build_store(spec: Mapping[str, Any]) -> Store:
     if "@class" in spec and "@module" in spec:
         from monty.json import MontyDecoder
 
-        return MontyDecoder().process_decoded(dict(spec))
-    arguments = {
+        decoded: Store = MontyDecoder().process_decoded(dict(spec))
+        return decoded
+    arguments: dict[str, Any] = {
         key: build_store(value) if isinstance(value, dict) and "type" in value else value
         for key, value in spec.items()
         if key != "type"
     }
-    return _store_class(str(spec.get("type", "")))(**arguments)
+    made: Store = _store_class(str(spec.get("type", "")))(**arguments)
+    return made
 
 
 def build_jobstore(spec: Mapping[str, Any]) -> JobStore:
     """Build the JobStore that a spec describes; it is not connected."""
-    from jobflow import JobStore
+    from jobflow.core.store import JobStore
 
-    if spec.get("@class") == "JobStore":
-        return JobStore.from_dict(dict(spec))
-    return JobStore.from_dict_spec(dict(spec))
+    serialised = spec.get("@class") == "JobStore"
+    make: Any = JobStore.from_dict if serialised else JobStore.from_dict_spec
+    jobstore: JobStore = make(dict(spec))
+    return jobstore
 
 
 def default_jobstore_spec(target: MongoTarget) -> dict[str, Any]:
@@ -117,7 +120,7 @@ def default_jobstore_spec(target: MongoTarget) -> dict[str, Any]:
         target: Where the queue lies.
     """
     if target.uri is not None:
-        place = {"uri": target.uri, "database": target.database}
+        place: dict[str, Any] = {"uri": target.uri, "database": target.database}
         kinds = ("MongoURIStore", "GridFSURIStore")
     else:
         place = {
@@ -154,12 +157,12 @@ def _is_known(spec: Mapping[str, Any]) -> bool:
     return not nested and needed <= set(arguments) <= accepted
 
 
-def _store_class(name: str) -> type[Store]:
+def _store_class(name: str) -> Any:
     import maggma.stores
     from maggma.stores.ssh_tunnel import SSHTunnel
 
-    classes = {"SSHTunnel": SSHTunnel}
-    waiting: list[type[Store]] = [maggma.stores.Store]
+    classes: dict[str, Any] = {"SSHTunnel": SSHTunnel}
+    waiting: list[Any] = [maggma.stores.Store]
     while waiting:
         for sub in waiting.pop().__subclasses__():
             classes[sub.__name__] = sub

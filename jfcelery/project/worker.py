@@ -20,7 +20,7 @@ from jfcelery.project.scheduler import (
 )
 
 if TYPE_CHECKING:
-    from qtoolkit.io import BaseSchedulerIO
+    from qtoolkit.io.base import BaseSchedulerIO
 
 #: Queue and host key of everything that runs on the machine of the Celery workers.
 LOCAL_HOST_KEY = "local"

@@ -1,0 +1,110 @@
+"""Check the resources of a job against what its worker's scheduler understands."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.errors import ResourcesError
+from jfcelery.project.scheduler import scheduler_by_name
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qtoolkit.core.data_objects import QResources
+    from qtoolkit.io.base import BaseSchedulerIO
+
+    from jfcelery.project.worker import WorkerBase
+
+#: A placeholder in qtoolkit's templates.
+_PLACEHOLDER = re.compile(r"\$\$\{(\w+)\}")
+
+
+def check_resources(
+    worker: WorkerBase, resources: Mapping[str, Any] | QResources | None
+) -> dict[str, Any]:
+    """Check that a worker's scheduler understands some resources.
+
+    Args:
+        worker: The worker.
+        resources: Keys of qtoolkit's template of the scheduler, or a ``QResources``, as object or
+            serialised; None for nothing.
+
+    Returns:
+        The resources as keys of the template.
+
+    Raises:
+        ResourcesError: A key is unknown, or the scheduler cannot have what a ``QResources`` asks.
+    """
+    if not resources:
+        return {}
+    scheduler = worker.get_scheduler_io() or scheduler_by_name("shell")
+    options = _options(scheduler, worker.scheduler_name, resources)
+    known = template_keys(scheduler)
+    unknown = sorted(set(options) - known) if known else []
+    if unknown:
+        message = f"{worker.scheduler_name} does not know the resources {_quoted(unknown)}"
+        raise ResourcesError(message, remedy=_remedy(unknown, known))
+    return options
+
+
+def template_keys(scheduler: BaseSchedulerIO) -> set[str]:
+    """Return the keys of a scheduler's template; empty for one without a template."""
+    return set(_PLACEHOLDER.findall(getattr(scheduler, "header_template", "")))
+
+
+def _options(scheduler: BaseSchedulerIO, name: str, resources: Any) -> dict[str, Any]:
+    from qtoolkit.core.data_objects import QResources
+
+    if isinstance(resources, dict) and resources.get("@class") == "QResources":
+        resources = _decoded(resources)
+    if not isinstance(resources, QResources):
+        return dict(resources)
+    if not any(getattr(resources, field.name) for field in fields(resources)):
+        return {}
+    if name == "sge":
+        # qtoolkit turns it into PBS's `-l select=...`, which Grid Engine refuses.
+        message = "Grid Engine cannot have a QResources"
+        raise ResourcesError(message, remedy=_plain_keys(scheduler))
+    return _converted(scheduler, resources)
+
+
+def _decoded(resources: dict[str, Any]) -> Any:
+    from monty.json import MontyDecoder
+    from qtoolkit.core.exceptions import UnsupportedResourcesError
+
+    try:
+        return MontyDecoder().process_decoded(resources)
+    except (TypeError, ValueError, UnsupportedResourcesError) as error:
+        message = f"the serialised QResources cannot be read: {error}"
+        raise ResourcesError(message, remedy="Make it with QResources(...).as_dict().") from None
+
+
+def _converted(scheduler: BaseSchedulerIO, resources: QResources) -> dict[str, Any]:
+    from qtoolkit.core.exceptions import UnsupportedResourcesError
+
+    try:
+        return dict(scheduler.check_convert_qresources(resources))
+    except UnsupportedResourcesError as error:
+        message = f"the scheduler cannot have these QResources: {error}"
+        raise ResourcesError(message, remedy=_plain_keys(scheduler)) from None
+
+
+def _plain_keys(scheduler: BaseSchedulerIO) -> str:
+    return f"Give the keys of its template instead: {', '.join(sorted(template_keys(scheduler)))}."
+
+
+def _quoted(names: list[str]) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _remedy(unknown: list[str], known: set[str]) -> str:
+    near = {name: get_close_matches(name, sorted(known), n=2, cutoff=0.65) for name in unknown}
+    hints = [
+        f"{' or '.join(map(repr, found))} for {name!r}" for name, found in near.items() if found
+    ]
+    if len(hints) == len(unknown):
+        return f"Did you mean {', '.join(hints)}?"
+    return f"It knows: {', '.join(sorted(known))}."
