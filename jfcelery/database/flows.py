@@ -1,0 +1,140 @@
+"""Flow documents: their counts of jobs by state, and the state that follows from them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jfcelery.database.connection import translated
+from jfcelery.database.documents import FlowDoc
+from jfcelery.errors import FlowNotFoundError
+from jfcelery.states import ACTIVE_STATES, FlowState, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jfcelery.database.connection import QueueDatabase
+
+_S = JobState
+
+#: States of jobs whose change into or out of cannot change the state of the flow.
+_SILENT = frozenset(ACTIVE_STATES)
+
+
+def flow_state(counts: Mapping[JobState, int], *, leaves_completed: bool = False) -> FlowState:
+    """Return the state of a flow from the numbers of its jobs in each state.
+
+    Args:
+        counts: Jobs by state; states without jobs may be absent.
+        leaves_completed: Whether every job without children is COMPLETED.
+    """
+    present = {state for state, number in counts.items() if number > 0}
+    rules = (
+        (present <= {_S.WAITING}, FlowState.WAITING),
+        (present <= {_S.WAITING, _S.READY}, FlowState.READY),
+        (leaves_completed or present == {_S.COMPLETED}, FlowState.COMPLETED),
+        (_S.FAILED in present, FlowState.FAILED),
+        (bool(present & {_S.STOPPED, _S.USER_STOPPED}), FlowState.STOPPED),
+        (_S.PAUSED in present, FlowState.PAUSED),
+    )
+    return next((state for holds, state in rules if holds), FlowState.RUNNING)
+
+
+class Flows:
+    """The flow documents of one project's queue."""
+
+    def __init__(self, queue: QueueDatabase) -> None:
+        self.queue = queue
+
+    def get(self, uuid: str) -> FlowDoc:
+        """Return a flow.
+
+        Raises:
+            FlowNotFoundError: There is none.
+        """
+        with translated():
+            raw = self.queue.flows.find_one({"_id": uuid})
+        if raw is None:
+            raise FlowNotFoundError(f"No flow has the uuid {uuid}.")
+        return FlowDoc.from_mongo(raw)
+
+    def moved(self, uuid: str, moves: Mapping[tuple[JobState, JobState], int]) -> None:
+        """Count changes of state of a flow's jobs, and renew the flow's state if it may differ."""
+        steps: dict[str, int] = {}
+        for (source, target), number in moves.items():
+            steps[f"counts.{source}"] = steps.get(f"counts.{source}", 0) - number
+            steps[f"counts.{target}"] = steps.get(f"counts.{target}", 0) + number
+        steps = {name: number for name, number in steps.items() if number}
+        with translated():
+            self.queue.flows.update_one(
+                {"_id": uuid},
+                {"$inc": {**steps, "version": 1}, "$set": {"updated_on": self.queue.clock.now()}},
+            )
+        if any(not {source, target} <= _SILENT for source, target in moves):
+            self.refresh(uuid)
+
+    def added(self, uuid: str, number: Mapping[JobState, int]) -> None:
+        """Count jobs that a running flow got, and renew its state."""
+        with translated():
+            self.queue.flows.update_one(
+                {"_id": uuid},
+                {"$inc": {**{f"counts.{s}": n for s, n in number.items()}, "version": 1}},
+            )
+        self.refresh(uuid)
+
+    def refresh(self, uuid: str, *, exact: bool = False) -> FlowState:
+        """Renew a flow's state from its counts, counting anew where it seems to have ended.
+
+        Args:
+            uuid: The flow.
+            exact: Count anew in any case.
+        """
+        while True:
+            flow = self.get(uuid)
+            counts = flow.counts
+            if exact or not _under_way(counts):
+                counts = self.count([uuid]).get(uuid, {})
+            state = flow_state(counts, leaves_completed=self._leaves_completed(uuid, counts))
+            if state == flow.state and counts == flow.counts:
+                return state
+            fields = {"state": state.value, "updated_on": self.queue.clock.now()}
+            if counts is not flow.counts:
+                fields["counts"] = {s.value: n for s, n in counts.items()}
+            with translated():
+                result = self.queue.flows.update_one(
+                    {"_id": uuid, "version": flow.version},
+                    {"$set": fields, "$inc": {"version": 1}},
+                )
+            if result.matched_count:
+                return state
+
+    def count(self, uuids: Sequence[str]) -> dict[str, dict[JobState, int]]:
+        """Count the jobs of flows by state, from the jobs themselves."""
+        pipeline = [
+            {"$match": {"flow": {"$in": list(uuids)}}},
+            {"$group": {"_id": {"flow": "$flow", "state": "$state"}, "number": {"$sum": 1}}},
+        ]
+        counts: dict[str, dict[JobState, int]] = {}
+        with translated():
+            for row in self.queue.jobs.aggregate(pipeline):
+                key = row["_id"]
+                counts.setdefault(key["flow"], {})[JobState(key["state"])] = row["number"]
+        return counts
+
+    def _leaves_completed(self, uuid: str, counts: Mapping[JobState, int]) -> bool:
+        """Return whether all jobs without children are COMPLETED though others are not."""
+        if _under_way(counts) or not counts.get(_S.COMPLETED):
+            return False
+        with translated():
+            open_jobs = self.queue.jobs.find(
+                {"flow": uuid, "state": {"$ne": _S.COMPLETED.value}}, {"uuid": 1}
+            )
+            for job in open_jobs:
+                if self.queue.jobs.find_one({"parents": job["uuid"]}, {"_id": 1}) is None:
+                    return False
+        return True
+
+
+def _under_way(counts: Mapping[JobState, int]) -> bool:
+    """Return whether some job of a flow has not come to rest."""
+    moving = ACTIVE_STATES | {_S.WAITING, _S.READY}
+    return any(counts.get(state, 0) > 0 for state in moving)

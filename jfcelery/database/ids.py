@@ -1,0 +1,32 @@
+"""The short ids (``db_id``) under which people know their jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.database.records import change_record
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jfcelery.database.connection import QueueDatabase
+
+#: The record in the auxiliary collection that counts.
+_KEY = "next_id"
+
+
+def reserve_ids(queue: QueueDatabase, number: int, prefix: str = "") -> list[str]:
+    """Reserve short ids that nobody else gets.
+
+    Args:
+        queue: The project's database.
+        number: How many.
+        prefix: What stands before each (``db_id_prefix`` of the project file).
+    """
+
+    def advance(record: Mapping[str, Any]) -> dict[str, Any]:
+        return {"next_id": record.get("next_id", 1) + number}
+
+    record = change_record(queue.auxiliary, _KEY, advance) or {}
+    end = int(record["next_id"])
+    return [f"{prefix}{i}" for i in range(end - number, end)]

@@ -1,0 +1,302 @@
+"""Every change of a job document: a compare-and-set on ``_id`` and ``version``.
+
+Nothing else in jfcelery writes to the jobs. A write that finds another version than it read
+raises :class:`~jfcelery.errors.ConflictError` and has changed nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from jfcelery.database.chunks import chunks
+from jfcelery.database.connection import translated
+from jfcelery.database.documents import JobDoc, job_key
+from jfcelery.database.flows import Flows
+from jfcelery.database.history import History
+from jfcelery.errors import ConflictError, JobNotFoundError, TransitionError
+from jfcelery.states import JobState, transition
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from datetime import datetime, timedelta
+
+    from jfcelery.database.connection import QueueDatabase
+
+#: Documents of one bulk write.
+BULK = 500
+#: Fields that end a lease.
+NO_LEASE: dict[str, Any] = {"lock_id": None, "lock_time": None, "lock_until": None}
+
+
+class Jobs:
+    """The job documents of one project's queue.
+
+    Args:
+        queue: The open database of the project.
+    """
+
+    def __init__(self, queue: QueueDatabase) -> None:
+        self.queue = queue
+        self.flows = Flows(queue)
+        self.history = History(queue)
+
+    # ------------------------------------------------------------------ reading
+
+    def get(self, uuid: str, index: int | None = None) -> JobDoc:
+        """Return a job by uuid and index, or the newest index of a uuid.
+
+        Raises:
+            JobNotFoundError: There is none.
+        """
+        with translated():
+            if index is not None:
+                raw = self.queue.jobs.find_one({"_id": job_key(uuid, index)})
+            else:
+                raw = self.queue.jobs.find_one({"uuid": uuid}, sort=[("index", -1)])
+        if raw is None:
+            number = "" if index is None else f" (index {index})"
+            raise JobNotFoundError(f"No job has the uuid {uuid}{number}.")
+        return JobDoc.from_mongo(raw)
+
+    def find(
+        self,
+        query: Mapping[str, Any],
+        *,
+        sort: Sequence[tuple[str, int]] | None = None,
+        limit: int = 0,
+    ) -> Iterator[JobDoc]:
+        """Yield the jobs that match a query."""
+        with translated():
+            cursor = self.queue.jobs.find(dict(query), limit=limit)
+            if sort:
+                cursor = cursor.sort(list(sort))
+            for raw in cursor:
+                yield JobDoc.from_mongo(raw)
+
+    def now(self) -> datetime:
+        """Return the time by the database's clock."""
+        return self.queue.clock.now()
+
+    # ------------------------------------------------------------------ writing
+
+    def update(self, doc: JobDoc, fields: Mapping[str, Any]) -> JobDoc:
+        """Set fields, dotted ones too, without a change of state.
+
+        Raises:
+            ConflictError: The document was changed since it was read.
+        """
+        if "state" in fields:
+            raise TransitionError("a job's state changes by a transition only")
+        return self._compare_and_set(doc, fields)
+
+    def transition(
+        self,
+        doc: JobDoc,
+        event: str,
+        target: JobState,
+        *,
+        by: str,
+        why: str = "",
+        fields: Mapping[str, Any] | None = None,
+    ) -> JobDoc:
+        """Change a job's state by a row of the state table, and note it in the history.
+
+        Args:
+            doc: The job as it was read.
+            event: The row of the state table.
+            target: The new state.
+            by: Who does it.
+            why: The reason, in one line.
+            fields: More fields to set, dotted ones too.
+
+        Raises:
+            TransitionError: The state table has no such row.
+            ConflictError: The document was changed since it was read.
+        """
+        changed = self._compare_and_set(doc, self._change(doc, event, target, by, why, fields))
+        self.history.record([(doc, changed)])
+        self.flows.moved(doc.flow, {(doc.state, target): 1})
+        return changed
+
+    def transition_many(
+        self,
+        docs: Sequence[JobDoc],
+        event: str,
+        target: JobState,
+        *,
+        by: str,
+        why: str = "",
+        fields: Mapping[str, Any] | Callable[[JobDoc], Mapping[str, Any]] | None = None,
+    ) -> list[JobDoc]:
+        """Change the state of many jobs alike, with few round trips.
+
+        Args:
+            docs: The jobs as they were read.
+            event: The row of the state table.
+            target: The new state.
+            by: Who does it.
+            why: The reason, in one line.
+            fields: More fields to set, or what returns those of one job.
+
+        Returns:
+            The jobs that were changed; those that somebody else changed first are left out.
+
+        Raises:
+            TransitionError: For one of the jobs the state table has no such row; none is changed.
+        """
+        for doc in docs:
+            transition(event, doc.state, target)
+        done: list[JobDoc] = []
+        for piece in chunks(docs, BULK):
+            done += self._transition_piece(piece, event, target, by, why, fields)
+        return done
+
+    def _transition_piece(
+        self,
+        docs: list[JobDoc],
+        event: str,
+        target: JobState,
+        by: str,
+        why: str,
+        fields: Mapping[str, Any] | Callable[[JobDoc], Mapping[str, Any]] | None,
+    ) -> list[JobDoc]:
+        from pymongo import UpdateOne
+
+        token = uuid4().hex
+        writes, planned = [], {}
+        for doc in docs:
+            extra = fields(doc) if callable(fields) else fields
+            change = self._change(doc, event, target, by, why, extra) | {"token": token}
+            writes.append(
+                UpdateOne(
+                    {"_id": doc.id, "version": doc.version},
+                    {"$set": change, "$inc": {"version": 1}},
+                )
+            )
+            planned[doc.id] = (doc, change)
+        with translated():
+            self.queue.jobs.bulk_write(writes, ordered=False)
+            written = self.queue.jobs.find(
+                {"_id": {"$in": list(planned)}}, {"token": 1, "version": 1}
+            )
+            ours = [raw["_id"] for raw in written if raw.get("token") == token]
+        pairs = []
+        moved: dict[str, dict[tuple[JobState, JobState], int]] = {}
+        for job_id in ours:
+            doc, change = planned[job_id]
+            pairs.append((doc, doc.with_fields(change | {"version": doc.version + 1})))
+            step = moved.setdefault(doc.flow, {})
+            step[doc.state, target] = step.get((doc.state, target), 0) + 1
+        self.history.record(pairs)
+        for flow, step in moved.items():
+            self.flows.moved(flow, step)
+        return [after for _, after in pairs]
+
+    def _change(
+        self,
+        doc: JobDoc,
+        event: str,
+        target: JobState,
+        by: str,
+        why: str,
+        fields: Mapping[str, Any] | None,
+    ) -> dict[str, Any]:
+        transition(event, doc.state, target)
+        extra = dict(fields or {})
+        now = self.now()
+        last = {
+            "_id": f"{doc.id}:{doc.version + 1}",
+            "uuid": doc.uuid,
+            "index": doc.index,
+            "db_id": doc.db_id,
+            "flow": doc.flow,
+            "number": doc.version + 1,
+            "event": event,
+            "source": doc.state.value,
+            "target": target.value,
+            "by": by,
+            "why": why,
+            "attempt": extra.get("attempt", doc.attempt),
+            "at": now,
+        }
+        return {
+            "state": target.value,
+            "previous_state": doc.state.value,
+            "updated_on": now,
+            "last": last,
+            **extra,
+        }
+
+    def _compare_and_set(self, doc: JobDoc, fields: Mapping[str, Any]) -> JobDoc:
+        # The token tells our own write, acknowledged or not, from somebody else's.
+        change = {**fields, "token": uuid4().hex}
+        with translated():
+            result = self.queue.jobs.update_one(
+                {"_id": doc.id, "version": doc.version},
+                {"$set": change, "$inc": {"version": 1}},
+            )
+            if not result.matched_count:
+                found = self.queue.jobs.find_one({"_id": doc.id}, {"token": 1})
+                if found is None or found.get("token") != change["token"]:
+                    raise ConflictError(f"Job {doc.db_id} was changed by somebody else meanwhile.")
+        return doc.with_fields({**change, "version": doc.version + 1})
+
+    # ------------------------------------------------------------------ leases
+
+    def acquire(self, doc: JobDoc, owner: str, term: timedelta) -> JobDoc:
+        """Take the lease of a job.
+
+        Raises:
+            ConflictError: Somebody else holds it, or was faster.
+        """
+        now = self.now()
+        if doc.is_locked(now):
+            raise ConflictError(f"Job {doc.db_id} is in the hands of {doc.lock_id}.")
+        fields = {
+            "lock_id": owner,
+            "lock_time": now,
+            "lock_until": now + term,
+            "fence": doc.fence + 1,
+        }
+        return self._compare_and_set(doc, fields)
+
+    def renew(self, doc: JobDoc, term: timedelta) -> JobDoc:
+        """Prolong a lease that is still ours.
+
+        Raises:
+            ConflictError: It is not ours any more.
+        """
+        return self.while_ours(doc, {"lock_until": self.now() + term})
+
+    def release(self, doc: JobDoc, fields: Mapping[str, Any] | None = None) -> JobDoc:
+        """Give the lease back, setting other fields with it.
+
+        Raises:
+            ConflictError: It is not ours any more.
+        """
+        return self.while_ours(doc, {**NO_LEASE, **(fields or {})})
+
+    def while_ours(self, doc: JobDoc, fields: Mapping[str, Any]) -> JobDoc:
+        """Set fields as long as the lease under which the document was read is in force.
+
+        Raises:
+            ConflictError: The lease was fenced off, or the job got a new epoch.
+        """
+        while True:
+            try:
+                return self._compare_and_set(doc, fields)
+            except ConflictError:
+                doc = self.still_ours(doc)
+
+    def still_ours(self, doc: JobDoc) -> JobDoc:
+        """Return the job as it is now, if the lease under which it was read is in force.
+
+        Raises:
+            ConflictError: The lease was fenced off, or the job got a new epoch or state.
+        """
+        now = self.get(doc.uuid, doc.index)
+        mine = (doc.lock_id, doc.fence, doc.epoch, doc.state)
+        if (now.lock_id, now.fence, now.epoch, now.state) != mine:
+            raise ConflictError(f"Job {doc.db_id} was taken over by {now.lock_id or 'a user'}.")
+        return now

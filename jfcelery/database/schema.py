@@ -1,0 +1,48 @@
+"""The version of the documents' layout, checked before anything else is read or written."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.database.connection import translated
+from jfcelery.database.documents import SCHEMA_VERSION
+from jfcelery.database.indexes import create_indexes
+from jfcelery.database.records import change_record
+from jfcelery.errors import SchemaVersionError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from jfcelery.database.connection import QueueDatabase
+
+_KEY = "jfcelery"
+
+
+def prepare(queue: QueueDatabase, project: str) -> None:
+    """Make a new database ready, or check that an old one is ours and of this version.
+
+    Raises:
+        SchemaVersionError: It belongs to another project, or another version wrote it.
+    """
+    with translated():
+        record = queue.auxiliary.find_one({"_id": _KEY})
+    if record is None:
+        create_indexes(queue)
+        first = {"schema": SCHEMA_VERSION, "project": project}
+
+        def create(old: Mapping[str, Any]) -> dict[str, Any] | None:
+            return None if old else first
+
+        change_record(queue.auxiliary, _KEY, create)
+        return
+    if record["schema"] != SCHEMA_VERSION:
+        raise SchemaVersionError(
+            f"The database of project {project!r} has layout {record['schema']}, "
+            f"this version of jfcelery needs {SCHEMA_VERSION}.",
+            remedy="Run: jfc admin upgrade",
+        )
+    if record["project"] != project:
+        raise SchemaVersionError(
+            f"The database of project {project!r} belongs to project {record['project']!r}.",
+            remedy="Give each project its own database or collections (queue: in its file).",
+        )

@@ -1,0 +1,270 @@
+"""Adding the jobs of a flow to the queue, in bulk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.database.chunks import chunks
+from jfcelery.database.connection import translated
+from jfcelery.database.documents import job_key
+from jfcelery.database.ids import reserve_ids
+from jfcelery.database.payloads import Payload, delete_payloads, payload_document
+from jfcelery.states import FlowState, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from datetime import datetime
+
+    from jfcelery.database.connection import QueueDatabase
+    from jfcelery.flows.entries import FlowEntries, JobEntry
+
+#: Documents of one insertion.
+BULK = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Placement:
+    """Where and how the jobs of a flow run, where a job itself says nothing else.
+
+    Args:
+        worker: Name of the worker.
+        exec_config: Name of an execution configuration, or one as a dict.
+        resources: Resources for the scheduler.
+        priority: Jobs of higher priority are taken first.
+    """
+
+    worker: str
+    exec_config: str | dict[str, Any] | None = None
+    resources: dict[str, Any] | None = None
+    priority: int = 0
+
+
+def add_flow(
+    queue: QueueDatabase,
+    entries: FlowEntries,
+    placement: Placement,
+    *,
+    jobstore: str | None = None,
+    id_prefix: str = "",
+) -> list[str]:
+    """Add a flow: all of it, or nothing.
+
+    The flow's document comes first and says ``inserting`` until all jobs are in; until then the
+    checkout passes its jobs over. What an interrupted insertion leaves the sweeper removes.
+
+    Returns:
+        The short ids of its jobs.
+    """
+    now = queue.clock.now()
+    ids = reserve_ids(queue, len(entries.jobs), id_prefix)
+    internal = {entry.uuid for entry in entries.jobs}
+    outside = existing({p for e in entries.jobs for p in e.parents} - internal, queue)
+    documents = [
+        job_document(
+            entry,
+            placement,
+            flow=entries.uuid,
+            db_id=db_id,
+            now=now,
+            unmet=[p for p in entry.parents if p in internal or p in outside],
+        )
+        for entry, db_id in zip(entries.jobs, ids, strict=True)
+    ]
+    counts: dict[str, int] = {}
+    for document in documents:
+        counts[document["state"]] = counts.get(document["state"], 0) + 1
+    flow = {
+        "_id": entries.uuid,
+        "uuid": entries.uuid,
+        "name": entries.name,
+        "state": (FlowState.READY if JobState.READY in counts else FlowState.WAITING).value,
+        "metadata": entries.metadata,
+        "jobstore": jobstore,
+        "counts": counts,
+        "created_on": now,
+        "updated_on": now,
+        "version": 1,
+        "inserting": True,
+    }
+    with translated():
+        queue.flows.insert_one(flow)
+    try:
+        _insert(queue, entries.jobs, documents)
+    except BaseException:
+        remove_insertion(queue, entries.uuid)
+        raise
+    with translated():
+        queue.flows.update_one({"_id": entries.uuid}, {"$set": {"inserting": False, "version": 2}})
+    return ids
+
+
+def add_dynamic(
+    queue: QueueDatabase,
+    entries: Iterable[JobEntry],
+    placement: Placement,
+    *,
+    flow: str,
+    generator: str,
+    extra_parents: Sequence[str] = (),
+    id_prefix: str = "",
+) -> int:
+    """Add jobs that a running job made; adding them again changes nothing.
+
+    Args:
+        queue: The project's database.
+        entries: The new jobs.
+        placement: Where they run unless they say otherwise.
+        flow: The flow that they join.
+        generator: Key of the job that made them; they stay WAITING until its end is committed.
+        extra_parents: uuids that jobs without a parent among the new ones have to wait for.
+        id_prefix: What stands before each short id.
+
+    Returns:
+        How many were new.
+    """
+    entries = list(entries)
+    keys = {job_key(e.uuid, e.index): e for e in entries}
+    with translated():
+        known = {raw["_id"] for raw in queue.jobs.find({"_id": {"$in": list(keys)}}, {"_id": 1})}
+    new = [entry for key, entry in keys.items() if key not in known]
+    if not new:
+        return 0
+    internal = {entry.uuid for entry in entries}
+    outside = existing({p for e in new for p in e.parents} - internal, queue)
+    now = queue.clock.now()
+    ids = reserve_ids(queue, len(new), id_prefix)
+    documents = []
+    for entry, db_id in zip(new, ids, strict=True):
+        parents = [p for p in entry.parents if p != entry.uuid]
+        if not internal.intersection(parents):
+            parents += [p for p in extra_parents if p not in parents]
+        document = job_document(
+            entry.model_copy(update={"parents": parents}),
+            placement,
+            flow=flow,
+            db_id=db_id,
+            now=now,
+            unmet=[
+                generator_token(generator),
+                *(p for p in parents if p in internal or p in outside or p in extra_parents),
+            ],
+        )
+        documents.append(document)
+    _insert(queue, new, documents)
+    return len(new)
+
+
+def generator_token(key: str) -> str:
+    """Return the entry of ``unmet`` that stands for a generating job's commit."""
+    return f"@{key}"
+
+
+def job_document(
+    entry: JobEntry,
+    placement: Placement,
+    *,
+    flow: str,
+    db_id: str,
+    now: datetime,
+    unmet: list[str],
+) -> dict[str, Any]:
+    """Return the hot document of a new job."""
+    key = job_key(entry.uuid, entry.index)
+    state = JobState.WAITING if unmet else JobState.READY
+    first = {
+        "_id": f"{key}:1",
+        "uuid": entry.uuid,
+        "index": entry.index,
+        "db_id": db_id,
+        "flow": flow,
+        "number": 1,
+        "event": "insert",
+        "source": None,
+        "target": state.value,
+        "by": "submission" if not unmet or unmet[0][0] != "@" else unmet[0][1:],
+        "why": "",
+        "attempt": 0,
+        "at": now,
+    }
+    return {
+        "_id": key,
+        "uuid": entry.uuid,
+        "index": entry.index,
+        "db_id": db_id,
+        "flow": flow,
+        "worker": entry.worker or placement.worker,
+        "state": state.value,
+        "previous_state": None,
+        "parents": entry.parents,
+        "unmet": unmet,
+        "on_missing": entry.on_missing,
+        "priority": placement.priority if entry.priority is None else entry.priority,
+        "created_on": now,
+        "updated_on": now,
+        "exec_config": placement.exec_config if entry.exec_config is None else entry.exec_config,
+        "resources": placement.resources if entry.resources is None else entry.resources,
+        "job": {"name": entry.name, "metadata": entry.metadata, "hosts": entry.hosts},
+        "stores": entry.stores,
+        "remote": {"step_attempts": 0},
+        "version": 1,
+        "fence": 0,
+        "epoch": 0,
+        "attempt": 0,
+        "cancel": [],
+        "release": False,
+        "lock_id": None,
+        "lock_time": None,
+        "last": first,
+    }
+
+
+def existing(uuids: Iterable[str], queue: QueueDatabase) -> set[str]:
+    """Return those uuids of which the queue has a job that is not COMPLETED.
+
+    Outputs of other jobs, even of other projects, come straight from the JobStore.
+    """
+    found: set[str] = set()
+    for piece in chunks(uuids, BULK):
+        query = {"uuid": {"$in": piece}, "state": {"$ne": JobState.COMPLETED.value}}
+        with translated():
+            rows = queue.jobs.find(query, {"uuid": 1})
+            found |= {row["uuid"] for row in rows}
+    return found
+
+
+def remove_insertion(queue: QueueDatabase, flow: str) -> None:
+    """Remove what an interrupted insertion of a flow left."""
+    with translated():
+        keys = [raw["_id"] for raw in queue.jobs.find({"flow": flow}, {"_id": 1})]
+        for piece in chunks(keys, BULK):
+            delete_payloads(queue, piece)
+            queue.jobs.delete_many({"_id": {"$in": piece}})
+        queue.flows.delete_one({"_id": flow, "inserting": True})
+
+
+def _insert(
+    queue: QueueDatabase, entries: Sequence[JobEntry], documents: Sequence[dict[str, Any]]
+) -> None:
+    """Insert payloads, history and documents, in this order: a job that is seen is complete."""
+    from pymongo.errors import BulkWriteError
+
+    pairs = zip(entries, documents, strict=True)
+    for piece in chunks(pairs, BULK):
+        payloads = [payload_document(queue, d["_id"], Payload(e.payload, e.references)) for e, d in piece]
+        rows = (
+            (queue.payloads, payloads),
+            (queue.history, [d["last"] for _, d in piece]),
+            (queue.jobs, [d for _, d in piece]),
+        )
+        for collection, batch in rows:
+            try:
+                with translated():
+                    collection.insert_many(batch, ordered=False)
+            except BulkWriteError as error:
+                if any(e["code"] != _DUPLICATE for e in error.details["writeErrors"]):
+                    raise
+
+
+#: The server's code for a document that is there already: an earlier try inserted it.
+_DUPLICATE = 11000

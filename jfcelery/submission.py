@@ -1,0 +1,135 @@
+"""Submitting a flow: check everything that can be checked, then add it to the queue."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.database.connection import open_queue
+from jfcelery.database.documents import job_key
+from jfcelery.database.jobs import Jobs
+from jfcelery.database.schema import prepare
+from jfcelery.errors import ServiceError, UnknownNameError
+from jfcelery.flows.entries import flow_entries
+from jfcelery.flows.insert import Placement, add_flow
+from jfcelery.flows.release import settle
+from jfcelery.messages import messenger
+from jfcelery.project import load_project
+
+if TYPE_CHECKING:
+    from jobflow import Flow, Job
+    from qtoolkit.core.data_objects import QResources
+
+    from jfcelery.flows.entries import FlowEntries
+    from jfcelery.project import ExecutionConfig, Project
+
+logger = logging.getLogger(__name__)
+
+
+def submit_flow(
+    flow: Flow | Job | list[Flow | Job],
+    worker: str | None = None,
+    project: str | Project | None = None,
+    exec_config: str | dict[str, Any] | ExecutionConfig | None = None,
+    resources: dict[str, Any] | QResources | None = None,
+    priority: int = 0,
+    allow_external_references: bool = False,  # noqa: FBT001, FBT002 - jobflow-remote's signature
+    jobstore: str | None = None,
+) -> list[str]:
+    """Add a flow to the queue of a project, from which the Celery workers run it.
+
+    What :func:`set_run_config` said of single jobs goes before the arguments given here.
+
+    Args:
+        flow: A flow, a job, or a list of them.
+        worker: Name of the worker on which the jobs run; by default the project's first.
+        project: Name of the project, or the project itself; by default the configured one.
+        exec_config: Name of an execution configuration of the project, or one.
+        resources: Resources for the scheduler: keys of its qtoolkit template, or a QResources.
+        priority: Jobs of higher priority are taken first.
+        allow_external_references: Accept references to outputs of jobs outside of the flow.
+        jobstore: Name of one of the project's ``optional_jobstores`` for the outputs.
+
+    Returns:
+        The short ids of the jobs.
+
+    Raises:
+        ConfigError: A worker, execution configuration, store or resource key is unknown.
+        SerializationError: A job cannot be turned into JSON.
+        ServiceError: The database or the broker cannot be reached; nothing was added.
+    """
+    from jobflow.core.flow import get_flow
+
+    from jfcelery.services import check_broker
+
+    chosen = load_project(project) if project is None or isinstance(project, str) else project
+    whole = get_flow(flow, allow_external_references=allow_external_references)
+    placement = Placement(
+        worker=worker or next(iter(chosen.workers)),
+        exec_config=_plain(exec_config),
+        resources=_plain(resources),
+        priority=priority,
+    )
+    entries = flow_entries(whole)
+    check(chosen, entries, placement, jobstore)
+    check_broker(chosen)
+    queue = open_queue(chosen)
+    prepare(queue, chosen.name)
+    prefix = (chosen.queue.db_id_prefix if chosen.queue else None) or ""
+    ids = add_flow(queue, entries, placement, jobstore=jobstore, id_prefix=prefix)
+    _settle_outside(Jobs(queue), entries)
+    try:
+        messenger(chosen).checkout()
+    except ServiceError as error:
+        # The flow is in the database; the next beat finds it without a message.
+        logger.warning("The flow was added, but no worker was told: %s", error.message)
+    return ids
+
+
+def check(
+    project: Project, entries: FlowEntries, placement: Placement, jobstore: str | None
+) -> None:
+    """Check that the project has all that the jobs of a flow ask for.
+
+    Raises:
+        ConfigError: It has not.
+    """
+    known = set(project.get_jobstore(jobstore).additional_stores)
+    seen: list[tuple[Any, Any, Any]] = []
+    for entry in entries.jobs:
+        for store in set(entry.stores) - known:
+            raise UnknownNameError(
+                f"Job {entry.name!r} keeps data in the additional store {store!r}, which the "
+                f"jobstore of project {project.name!r} does not have.",
+                remedy=f"It has: {', '.join(sorted(known)) or 'none'}. "
+                "Add it below jobstore: additional_stores: in the project file.",
+            )
+        place = (
+            entry.worker or placement.worker,
+            placement.exec_config if entry.exec_config is None else entry.exec_config,
+            placement.resources if entry.resources is None else entry.resources,
+        )
+        if place in seen:
+            continue
+        seen.append(place)
+        worker = project.get_worker(place[0])
+        if place[1] is not None:
+            project.get_exec_config(place[1])
+        check_resources(worker, place[2])
+
+
+def _settle_outside(jobs: Jobs, entries: FlowEntries) -> None:
+    """Look whether parents outside of the flow ended while it was added."""
+    internal = {entry.uuid for entry in entries.jobs}
+    keys = [job_key(e.uuid, e.index) for e in entries.jobs if not internal.issuperset(e.parents)]
+    if keys:
+        settle(jobs, jobs.find({"_id": {"$in": keys}}))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - a name, a dict, a pydantic model or an MSONable
+    """Return an execution configuration or resources as a name or plain dict."""
+    if value is None or isinstance(value, (str, dict)):
+        return value
+    if hasattr(value, "as_dict"):
+        return value.as_dict()
+    return value.model_dump(mode="json", exclude_none=True)

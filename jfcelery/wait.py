@@ -1,0 +1,113 @@
+"""Waiting for jobs to end."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING
+
+from jfcelery.database.connection import open_queue
+from jfcelery.database.jobs import Jobs
+from jfcelery.errors import JfceleryError, JobNotFoundError
+from jfcelery.project import load_project
+from jfcelery.states import RESTING_STATES, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from jobflow import Flow, Job
+
+    from jfcelery.database.documents import JobDoc
+    from jfcelery.project import Project
+
+#: Seconds between two looks at the database.
+INTERVAL = 0.5
+
+
+class WaitTimeoutError(JfceleryError):
+    """Raised when jobs have not come to rest within the time given."""
+
+
+def wait_for(
+    flow_or_ids: Flow | Job | str | Sequence[str],
+    timeout: float | None = None,
+    progress: bool = True,  # noqa: FBT001, FBT002 - the documented signature
+    *,
+    project: str | Project | None = None,
+) -> dict[JobState, int]:
+    """Block until jobs, and all that they add to their flows, have come to rest.
+
+    A job rests when it is COMPLETED, FAILED, REMOTE_ERROR, PAUSED or stopped, or when it waits
+    for one that rests so.
+
+    Args:
+        flow_or_ids: A flow or job that was submitted, or ids as :func:`submit_flow` returns them
+            (short ids, or uuids of jobs or flows).
+        timeout: Seconds to wait at most; by default there is no limit.
+        progress: Show a progress bar.
+        project: The project; by default the configured one.
+
+    Returns:
+        The number of jobs in each state.
+
+    Raises:
+        WaitTimeoutError: Some jobs were still under way at the end of the time.
+        JobNotFoundError: There is no such job or flow.
+    """
+    chosen = load_project(project) if project is None or isinstance(project, str) else project
+    jobs = Jobs(open_queue(chosen))
+    flows = _flows_of(jobs, _ids(flow_or_ids))
+    deadline = None if timeout is None else time.monotonic() + timeout
+    with _bar(show=progress) as show:
+        while True:
+            counts = _counts(jobs, flows)
+            show(counts)
+            if not _moving(counts, jobs, flows):
+                return counts
+            if deadline is not None and time.monotonic() > deadline:
+                words = ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))
+                raise WaitTimeoutError(f"After {timeout:g} s: {words}.")
+            time.sleep(INTERVAL)
+
+
+def _ids(what: Flow | Job | str | Sequence[str]) -> list[str]:
+    if isinstance(what, str):
+        return [what]
+    uuid = getattr(what, "uuid", None)
+    return [uuid] if uuid is not None else [str(item) for item in what]  # type: ignore[union-attr]
+
+
+def _flows_of(jobs: Jobs, ids: Iterable[str]) -> list[str]:
+    flows: dict[str, None] = {}
+    for one in ids:
+        query = {"$or": [{"db_id": one}, {"uuid": one}, {"flow": one}]}
+        found: JobDoc | None = next(jobs.find(query, limit=1), None)
+        if found is None:
+            raise JobNotFoundError(f"There is no job or flow {one!r}.")
+        flows[found.flow] = None
+    return list(flows)
+
+
+def _counts(jobs: Jobs, flows: list[str]) -> dict[JobState, int]:
+    total: dict[JobState, int] = {}
+    for counts in jobs.flows.count(flows).values():
+        for state, number in counts.items():
+            total[state] = total.get(state, 0) + number
+    return total
+
+
+def _moving(counts: dict[JobState, int], jobs: Jobs, flows: list[str]) -> bool:
+    resting = RESTING_STATES | {JobState.WAITING}
+    if any(number for state, number in counts.items() if state not in resting):
+        return True
+    # Between a parent's end and the release of its children all may seem to rest.
+    pending = jobs.find({"flow": {"$in": flows}, "release": True}, limit=1)
+    return next(pending, None) is not None
+
+
+def _bar(*, show: bool) -> AbstractContextManager[Callable[[dict[JobState, int]], None]]:
+    if not show:
+        return nullcontext(lambda _counts: None)
+    from jfcelery.progress import progress_bar
+
+    return progress_bar()

@@ -1,0 +1,80 @@
+"""Step 5: the outputs in the JobStore, new jobs in the flow, children released."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.database.documents import job_key
+from jfcelery.execution.stores import insert_documents, read_documents
+from jfcelery.flows.finish import add_new_jobs, halt
+from jfcelery.flows.release import release_children, settle
+from jfcelery.states import JobState
+from jfcelery.tasks.outputs import fetched, outcome_of
+from jfcelery.tasks.step import Commit, Step, Work
+
+if TYPE_CHECKING:
+    from jfcelery.database.documents import JobDoc
+    from jfcelery.execution.outcome import Outcome
+
+
+def finalize_body(work: Work) -> Commit:
+    """Take in what the job returned; safe to repeat, since all of it is upserted."""
+    folder = fetched(work)
+    outcome = outcome_of(work, folder)
+    times = {"start_time": outcome.start_time, "end_time": outcome.end_time}
+
+    def then(doc: JobDoc) -> None:
+        _after(work, doc, outcome)
+
+    if outcome.error is not None:
+        fields: dict[str, Any] = {
+            **times,
+            "error": outcome.error.text,
+            "error_class": outcome.error.name,
+            "release": True,
+        }
+        why = outcome.error.summary
+        return Commit("finalize", JobState.FAILED, why, fields, then)
+    _insert(work, folder, outcome)
+    fields = {**times, "stored_data": outcome.stored_data, "error": None, "error_class": None}
+    return Commit("finalize", JobState.COMPLETED, "", {**fields, "release": True}, then)
+
+
+def _insert(work: Work, folder: Any, outcome: Outcome) -> None:  # noqa: ANN401 - a Path
+    runtime, doc = work.runtime, work.doc
+    store = runtime.jobstore(runtime.jobs.flows.get(doc.flow).jobstore)
+    documents = read_documents(folder, doc.stores)
+    insert_documents(store, documents)
+    halt(runtime.jobs, doc, outcome)
+    if not outcome.stop_jobflow:
+        add_new_jobs(runtime.jobs, doc, outcome, id_prefix=_prefix(work))
+
+
+def _after(work: Work, doc: JobDoc, outcome: Outcome) -> None:
+    from jfcelery.tasks.checkout import send_checkout
+
+    runtime = work.runtime
+    release_children(runtime.jobs, doc)
+    new = [
+        job_key(job.uuid, job.index)
+        for flow in (outcome.replace, outcome.detour, outcome.addition)
+        if flow is not None
+        for job in flow.jobs
+    ]
+    if new and doc.state == JobState.COMPLETED:
+        query = {"_id": {"$in": new}, "state": JobState.WAITING.value}
+        settle(runtime.jobs, runtime.jobs.find(query))
+    send_checkout(runtime)
+    if runtime.project.runner.delete_tmp_folder and not work.worker.is_local:
+        from jfcelery.tasks.outputs import local_folder
+
+        shutil.rmtree(local_folder(work), ignore_errors=True)
+
+
+def _prefix(work: Work) -> str:
+    queue = work.runtime.project.queue
+    return (queue.db_id_prefix if queue else None) or ""
+
+
+finalize = Step("finalize", JobState.DOWNLOADED, finalize_body)

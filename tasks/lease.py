@@ -1,0 +1,49 @@
+"""Keeping leases alive while steps work: one thread a process renews them all."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from jfcelery.errors import ConflictError, JfceleryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+
+    from jfcelery.database.documents import JobDoc
+    from jfcelery.database.jobs import Jobs
+
+logger = logging.getLogger(__name__)
+
+#: A lease is renewed when this part of its term has passed.
+RENEW_AFTER = 1 / 3
+
+
+@contextmanager
+def kept(jobs: Jobs, doc: JobDoc, term: timedelta) -> Iterator[None]:
+    """Renew a job's lease as long as the block runs.
+
+    When the lease is lost the renewing ends; the commit finds it out by the fence.
+    """
+    over = threading.Event()
+    thread = threading.Thread(
+        target=_renew, args=(jobs, doc, term, over), name=f"lease-{doc.db_id}", daemon=True
+    )
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _renew(jobs: Jobs, doc: JobDoc, term: timedelta, over: threading.Event) -> None:
+    while not over.wait(term.total_seconds() * RENEW_AFTER):
+        try:
+            doc = jobs.renew(doc, term)
+        except ConflictError:
+            return
+        except JfceleryError as error:
+            logger.warning("The lease of job %s could not be renewed: %s", doc.db_id, error)

@@ -1,0 +1,67 @@
+"""The files that a job left, on this machine, or the true reason why they are not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jfcelery.database.documents import job_key
+from jfcelery.errors import OutputMissingError
+from jfcelery.execution.outcome import Outcome, read_outcome
+from jfcelery.execution.reason import why_no_output
+from jfcelery.folders import RunFolder
+
+if TYPE_CHECKING:
+    from jfcelery.tasks.step import Work
+
+
+def local_folder(work: Work) -> Path:
+    """Return where the job's files are on this machine."""
+    doc, worker = work.doc, work.worker
+    if worker.is_local:
+        return Path(RunFolder.of(worker.work_dir, doc.uuid, doc.index).path)
+    key = job_key(doc.uuid, doc.index)
+    return Path(work.runtime.project.tmp_dir) / f"{key}.{doc.attempt}"
+
+
+def fetch(work: Work) -> Path:
+    """Bring the files that a job left to this machine, in one round trip."""
+    doc, worker = work.doc, work.worker
+    into = local_folder(work)
+    if worker.is_local:
+        return into
+    into.mkdir(parents=True, exist_ok=True)
+    patterns = [
+        RunFolder.OUTPUT,
+        RunFolder.STORE_DATA,
+        RunFolder.additional_store("*"),
+        RunFolder.status(doc.attempt),
+        RunFolder.end(doc.attempt),
+        RunFolder.QUEUE_ERR,
+        RunFolder.QUEUE_OUT,
+    ]
+    with work.runtime.hosts.transfer(doc.worker) as host:
+        host.fetch(RunFolder.of(worker.work_dir, doc.uuid, doc.index), patterns, into)
+    return into
+
+
+def fetched(work: Work) -> Path:
+    """Return the local folder, fetching again what another machine may have fetched."""
+    folder = local_folder(work)
+    return folder if (folder / RunFolder.OUTPUT).exists() else fetch(work)
+
+
+def outcome_of(work: Work, folder: Path) -> Outcome:
+    """Return what the job returned or raised.
+
+    Raises:
+        OutputMissingError: It left nothing; the message says why, with the tail of stderr.
+        OutputInvalidError: What it left cannot be read.
+    """
+    try:
+        return read_outcome(folder / RunFolder.OUTPUT)
+    except OutputMissingError as error:
+        doc = work.doc
+        raise OutputMissingError(
+            why_no_output(folder, attempt=doc.attempt, end=doc.remote.end)
+        ) from error

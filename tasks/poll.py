@@ -1,0 +1,194 @@
+"""Asking a host's queue: one listing for all its jobs; an end must be proven."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.errors import ConflictError, HostError
+from jfcelery.folders import RunFolder, queue_job_name
+from jfcelery.scheduler_io.queue import WorkerQueue
+from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, QueueJob, QueueState
+from jfcelery.states import JobState
+from jfcelery.tasks.dispatch import dispatch
+from jfcelery.tasks.places import free_place
+from jfcelery.tasks.sending import sender
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jfcelery.database.documents import JobDoc
+    from jfcelery.project import WorkerBase
+    from jfcelery.scheduler_io.schedulers.base import Answer
+    from jfcelery.tasks.runtime import Runtime
+
+logger = logging.getLogger(__name__)
+
+#: A host is asked again after this long at most, even when nothing seems to be there.
+IDLE_INTERVAL = timedelta(seconds=30)
+#: Part of the youngest job's age that lies between two looks.
+AGE_PART = 0.1
+
+_IN_QUEUE = [JobState.SUBMITTED.value, JobState.RUNNING.value]
+
+
+def tick(runtime: Runtime) -> None:
+    """Send a poll to every host whose turn it is; the record of the host gives the turn once."""
+    for host_key in runtime.project.hosts:
+        if runtime.host_records.take_turn(host_key, IDLE_INTERVAL):
+            sender(runtime.project).poll(host_key)
+
+
+def poll_host(runtime: Runtime, host_key: str) -> None:
+    """Ask a host's queue for all its jobs, and move those on that moved there.
+
+    A host that is held back after a failure is tried instead; if it answers, all its jobs go on.
+    """
+    status = runtime.host_records.get(host_key)
+    if status.paused:
+        return
+    names = runtime.project.hosts.get(host_key, [])
+    try:
+        if status.open:
+            _probe(runtime, host_key, names)
+        for name in names:
+            _poll_worker(runtime, name)
+    except HostError as error:
+        logger.warning("Host %s does not answer: %s", host_key, error)
+        runtime.host_records.failed(host_key, error, probe=status.open)
+        return
+    runtime.host_records.poll_soon(host_key, _interval(runtime, names))
+
+
+def queue_job(runtime: Runtime, doc: JobDoc) -> QueueJob:
+    """Return a job as its scheduler knows it."""
+    worker = runtime.project.get_worker(doc.worker)
+    return QueueJob(
+        uuid=doc.uuid,
+        index=doc.index,
+        attempt=doc.attempt,
+        queue_id=doc.remote.process_id or "",
+        name=queue_job_name(doc.uuid, doc.index, doc.attempt),
+        folder=RunFolder.of(worker.work_dir, doc.uuid, doc.index),
+    )
+
+
+def _probe(runtime: Runtime, host_key: str, names: Sequence[str]) -> None:
+    for name in names[:1]:
+        with runtime.hosts.lease(name) as host:
+            host.run("true")
+    if runtime.host_records.answered(host_key):
+        logger.info("Host %s answers again.", host_key)
+        sender(runtime.project).sweep()
+
+
+def _poll_worker(runtime: Runtime, name: str) -> None:
+    query = {"state": {"$in": _IN_QUEUE}, "worker": name}
+    docs = {doc.remote.process_id: doc for doc in runtime.jobs.find(query)}
+    docs.pop(None, None)
+    if not docs:
+        return
+    worker = runtime.project.get_worker(name)
+    jobs = [queue_job(runtime, doc) for doc in docs.values()]
+    with runtime.hosts.lease(name) as host:
+        queue = WorkerQueue(host, worker, timeout=worker.timeout_execute)
+        answers = queue.poll(jobs)
+        ended = [j for j in jobs if j.queue_id in answers and _wants_report(answers[j.queue_id])]
+        reports = queue.end_reports(ended) if ended else {}
+    for queue_id, answer in answers.items():
+        doc = docs.get(queue_id)
+        if doc is None:
+            continue
+        try:
+            _apply(runtime, worker, doc, answer, reports.get(queue_id))
+        except ConflictError:
+            logger.debug("job %s moved while its queue was asked", doc.db_id)
+
+
+def _wants_report(answer: Answer) -> bool:
+    """Return whether the accounting may know more: the job is gone, or ended badly."""
+    if answer.is_absent:
+        return True
+    if answer.state is not QueueState.ENDED:
+        return False
+    return answer.end is None or answer.end.reason is not EndReason.COMPLETED
+
+
+def _apply(
+    runtime: Runtime,
+    worker: WorkerBase,
+    doc: JobDoc,
+    answer: Answer,
+    report: EndReport | None,
+) -> None:
+    if answer.state is QueueState.ENDED:
+        end = answer.end or EndReport(EndReason.UNKNOWN, words=answer.words)
+        _end(runtime, worker, doc, end.completed_by(report))
+    elif answer.is_absent:
+        _absent(runtime, worker, doc, report)
+    elif answer.state is QueueState.RUNNING and doc.state is JobState.SUBMITTED:
+        fields = {
+            "remote.queue_state": answer.words,
+            "remote.absent": 0,
+            "start_time": runtime.jobs.now(),
+        }
+        runtime.jobs.transition(doc, "run", JobState.RUNNING, by="poll", fields=fields)
+    elif answer.state is not QueueState.UNKNOWN:
+        fields = {"remote.queue_state": answer.words, "remote.absent": 0}
+        if (doc.remote.queue_state, doc.remote.absent) != (answer.words, 0):
+            runtime.jobs.update(doc, fields)
+
+
+def _absent(
+    runtime: Runtime, worker: WorkerBase, doc: JobDoc, report: EndReport | None
+) -> None:
+    """Take a job as ended when the accounting says so, or many listings in a row lack it."""
+    if report is not None:
+        _end(runtime, worker, doc, report)
+        return
+    missing = doc.remote.absent + 1
+    if missing < runtime.project.poll.absent_polls:
+        runtime.jobs.update(doc, {"remote.absent": missing})
+        return
+    words = f"{missing} listings in a row lack it"
+    _end(runtime, worker, doc, EndReport(EndReason.LOST, words=words))
+
+
+def _end(runtime: Runtime, worker: WorkerBase, doc: JobDoc, end: EndReport) -> None:
+    target = JobState.DOWNLOADED if worker.is_local else JobState.RUN_FINISHED
+    fields: dict[str, Any] = {
+        "epoch": doc.epoch + 1,
+        "swept": 0,
+        "end_time": runtime.jobs.now(),
+        "remote.queue_state": end.reason.value,
+        "remote.end": {
+            "reason": end.reason.value,
+            "exit_code": end.exit_code,
+            "signal": end.signal,
+            "words": end.words,
+            "by": end.by,
+        },
+    }
+    if worker.delay_download and not worker.is_local:
+        fields["retry_at"] = runtime.jobs.now() + timedelta(seconds=worker.delay_download)
+    why = " ".join(part for part in (end.reason.value, end.words) if part)
+    changed = runtime.jobs.transition(doc, "end", target, by="poll", why=why, fields=fields)
+    dispatch(runtime, changed)
+    free_place(runtime, changed)
+
+
+def _interval(runtime: Runtime, names: Sequence[str]) -> timedelta:
+    """Return how long a host may be left alone: a part of the youngest job's age, bounded."""
+    now = runtime.jobs.now()
+    query = {"state": {"$in": _IN_QUEUE}, "worker": {"$in": list(names)}}
+    ages = [(now - doc.updated_on).total_seconds() for doc in runtime.jobs.find(query)]
+    if not ages:
+        return IDLE_INTERVAL
+    poll, runner = runtime.project.poll, runtime.project.runner
+    workers = [runtime.project.get_worker(name) for name in names]
+    if all(worker.is_local and worker.scheduler_name == "shell" for worker in workers):
+        return timedelta(seconds=poll.local_interval)
+    longest = poll.max_interval or runner.delay_check_run_status
+    seconds = min(max(min(ages) * AGE_PART, poll.min_interval), longest)
+    return timedelta(seconds=seconds)

@@ -1,0 +1,126 @@
+"""What the steps of one project share within one process: database, hosts, stores."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from jfcelery.database.connection import open_queue
+from jfcelery.database.hosts import HostRecords
+from jfcelery.database.jobs import Jobs
+from jfcelery.database.schema import prepare
+from jfcelery.project import load_file
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from jobflow import JobStore
+
+    from jfcelery.database.connection import QueueDatabase
+    from jfcelery.project import Project
+    from jfcelery.scheduler_io.hosts.pool import Hosts
+
+#: Seconds between two looks whether the project file changed.
+LOOK_INTERVAL = 5.0
+
+
+class Runtime:
+    """One project, opened.
+
+    Args:
+        project: The project as its file says.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self._stores: dict[str | None, JobStore] = {}
+        self._lock = threading.Lock()
+
+    @cached_property
+    def queue(self) -> QueueDatabase:
+        """The database, its layout checked."""
+        queue = open_queue(self.project)
+        prepare(queue, self.project.name)
+        return queue
+
+    @property
+    def jobs(self) -> Jobs:
+        """The job documents."""
+        return Jobs(self.queue)
+
+    @property
+    def host_records(self) -> HostRecords:
+        """The breakers of the hosts."""
+        return HostRecords(self.queue)
+
+    @cached_property
+    def hosts(self) -> Hosts:
+        """The pool of connections."""
+        from jfcelery.scheduler_io.hosts.pool import Hosts
+
+        return Hosts(self.project)
+
+    def jobstore(self, name: str | None) -> JobStore:
+        """Return a connected JobStore, by name or the project's own."""
+        with self._lock:
+            if name not in self._stores:
+                store = self.project.get_jobstore(name)
+                store.connect()
+                self._stores[name] = store
+            return self._stores[name]
+
+    @property
+    def lease_term(self) -> timedelta:
+        """How long a lease lasts unless it is renewed."""
+        from datetime import timedelta
+
+        return timedelta(seconds=self.project.runner.lease)
+
+    def close(self) -> None:
+        """Close the connections to the hosts."""
+        if "hosts" in self.__dict__:
+            self.hosts.close()
+
+
+class Current:
+    """The runtime of the project that this process serves, renewed when its file changes.
+
+    Args:
+        project: The project at the start.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._runtime = Runtime(project)
+        self._pid = os.getpid()
+        self._looked = time.monotonic()
+        self._lock = threading.Lock()
+
+    def get(self) -> Runtime:
+        """Return the runtime, of the newest version of the project file that is sound."""
+        with self._lock:
+            if self._pid != os.getpid():  # a prefork child: connections are its parent's
+                self._runtime, self._pid = Runtime(self._runtime.project), os.getpid()
+            if time.monotonic() - self._looked > LOOK_INTERVAL:
+                self._looked = time.monotonic()
+                self._look()
+            return self._runtime
+
+    def _look(self) -> None:
+        import logging
+
+        from jfcelery.errors import ConfigError
+
+        project = self._runtime.project
+        if project.source is None:
+            return
+        try:
+            new = load_file(project.source)
+        except (ConfigError, OSError) as error:
+            logging.getLogger(__name__).warning("The project file is unsound, kept: %s", error)
+            return
+        if new.digest != project.digest:
+            old, self._runtime = self._runtime, Runtime(new)
+            old.close()

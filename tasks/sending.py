@@ -1,0 +1,112 @@
+"""Sending messages for a project, from Celery workers and from any other process."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.errors import BrokerUnavailableError
+from jfcelery.tasks.queues import control_queue, host_queue
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from celery import Celery
+
+    from jfcelery.project import Project
+    from jfcelery.services import BrokerEndpoint
+
+#: Seconds after which a message of the beat is worth nothing any more.
+EXPIRES = 30
+
+
+def task_name(name: str) -> str:
+    """Return the name under which Celery knows a step or other task."""
+    return f"jfcelery.{name}"
+
+
+class Sender:
+    """Sends tasks by name; needs no task to be registered.
+
+    Args:
+        app: A Celery app that knows the project's broker.
+        project: The project.
+    """
+
+    def __init__(self, app: Celery, project: Project) -> None:
+        self.app = app
+        self.project = project
+
+    def chain(
+        self, names: Sequence[str], args: tuple[Any, ...], *, queue: str, label: str
+    ) -> None:
+        """Send one chain of tasks that all get the same arguments."""
+        from celery import chain
+
+        links = [
+            self.app.signature(name, args=args, immutable=True).set(queue=queue, argsrepr=label)
+            for name in names
+        ]
+        with _translated():
+            chain(*links, app=self.app).apply_async()
+
+    def send(self, name: str, *args: str, queue: str, expires: float | None = None) -> None:
+        """Send one task."""
+        with _translated():
+            self.app.send_task(task_name(name), args=args, queue=queue, expires=expires)
+
+    def checkout(self) -> None:
+        """Ask for READY jobs to be taken."""
+        self.send("checkout", queue=control_queue(self.project))
+
+    def sweep(self) -> None:
+        """Ask for all that stands still to be looked at."""
+        self.send("sweep", queue=control_queue(self.project))
+
+    def cancel(self, host_key: str) -> None:
+        """Ask for queue jobs to be cancelled whose removal a host's jobs request."""
+        self.send("cancel", host_key, queue=host_queue(self.project, host_key))
+
+    def poll(self, host_key: str) -> None:
+        """Ask for a host's queue to be looked at."""
+        self.send("poll", host_key, queue=host_queue(self.project, host_key), expires=EXPIRES)
+
+
+_senders: dict[tuple[str, str], Sender] = {}
+_lock = threading.Lock()
+
+
+def sender(project: Project) -> Sender:
+    """Return the sender of a project, one a process."""
+    from jfcelery.services import endpoint
+
+    points = endpoint(project)
+    key = (project.name, points.broker_url)
+    with _lock:
+        if key not in _senders:
+            _senders[key] = Sender(_plain_app(points.broker), project)
+        return _senders[key]
+
+
+def _plain_app(broker: BrokerEndpoint) -> Celery:
+    from celery import Celery
+
+    from jfcelery.tasks.settings import celery_settings
+
+    app = Celery("jfcelery", set_as_current=False)
+    app.config_from_object(celery_settings(broker))
+    return app
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    from kombu.exceptions import OperationalError
+    from redis.exceptions import RedisError
+
+    try:
+        yield
+    except (OperationalError, RedisError, ConnectionError) as error:
+        raise BrokerUnavailableError(
+            f"Redis does not take messages: {error}", remedy="See: jfc runner status"
+        ) from error

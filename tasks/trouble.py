@@ -1,0 +1,101 @@
+"""What happens when a step fails: to whom it is charged, and when it is tried again."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.database.jobs import NO_LEASE
+from jfcelery.errors import BackPressureError, ConflictError, HostError, JfceleryError
+from jfcelery.states import JobState
+
+if TYPE_CHECKING:
+    from jfcelery.tasks.step import Work
+
+logger = logging.getLogger(__name__)
+
+#: Seconds before a job that met a limit is tried again; it doubles up to the last.
+PRESSURE_WAITS = (5, 10, 20, 40, 60)
+#: Characters of an error that a job's document keeps.
+ERROR_LENGTH = 1000
+
+
+def handle(work: Work, step: str, error: Exception) -> None:
+    """Give the lease back and note a step's failure where it belongs.
+
+    Troubles of the host open its breaker and leave the job as it is. Limits make the job wait.
+    Passing troubles of the job are tried again after ``delta_retry``; those for good, or too
+    many, end in REMOTE_ERROR.
+    """
+    jobs, doc = work.runtime.jobs, work.doc
+    try:
+        if isinstance(error, HostError):
+            work.runtime.host_records.failed(work.worker.host_key, error)
+            logger.warning("%s of job %s: host trouble: %s", step, doc.db_id, error)
+            jobs.release(doc)
+        elif isinstance(error, BackPressureError):
+            jobs.release(doc, _pressure(work, error))
+        elif _may_pass(work, error):
+            logger.warning("%s of job %s failed, again later: %s", step, doc.db_id, error)
+            jobs.release(doc, _again(work, error))
+        else:
+            logger.error("%s of job %s failed: %s", step, doc.db_id, error)
+            _fail(work, step, error)
+    except ConflictError:
+        logger.info("%s of job %s was overtaken", step, doc.db_id)
+
+
+def describe(error: BaseException) -> str:
+    """Return an error in one or two lines, or with its trace where it is not one of ours."""
+    if isinstance(error, JfceleryError):
+        return str(error)[:ERROR_LENGTH]
+    trace = "".join(traceback.format_exception(error))
+    return trace[-ERROR_LENGTH:]
+
+
+def _may_pass(work: Work, error: Exception) -> bool:
+    """Return whether the step is to be tried again: our own errors say it themselves."""
+    passing = error.transient if isinstance(error, JfceleryError) else True
+    attempts = work.doc.remote.step_attempts + 1
+    return passing and attempts < work.runtime.project.runner.max_step_attempts
+
+
+def _again(work: Work, error: Exception) -> dict[str, Any]:
+    attempts = work.doc.remote.step_attempts + 1
+    waits = work.runtime.project.runner.delta_retry
+    wait = waits[min(attempts, len(waits)) - 1] if waits else 0
+    when = work.runtime.jobs.now() + timedelta(seconds=wait)
+    return {
+        "retry_at": when,
+        "remote.step_attempts": attempts,
+        "remote.retry_time_limit": when,
+        "remote.error": describe(error),
+        "error_class": type(error).__name__,
+    }
+
+
+def _pressure(work: Work, error: BackPressureError) -> dict[str, Any]:
+    turns = work.doc.swept
+    wait = PRESSURE_WAITS[min(turns, len(PRESSURE_WAITS) - 1)]
+    return {
+        "retry_at": work.runtime.jobs.now() + timedelta(seconds=wait),
+        "remote.waiting": error.message,
+        "swept": turns + 1,
+    }
+
+
+def _fail(work: Work, step: str, error: Exception) -> None:
+    from jfcelery.tasks.places import free_place
+    from jfcelery.tasks.step import Commit, commit_step
+
+    fields = {
+        "remote.error": describe(error),
+        "remote.step_attempts": work.doc.remote.step_attempts + 1,
+        "error_class": type(error).__name__,
+        "end_time": work.runtime.jobs.now(),
+    }
+    why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    changed = commit_step(work, step, Commit("fail", JobState.REMOTE_ERROR, why, fields))
+    free_place(work.runtime, changed)

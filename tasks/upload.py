@@ -1,0 +1,109 @@
+"""Step 1: the run folder, with the job's input and its script, on the worker."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.database.payloads import load_payload
+from jfcelery.execution.references import collect_references
+from jfcelery.folders import RunFolder, queue_job_name
+from jfcelery.scheduler_io.script import build_script
+from jfcelery.states import JobState
+from jfcelery.tasks.cancel import cancel_requested
+from jfcelery.tasks.step import Commit, Step, Work
+
+if TYPE_CHECKING:
+    from jfcelery.database.documents import JobDoc
+    from jfcelery.project import Worker
+
+#: Version of the layout of ``jfremote_in.json``.
+INPUT_FORMAT = 1
+
+
+def upload_body(work: Work) -> Commit:
+    """Write the run folder on the worker, in one round trip."""
+    runtime, doc, worker = work.runtime, work.doc, work.worker
+    if doc.cancel:
+        cancel_requested(runtime, doc)
+    folder = RunFolder.of(worker.work_dir, doc.uuid, doc.index)
+    files = {
+        RunFolder.INPUT: json.dumps(job_input(work)).encode(),
+        RunFolder.SCRIPT: job_script(work, folder).encode(),
+    }
+    marker = {
+        "project": runtime.project.name,
+        "uuid": doc.uuid,
+        "index": doc.index,
+        "attempt": doc.attempt,
+    }
+    with runtime.hosts.transfer(doc.worker) as host:
+        host.publish(folder, files, attempt=doc.attempt, marker=marker)
+    return Commit("upload", JobState.UPLOADED, fields={"run_dir": str(folder)})
+
+
+def job_input(work: Work) -> dict[str, Any]:
+    """Return what ``jfremote_in.json`` says: the job, and all outputs that it refers to."""
+    doc, runtime = work.doc, work.runtime
+    payload = load_payload(runtime.queue, doc.id)
+    store = runtime.jobstore(runtime.jobs.flows.get(doc.flow).jobstore)
+    references = collect_references(
+        store, payload.references, must_exist=doc.on_missing == "error"
+    )
+    return {
+        "format": INPUT_FORMAT,
+        "job": payload.job,
+        "job_doc": public_document(doc),
+        "references": references,
+        "stores": doc.stores,
+        "attempt": doc.attempt,
+    }
+
+
+def public_document(doc: JobDoc) -> dict[str, Any]:
+    """Return what a running job may know of its own document."""
+    return doc.model_dump(
+        mode="json",
+        include={
+            "uuid",
+            "index",
+            "db_id",
+            "worker",
+            "state",
+            "parents",
+            "priority",
+            "created_on",
+            "run_dir",
+            "exec_config",
+            "resources",
+            "job",
+            "attempt",
+        },
+    )
+
+
+def job_script(work: Work, folder: RunFolder) -> str:
+    """Return the submission script of a job."""
+    doc, worker, project = work.doc, work.worker, work.runtime.project
+    return build_script(
+        worker,
+        None if doc.exec_config is None else project.get_exec_config(doc.exec_config),
+        doc.resources,
+        folder=folder,
+        name=queue_job_name(doc.uuid, doc.index, doc.attempt),
+        attempt=doc.attempt,
+        command=execution_command(worker),
+    )
+
+
+def execution_command(worker: Worker) -> str:
+    """Return the command that runs the job of the folder in which it is called."""
+    if worker.is_local:
+        import shlex
+
+        return f"{shlex.quote(sys.executable)} -m jfcelery.execution"
+    return "jfc execution run ."
+
+
+upload = Step("upload", JobState.CHECKED_OUT, upload_body)
