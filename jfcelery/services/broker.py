@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
+import re
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
+from jfcelery.errors import ServiceStartError
 from jfcelery.services.binaries import find_broker
 from jfcelery.services.credentials import Credentials
+from jfcelery.services.endpoints import KEY_PREFIX
 from jfcelery.services.record import write_private
 from jfcelery.services.service import Service
 
@@ -16,12 +20,19 @@ if TYPE_CHECKING:
     from jfcelery.services.locks import LockFile
     from jfcelery.services.record import ServiceRecord
 
-#: What all our keys and channels begin with.
-KEY_PREFIX = "jfcelery:"
+logger = logging.getLogger(__name__)
+
 #: Seconds that one probe may take.
 PROBE_SECONDS = 3.0
-#: What the user may do: everything with our own keys and channels, nothing to the server but look.
+#: What the user may do: everything with our own keys and channels; to the server, only look.
 RIGHTS = f"~{KEY_PREFIX}* resetchannels &{KEY_PREFIX}* +@all -@admin -@dangerous +info"
+
+# What the server says of a file that a full disk or a crash of the machine has spoilt.
+_SPOILT = re.compile(
+    r"bad file format|unexpected end of file|error (reading|loading).*(aof|append)|wrong signature"
+    r"|can't find.*file|invalid aof|short read",
+    re.IGNORECASE,
+)
 
 
 class BrokerService(Service):
@@ -37,7 +48,7 @@ class BrokerService(Service):
 
     def answers(self, address: str) -> bool:
         """Return whether the server answers to our user."""
-        import redis
+        import redis  # costs 0.1 s
 
         login = Credentials.of(self.files.credentials)
         client = redis.Redis(
@@ -54,11 +65,26 @@ class BrokerService(Service):
             client.close()
 
     def start(self, lock: LockFile) -> ServiceRecord:
-        """Start the server on the socket of the last time."""
+        """Start the server; if its file is spoilt, with an empty one.
+
+        Messages are hints: losing them costs time, and no work.
+        """
         program = find_broker()
-        address = self._usual_socket()
-        Path(address).unlink(missing_ok=True)
         self._write_users()
+        try:
+            return self._launch(program, lock)
+        except ServiceStartError as error:
+            if not _SPOILT.search(error.message):
+                raise
+            aside = self.files.data.with_name(f"data.spoilt-{time.time_ns()}")
+            logger.warning("%s; its files are kept in %s", error.message, aside)
+            self.files.data.rename(aside)
+            self.files.data.mkdir(mode=0o700)
+        return self._launch(program, lock)
+
+    def _launch(self, program: Path, lock: LockFile) -> ServiceRecord:
+        address = str(self.files.socket())
+        Path(address).unlink(missing_ok=True)
         command = self._command(program, address)
         return self.launch(command, lock, find=lambda _: address, answers=self.answers)
 
@@ -66,10 +92,9 @@ class BrokerService(Service):
         # Something that tidies up /tmp may have removed the socket of a living server.
         return Path(record.address).is_socket()
 
-    def _usual_socket(self) -> str:
-        return str(self.files.socket())
-
     def _write_users(self) -> None:
+        import hashlib
+
         login = Credentials.of(self.files.credentials)
         digest = hashlib.sha256(login.password.encode()).hexdigest()
         lines = ("user default off resetchannels -@all", f"user {login.user} on #{digest} {RIGHTS}")

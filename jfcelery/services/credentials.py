@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import secrets
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Self
 
@@ -42,6 +41,8 @@ class Credentials:
         try:
             return cls(path, **json.loads(path.read_text()))
         except FileNotFoundError:
+            import secrets  # costs 30 ms
+
             made = cls(path, "jfcelery", secrets.token_urlsafe(PASSWORD_BYTES))
             made.save()
             return made

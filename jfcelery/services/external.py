@@ -3,80 +3,54 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from jfcelery.errors import ProjectInvalidError
-from jfcelery.services.endpoints import KEY_PREFIX, BrokerEndpoint, DatabaseEndpoint
+from jfcelery.services.endpoints import BrokerEndpoint, DatabaseEndpoint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from jfcelery.project.broker import BrokerConfig, TLSConfig
+    from jfcelery.project.queue import QueueConfig
 
-#: MongoDB's usual port.
-MONGO_PORT = 27017
-_WHERE = "queue.store"
+_URI_SCHEMES = ("mongodb://", "mongodb+srv://")
 
 
-def external_database(store: Mapping[str, Any]) -> DatabaseEndpoint:
-    """Return where a maggma store (MongoStore or MongoURIStore) keeps its documents.
+def external_database(queue: QueueConfig) -> DatabaseEndpoint:
+    """Return where the store of a project's ``queue`` section is.
 
     Raises:
-        ProjectInvalidError: The queue cannot be kept in such a store.
+        ProjectInvalidError: Only maggma could reach it.
     """
-    if store.get("ssh_tunnel"):
+    target = queue.target
+    if target is None or not target.database:
         raise ProjectInvalidError(
-            f"{_WHERE}: an ssh_tunnel cannot be used for the queue",
-            remedy="Open the tunnel outside (ssh -L, autossh) and name its local port as port.",
+            "queue.store: the name of the database is missing", remedy="Add 'database: NAME'."
         )
-    kind = str(store.get("type", "MongoStore")).rpartition(".")[2]
-    options = dict(store.get("mongoclient_kwargs") or {})
-    if kind == "MongoURIStore" or "uri" in store:
-        return _from_uri(store, options)
-    if kind != "MongoStore":
+    if target.ssh_tunnel:
         raise ProjectInvalidError(
-            f"{_WHERE}: the queue cannot be kept in a {kind}",
-            remedy="Use a MongoStore or MongoURIStore.",
+            "queue.store.ssh_tunnel: the queue cannot be reached through maggma's tunnel",
+            remedy="Open it outside (ssh -N -L PORT:HOST:27017 …, or autossh), and write "
+            "'host: localhost' and 'port: PORT'.",
         )
-    database = _named(store.get("database"))
-    return DatabaseEndpoint(_uri_of(store), database, {**_login_of(store), **options})
+    arguments = dict(target.client_arguments)
+    host, port = str(arguments.pop("host")), arguments.pop("port", None)
+    if not host.startswith(_URI_SCHEMES):
+        host = f"[{host}]" if ":" in host and not host.startswith("[") else host
+        host = f"mongodb://{host}:{port}/"
+    return DatabaseEndpoint(host, target.database, arguments)
 
 
-def _from_uri(store: Mapping[str, Any], options: dict[str, Any]) -> DatabaseEndpoint:
-    uri = str(store.get("uri", ""))
-    in_uri = urlsplit(uri).path.lstrip("/")
-    return DatabaseEndpoint(uri, _named(store.get("database") or in_uri), options)
-
-
-def _named(database: object) -> str:
-    if not database:
-        raise ProjectInvalidError(
-            f"{_WHERE}: the name of the database is missing", remedy="Add 'database: NAME'."
-        )
-    return str(database)
-
-
-def _login_of(store: Mapping[str, Any]) -> dict[str, Any]:
-    if not store.get("username"):
-        return {}
-    return {
-        "username": store["username"],
-        "password": store.get("password") or "",
-        # Without auth_source maggma authenticates against the store's own database.
-        "authSource": store.get("auth_source") or store.get("database"),
-    }
-
-
-def _uri_of(store: Mapping[str, Any]) -> str:
-    host = str(store.get("host") or "localhost")
-    if host.startswith(("mongodb://", "mongodb+srv://")):  # pymongo takes a URI as a host
-        return host
-    host = f"[{host}]" if ":" in host and not host.startswith("[") else host
-    return f"mongodb://{host}:{int(store.get('port') or MONGO_PORT)}/"
-
-
-def external_broker(broker: Any) -> BrokerEndpoint:
+def external_broker(broker: BrokerConfig) -> BrokerEndpoint:
     """Return where the broker of a project's ``broker`` section is."""
-    return BrokerEndpoint(
-        url=str(broker.url),
-        key_prefix=getattr(broker, "key_prefix", None) or KEY_PREFIX,
-        ssl=getattr(broker, "ssl", None),
-    )
+    url = broker.url.get_secret_value()
+    ssl = _tls(broker.tls) if url.startswith("rediss://") else None
+    return BrokerEndpoint(url=url, key_prefix=broker.key_prefix, ssl=ssl)
+
+
+def _tls(tls: TLSConfig | None) -> dict[str, Any]:
+    """Return TLS options under the names that both redis-py and Celery take."""
+    options: dict[str, Any] = {"ssl_cert_reqs": "required"}
+    if tls is not None:
+        files = {"ca_certs": tls.ca_certs, "certfile": tls.certfile, "keyfile": tls.keyfile}
+        options |= {f"ssl_{name}": str(path) for name, path in files.items() if path}
+        options["ssl_check_hostname"] = tls.check_hostname
+    return options

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,6 +62,11 @@ class ServiceFiles:
         """Return the lock that the server itself holds as long as it lives."""
         return self.folder / "alive.lock"
 
+    @property
+    def users_lock(self) -> Path:
+        """Return the lock shared by the processes that use the project's services."""
+        return self.base / "services" / "users.lock"
+
     def make(self) -> None:
         """Make the folders, closed to others.
 
@@ -103,6 +106,9 @@ def _runtime_folder(folder: Path) -> Path:
 
     Not XDG_RUNTIME_DIR: it goes away at the last logout, and the runner stays.
     """
+    import hashlib
+    import tempfile
+
     digest = hashlib.sha256(os.fsencode(folder.resolve())).hexdigest()[:12]
     why = "their paths are too long"
     for parent in dict.fromkeys(("/tmp", tempfile.gettempdir())):  # noqa: S108 - owner and mode are checked below

@@ -33,10 +33,10 @@ def database_endpoint(project: ServiceProject, *, probe: bool = False) -> Databa
         ServiceStartError: It cannot be started.
     """
     if not project.uses_embedded_database:
-        return external_database(project.queue.store)
+        return external_database(project.queue)
     service = DatabaseService(project.base_dir, project.log_dir)
+    users.register(service.files)
     record = service.ensure(probe=probe)
-    users.register(project.base_dir)
     return DatabaseEndpoint(service.uri(record), DATABASE_NAME)
 
 
@@ -53,8 +53,8 @@ def broker_endpoint(project: ServiceProject, *, probe: bool = False) -> BrokerEn
     if not project.uses_embedded_broker:
         return external_broker(project.broker)
     service = BrokerService(project.base_dir, project.log_dir)
+    users.register(service.files)
     record = service.ensure(probe=probe)
-    users.register(project.base_dir)
     return BrokerEndpoint(service.url(record))
 
 
@@ -102,13 +102,19 @@ def stop(project: ServiceProject) -> list[str]:
 
 
 def in_use(project: ServiceProject) -> bool:
-    """Return whether another process uses the embedded services of a project."""
-    return users.used_by_others(project.base_dir)
+    """Return whether another process, here, uses the embedded services of a project."""
+    for service in _embedded(project)[:1]:
+        with users.alone(service.files) as alone:
+            return not alone
+    return False
 
 
 def stop_if_unused(project: ServiceProject) -> list[str]:
     """Stop what is embedded unless another process uses it; return the names of what ran."""
-    return [] if in_use(project) else stop(project)
+    for service in _embedded(project)[:1]:
+        with users.alone(service.files) as alone:
+            return stop(project) if alone else []
+    return []
 
 
 @dataclass(frozen=True)
@@ -138,7 +144,7 @@ def status(project: ServiceProject) -> list[ServiceStatus]:
     """Return what runs where; start nothing, connect to nothing."""
     found = [_status_of(service) for service in _embedded(project)]
     if not project.uses_embedded_database:
-        database = external_database(project.queue.store)
+        database = external_database(project.queue)
         found.append(ServiceStatus("database", embedded=False, address=_bare(database.uri)))
     if not project.uses_embedded_broker:
         broker = external_broker(project.broker)

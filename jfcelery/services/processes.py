@@ -13,6 +13,8 @@ from pathlib import Path
 
 #: Seconds between two looks at a process that is to end.
 POLL_SECONDS = 0.02
+#: Seconds that the system may take to end a process that was killed.
+KILL_SECONDS = 10.0
 _PROC = Path("/proc")
 
 
@@ -85,13 +87,18 @@ class ProcessIdentity:
 
     def end(self, *, grace: float) -> None:
         """End the process: SIGTERM, and SIGKILL after ``grace`` seconds."""
-        for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, 10.0)):
+        for number, patience in ((signal.SIGTERM, grace), (signal.SIGKILL, KILL_SECONDS)):
             if not self.alive:
                 return
             try:
                 os.kill(self.pid, number)
             except ProcessLookupError:
                 return
-            deadline = time.monotonic() + patience
-            while self.alive and time.monotonic() < deadline:
-                time.sleep(POLL_SECONDS)
+            self._await_end(patience)
+
+    def _await_end(self, patience: float) -> None:
+        deadline = time.monotonic() + patience
+        while self.alive:
+            if time.monotonic() > deadline:
+                return
+            time.sleep(POLL_SECONDS)
