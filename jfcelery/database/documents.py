@@ -142,6 +142,8 @@ class JobDoc(_Document):
     index: int
     db_id: str
     flow: str
+    #: Key of the job that made this one by replace, detour or addition.
+    generator: str | None = None
     worker: str
     state: JobState
     previous_state: JobState | None = None
@@ -191,6 +193,8 @@ class FlowDoc(_Document):
 
     id: str = Field(alias="_id")
     uuid: str
+    #: Short id of its first job.
+    db_id: str | None = None
     name: str
     state: FlowState
     metadata: dict[str, Any] = Field(default_factory=dict)

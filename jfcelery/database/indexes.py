@@ -24,6 +24,7 @@ INDEXES: dict[str, list[list[tuple[str, int]]]] = {
         [("worker", 1)],
         [("unmet", 1)],
         [("parents", 1)],
+        [("generator", 1)],
         [("release", 1)],
         [("cancel.worker", 1)],
         [("updated_on", -1)],

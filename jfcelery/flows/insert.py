@@ -77,6 +77,7 @@ def add_flow(
     flow = {
         "_id": entries.uuid,
         "uuid": entries.uuid,
+        "db_id": ids[0] if ids else None,
         "name": entries.name,
         "state": (FlowState.READY if JobState.READY in counts else FlowState.WAITING).value,
         "metadata": entries.metadata,
@@ -193,6 +194,7 @@ def job_document(
         "index": entry.index,
         "db_id": db_id,
         "flow": flow,
+        "generator": unmet[0][1:] if unmet and unmet[0][0] == "@" else None,
         "worker": entry.worker or placement.worker,
         "state": state.value,
         "previous_state": None,
