@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import PurePath, PurePosixPath
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class RunFolder:
     MARKER = ".jfcelery.json"
 
     @classmethod
-    def of(cls, work_dir: str | PurePosixPath, uuid: str, index: int) -> RunFolder:
+    def of(cls, work_dir: str | PurePath, uuid: str, index: int) -> RunFolder:
         """Return the folder of a job below a worker's ``work_dir``."""
         digits = uuid.replace("-", "")
         parts = (digits[0:2], digits[2:4], digits[4:6], f"{uuid}_{index}")

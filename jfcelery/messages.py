@@ -10,6 +10,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jfcelery.project import Project
 
 #: Entry point group of the messenger; its value is called with the project.
@@ -35,13 +37,13 @@ def messenger(project: Project) -> Messenger:
     Raises:
         BrokerUnavailableError: When a message cannot be sent.
     """
-    made: Messenger = _factory()(project)
-    return made
+    return _factory()(project)
 
 
 @lru_cache(maxsize=1)
-def _factory():  # noqa: ANN202 - whatever the entry point names
+def _factory() -> Callable[[Project], Messenger]:
     from importlib.metadata import entry_points
 
-    (entry,) = tuple(entry_points(group=GROUP))[:1]
-    return entry.load()
+    (entry, *_) = entry_points(group=GROUP)
+    factory: Callable[[Project], Messenger] = entry.load()
+    return factory

@@ -15,9 +15,11 @@ from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.flows.release import settle
 from jfcelery.messages import messenger
 from jfcelery.project import load_project
+from jfcelery.project.resources import check_resources
 
 if TYPE_CHECKING:
-    from jobflow import Flow, Job
+    from jobflow.core.flow import Flow
+    from jobflow.core.job import Job
     from qtoolkit.core.data_objects import QResources
 
     from jfcelery.flows.entries import FlowEntries
@@ -33,7 +35,7 @@ def submit_flow(
     exec_config: str | dict[str, Any] | ExecutionConfig | None = None,
     resources: dict[str, Any] | QResources | None = None,
     priority: int = 0,
-    allow_external_references: bool = False,  # noqa: FBT001, FBT002 - jobflow-remote's signature
+    allow_external_references: bool = False,
     jobstore: str | None = None,
 ) -> list[str]:
     """Add a flow to the queue of a project, from which the Celery workers run it.
@@ -94,7 +96,7 @@ def check(
     Raises:
         ConfigError: It has not.
     """
-    known = set(project.get_jobstore(jobstore).additional_stores)
+    known = set(project.get_jobstore(jobstore).additional_stores or {})  # type: ignore[has-type]
     seen: list[tuple[Any, Any, Any]] = []
     for entry in entries.jobs:
         for store in set(entry.stores) - known:
@@ -126,7 +128,7 @@ def _settle_outside(jobs: Jobs, entries: FlowEntries) -> None:
         settle(jobs, jobs.find({"_id": {"$in": keys}}))
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - a name, a dict, a pydantic model or an MSONable
+def _plain(value: Any) -> Any:
     """Return an execution configuration or resources as a name or plain dict."""
     if value is None or isinstance(value, (str, dict)):
         return value

@@ -15,7 +15,8 @@ from jfcelery.states import RESTING_STATES, JobState
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from jobflow import Flow, Job
+    from jobflow.core.flow import Flow
+    from jobflow.core.job import Job
 
     from jfcelery.database.documents import JobDoc
     from jfcelery.project import Project
@@ -31,7 +32,7 @@ class WaitTimeoutError(JfceleryError):
 def wait_for(
     flow_or_ids: Flow | Job | str | Sequence[str],
     timeout: float | None = None,
-    progress: bool = True,  # noqa: FBT001, FBT002 - the documented signature
+    progress: bool = True,
     *,
     project: str | Project | None = None,
 ) -> dict[JobState, int]:

@@ -1,0 +1,1 @@
+"""The runner: Celery tasks that move jobs through the pipeline."""

@@ -16,12 +16,14 @@ from jfcelery.project import load_project
 from jfcelery.services import endpoint, ensure
 from jfcelery.tasks.pipeline import PIPELINE
 from jfcelery.tasks.queues import control_queue
-from jfcelery.tasks.runtime import Current, Runtime
-from jfcelery.tasks.sending import task_name
+from jfcelery.tasks.runtime import Current
 from jfcelery.tasks.schedule import beat_schedule
+from jfcelery.tasks.sending import task_name
 from jfcelery.tasks.settings import celery_settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jfcelery.project import Project
     from jfcelery.tasks.step import Step
 
@@ -51,7 +53,7 @@ def _register_step(app: Celery, current: Current, step: Step) -> None:
             raise Ignore
 
     run.__doc__ = step.body.__doc__
-    app.task(run, name=task_name(step.name))
+    app.task(name=task_name(step.name))(run)
 
 
 def _register_others(app: Celery, current: Current) -> None:
@@ -77,10 +79,10 @@ def _register_others(app: Celery, current: Current) -> None:
 
     for function in (checkout_task, tick_task, poll_task, cancel_task, sweep_task):
         name = function.__name__.removesuffix("_task")
-        app.task(_quiet(function), name=task_name(name))
+        app.task(name=task_name(name))(_quiet(function))
 
 
-def _quiet(function):  # noqa: ANN001, ANN202 - any task function
+def _quiet(function: Callable[..., None]) -> Callable[..., None]:
     """Let an outage of the database or broker end a task without a trace: beat comes back."""
     from functools import wraps
 

@@ -106,6 +106,4 @@ def _claim(runtime: Runtime, doc: JobDoc) -> JobDoc:
         "remote.end": None,
         "remote.absent": 0,
     }
-    return runtime.jobs.transition(
-        doc, "checkout", _S.CHECKED_OUT, by="checkout", fields=fields
-    )
+    return runtime.jobs.transition(doc, "checkout", _S.CHECKED_OUT, by="checkout", fields=fields)

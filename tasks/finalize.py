@@ -14,6 +14,8 @@ from jfcelery.tasks.outputs import fetched, outcome_of
 from jfcelery.tasks.step import Commit, Step, Work
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from jfcelery.database.documents import JobDoc
     from jfcelery.execution.outcome import Outcome
 
@@ -41,7 +43,7 @@ def finalize_body(work: Work) -> Commit:
     return Commit("finalize", JobState.COMPLETED, "", {**fields, "release": True}, then)
 
 
-def _insert(work: Work, folder: Any, outcome: Outcome) -> None:  # noqa: ANN401 - a Path
+def _insert(work: Work, folder: Path, outcome: Outcome) -> None:
     runtime, doc = work.runtime, work.doc
     store = runtime.jobstore(runtime.jobs.flows.get(doc.flow).jobstore)
     documents = read_documents(folder, doc.stores)

@@ -62,6 +62,7 @@ def outcome_of(work: Work, folder: Path) -> Outcome:
         return read_outcome(folder / RunFolder.OUTPUT)
     except OutputMissingError as error:
         doc = work.doc
+        end = doc.remote.end.model_dump() if doc.remote.end else None
         raise OutputMissingError(
-            why_no_output(folder, attempt=doc.attempt, end=doc.remote.end)
+            why_no_output(folder, attempt=doc.attempt, end=end)
         ) from error

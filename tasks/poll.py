@@ -140,9 +140,7 @@ def _apply(
             runtime.jobs.update(doc, fields)
 
 
-def _absent(
-    runtime: Runtime, worker: WorkerBase, doc: JobDoc, report: EndReport | None
-) -> None:
+def _absent(runtime: Runtime, worker: WorkerBase, doc: JobDoc, report: EndReport | None) -> None:
     """Take a job as ended when the accounting says so, or many listings in a row lack it."""
     if report is not None:
         _end(runtime, worker, doc, report)

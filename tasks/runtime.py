@@ -17,7 +17,7 @@ from jfcelery.project import load_file
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from jobflow import JobStore
+    from jobflow.core.store import JobStore
 
     from jfcelery.database.connection import QueueDatabase
     from jfcelery.project import Project
@@ -38,12 +38,15 @@ class Runtime:
         self.project = project
         self._stores: dict[str | None, JobStore] = {}
         self._lock = threading.Lock()
+        self._prepared = False
 
-    @cached_property
+    @property
     def queue(self) -> QueueDatabase:
-        """The database, its layout checked."""
+        """The database, its layout checked; found again where it moved."""
         queue = open_queue(self.project)
-        prepare(queue, self.project.name)
+        if not self._prepared:
+            prepare(queue, self.project.name)
+            self._prepared = True
         return queue
 
     @property

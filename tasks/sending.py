@@ -38,14 +38,14 @@ class Sender:
         self.app = app
         self.project = project
 
-    def chain(
-        self, names: Sequence[str], args: tuple[Any, ...], *, queue: str, label: str
-    ) -> None:
+    def chain(self, names: Sequence[str], args: tuple[Any, ...], *, queue: str, label: str) -> None:
         """Send one chain of tasks that all get the same arguments."""
         from celery import chain
 
         links = [
-            self.app.signature(name, args=args, immutable=True).set(queue=queue, argsrepr=label)
+            self.app.signature(
+                name, args=args, immutable=True, options={"queue": queue, "argsrepr": label}
+            )
             for name in names
         ]
         with _translated():

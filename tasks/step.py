@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +19,10 @@ from jfcelery.tasks.lease import kept
 from jfcelery.tasks.trouble import handle
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from jfcelery.database.documents import JobDoc
-    from jfcelery.project import Worker
+    from jfcelery.project import WorkerBase
     from jfcelery.tasks.runtime import Runtime
 
 _S = JobState
@@ -68,7 +69,7 @@ class Work:
     doc: JobDoc
 
     @property
-    def worker(self) -> Worker:
+    def worker(self) -> WorkerBase:
         """The worker on which the job runs."""
         return self.runtime.project.get_worker(self.doc.worker)
 

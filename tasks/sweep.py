@@ -77,7 +77,7 @@ def _stands_still(doc: JobDoc, now: datetime) -> bool:
     if doc.retry_at is not None or doc.lock_id is not None:
         return True  # its wait is over, or whoever had it died
     since = max(doc.updated_on, doc.swept_at or doc.updated_on)
-    return now - since > min(GRACE * 2 ** min(doc.swept, 10), LONGEST_GRACE)
+    return now - since > min(GRACE * (1 << min(doc.swept, 10)), LONGEST_GRACE)
 
 
 def send_again(runtime: Runtime, doc: JobDoc) -> None:

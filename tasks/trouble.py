@@ -7,7 +7,6 @@ import traceback
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from jfcelery.database.jobs import NO_LEASE
 from jfcelery.errors import BackPressureError, ConflictError, HostError, JfceleryError
 from jfcelery.states import JobState
 

@@ -16,7 +16,7 @@ from jfcelery.tasks.step import Commit, Step, Work
 
 if TYPE_CHECKING:
     from jfcelery.database.documents import JobDoc
-    from jfcelery.project import Worker
+    from jfcelery.project import WorkerBase
 
 #: Version of the layout of ``jfremote_in.json``.
 INPUT_FORMAT = 1
@@ -48,9 +48,7 @@ def job_input(work: Work) -> dict[str, Any]:
     doc, runtime = work.doc, work.runtime
     payload = load_payload(runtime.queue, doc.id)
     store = runtime.jobstore(runtime.jobs.flows.get(doc.flow).jobstore)
-    references = collect_references(
-        store, payload.references, must_exist=doc.on_missing == "error"
-    )
+    references = collect_references(store, payload.references, must_exist=doc.on_missing == "error")
     return {
         "format": INPUT_FORMAT,
         "job": payload.job,
@@ -97,7 +95,7 @@ def job_script(work: Work, folder: RunFolder) -> str:
     )
 
 
-def execution_command(worker: Worker) -> str:
+def execution_command(worker: WorkerBase) -> str:
     """Return the command that runs the job of the folder in which it is called."""
     if worker.is_local:
         import shlex

@@ -28,7 +28,7 @@ class _Document(BaseModel):
     def from_mongo(cls, raw: Mapping[str, Any]) -> Self:
         """Return the document that MongoDB delivered."""
         document = cls.model_validate(raw)
-        document._raw.update(raw)
+        document._raw.update(raw)  # noqa: SLF001 - of the class itself
         return document
 
     @property

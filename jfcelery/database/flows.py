@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import FlowDoc
@@ -96,7 +96,7 @@ class Flows:
             state = flow_state(counts, leaves_completed=self._leaves_completed(uuid, counts))
             if state == flow.state and counts == flow.counts:
                 return state
-            fields = {"state": state.value, "updated_on": self.queue.clock.now()}
+            fields: dict[str, Any] = {"state": state.value, "updated_on": self.queue.clock.now()}
             if counts is not flow.counts:
                 fields["counts"] = {s.value: n for s, n in counts.items()}
             with translated():
@@ -109,7 +109,7 @@ class Flows:
 
     def count(self, uuids: Sequence[str]) -> dict[str, dict[JobState, int]]:
         """Count the jobs of flows by state, from the jobs themselves."""
-        pipeline = [
+        pipeline: list[dict[str, Any]] = [
             {"$match": {"flow": {"$in": list(uuids)}}},
             {"$group": {"_id": {"flow": "$flow", "state": "$state"}, "number": {"$sum": 1}}},
         ]

@@ -81,7 +81,7 @@ class HostRecords:
             if record.get("open") and not probe:
                 return None
             failures = record.get("failures", 0) + 1
-            wait = min(FIRST_WAIT * 2 ** min(failures - 1, 10), LONGEST_WAIT)
+            wait = min(FIRST_WAIT * (1 << min(failures - 1, 10)), LONGEST_WAIT)
             return {
                 "open": True,
                 "reason": str(error).splitlines()[0] if str(error) else type(error).__name__,

@@ -84,9 +84,7 @@ def halt(jobs: Jobs, doc: JobDoc, outcome: Outcome) -> None:
         _halt_all(jobs, below, f"{doc.db_id} returned stop_children")
 
 
-def descendants(
-    jobs: Jobs, doc: JobDoc, *, passing: Collection[str] = ()
-) -> Iterable[JobDoc]:
+def descendants(jobs: Jobs, doc: JobDoc, *, passing: Collection[str] = ()) -> Iterable[JobDoc]:
     """Yield the jobs below a job, nearest first, each once, but for those in ``passing``."""
     seen, front = {doc.uuid, *passing}, [doc.uuid]
     while front:
@@ -107,19 +105,20 @@ def _provides(flow: FlowEntries, uuid: str) -> bool:
 def _let_children_wait(jobs: Jobs, doc: JobDoc, leaves: list[str], new: set[str]) -> None:
     """Make the children of a job wait for the leaves of its detour too."""
     for child in list(jobs.find({"parents": doc.uuid})):
-        if child.uuid in new or child.uuid in leaves:
-            continue
-        while child.state == JobState.WAITING:
-            parents = child.parents + [u for u in leaves if u not in child.parents]
-            added = [u for u in leaves if u not in child.parents]
-            if not added:
-                break
-            fields: dict[str, Any] = {"parents": parents, "unmet": child.unmet + added}
-            try:
-                jobs.update(child, fields)
-                break
-            except ConflictError:
-                child = jobs.get(child.uuid, child.index)
+        if child.uuid not in new and child.uuid not in leaves:
+            _add_parents(jobs, child, leaves)
+
+
+def _add_parents(jobs: Jobs, child: JobDoc, parents: list[str]) -> None:
+    while child.state == JobState.WAITING:
+        added = [uuid for uuid in parents if uuid not in child.parents]
+        fields: dict[str, Any] = {"parents": child.parents + added, "unmet": child.unmet + added}
+        try:
+            jobs.update(child, fields)
+        except ConflictError:
+            child = jobs.get(child.uuid, child.index)
+        else:
+            return
 
 
 def _halt_all(jobs: Jobs, docs: Iterable[JobDoc], why: str) -> None:

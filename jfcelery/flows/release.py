@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jfcelery.database.documents import JobDoc, job_key
-from jfcelery.database.jobs import Jobs
 from jfcelery.errors import ConflictError, JobNotFoundError
 from jfcelery.flows.insert import generator_token
 from jfcelery.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+
+    from jfcelery.database.jobs import Jobs
 
 #: Ends of a parent that satisfy a child whose ``on_missing_references`` is NONE or PASS.
 _TOLERATED = frozenset({JobState.FAILED, JobState.USER_STOPPED})
@@ -44,7 +45,8 @@ def meet(jobs: Jobs, waiting: Iterable[JobDoc], tokens: set[str], *, by: str) ->
     Returns:
         How many became READY.
     """
-    free, others = [], []
+    free: list[JobDoc] = []
+    others: list[JobDoc] = []
     for child in waiting:
         alone = child.state == JobState.WAITING and set(child.unmet) <= tokens
         (free if alone else others).append(child)
@@ -96,8 +98,7 @@ def _meet_one(jobs: Jobs, child: JobDoc, tokens: set[str], by: str) -> int:
         left = [token for token in child.unmet if token not in tokens]
         try:
             if child.state == JobState.WAITING and not left:
-                fields = {"unmet": []}
-                jobs.transition(child, "release", JobState.READY, by=by, fields=fields)
+                jobs.transition(child, "release", JobState.READY, by=by, fields={"unmet": left})
                 return 1
             if len(left) < len(child.unmet):
                 jobs.update(child, {"unmet": left})
