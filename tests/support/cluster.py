@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.support.installation import TREE, installation, masked_paths
+from tests.support.installation import installation, masked_paths
+from tests.support.tree import TREE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

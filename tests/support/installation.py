@@ -10,7 +10,6 @@ from __future__ import annotations
 import compileall
 import fcntl
 import hashlib
-import importlib.metadata
 import os
 import shutil
 import sys
@@ -19,20 +18,12 @@ import time
 import venv
 from pathlib import Path
 
+from tests.support.tree import LAYERS, TREE, configuration
+
 #: Hosts of the testbed keep this folder of the machine; most others are private to them.
 CACHE = Path("/var/cache/jfcelery-tests")
 #: Age at which an unused installation is removed, in seconds.
 LIFETIME = 24 * 3600.0
-#: The root of the source tree.
-TREE = Path(__file__).resolve().parents[2]
-#: Each top folder of the tree and what it is called when imported.
-FOLDERS = {
-    "jfcelery": "jfcelery",
-    "tasks": "jfcelery/tasks",
-    "scheduler_io": "jfcelery/scheduler_io",
-    "cli": "jfcelery/cli",
-}
-
 LAUNCHER = """#!{python}
 import sys
 from jfcelery.cli.main import main
@@ -68,7 +59,7 @@ def _sources() -> list[Path]:
     """Return all files of the package, without those reached twice through links."""
     return sorted(
         path
-        for folder in FOLDERS
+        for folder in LAYERS
         for path in (TREE / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts and not path.is_symlink()
     )
@@ -77,7 +68,7 @@ def _sources() -> list[Path]:
 def _digest() -> str:
     """Return a short hash of the package's files and of the environment below it."""
     digest = hashlib.sha256(f"{sys.executable} {sys.version}".encode())
-    for path in _sources():
+    for path in (TREE / "pyproject.toml", *_sources()):
         digest.update(str(path.relative_to(TREE)).encode())
         digest.update(path.read_bytes())
     return digest.hexdigest()[:16]
@@ -89,7 +80,7 @@ def _make(prefix: Path) -> None:
     site = Path(sysconfig.get_path("purelib", "venv", {"base": str(prefix)}))
     for path in _sources():
         folder, *rest = path.relative_to(TREE).parts
-        target = site / FOLDERS[folder] / Path(*rest)
+        target = site.joinpath(*LAYERS[folder].split("."), *rest)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, target)
     compileall.compile_dir(site, quiet=1)
@@ -102,13 +93,20 @@ def _make(prefix: Path) -> None:
 
 
 def _describe(site: Path) -> None:
-    """Copy the package's metadata, so that it knows its version."""
-    running = importlib.metadata.distribution("jfcelery")
-    target = site / f"jfcelery-{running.version}.dist-info"
+    """Write the package's metadata, so that it knows its version and finds its entry points."""
+    project = configuration()["project"]
+    target = site / f"jfcelery-{project['version']}.dist-info"
     target.mkdir()
-    for name in ("METADATA", "entry_points.txt"):
-        if text := running.read_text(name):
-            (target / name).write_text(text)
+    (target / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: jfcelery\nVersion: {project['version']}\n"
+    )
+    groups = {"console_scripts": project["scripts"], **project.get("entry-points", {})}
+    lines = [
+        line
+        for group, entries in groups.items()
+        for line in (f"[{group}]", *(f"{name} = {value}" for name, value in entries.items()))
+    ]
+    (target / "entry_points.txt").write_text("\n".join(lines) + "\n")
 
 
 def _remove_old(cache: Path) -> None:
