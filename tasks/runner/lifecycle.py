@@ -1,0 +1,230 @@
+"""Start and stop the runner of a project on this machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+from jfcelery.errors import RunnerError, RunnerRunningError
+from jfcelery.tasks.runner.ending import await_end, end
+from jfcelery.tasks.runner.folder import RunnerFolder
+from jfcelery.tasks.runner.layout import DRAIN, Layout
+from jfcelery.tasks.runner.records import SUPERVISOR, Phase, Record, Records
+from jfcelery.tasks.runner.status import RunnerInfo, RunnerState, inspect, last_line
+from jfcelery.tasks.runner.supervise import EXIT_LOCKED
+
+if TYPE_CHECKING:
+    from jfcelery.project import Project
+
+#: Seconds in which the supervisor must be on record.
+LAUNCH_TIMEOUT = 30.0
+#: Seconds in which all processes must have begun their work.
+START_TIMEOUT = 120.0
+#: Seconds that the supervisor gets, beyond the running steps, to stop the embedded services.
+STOP_MARGIN = 60.0
+#: Seconds between two looks.
+LOOK_INTERVAL = 0.1
+
+
+class Runner:
+    """The runner of a project on this machine.
+
+    Args:
+        project: The project; it must have come from a file, which the processes read.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+        self.folder = RunnerFolder.of(project)
+        self._records = Records(self.folder)
+
+    def info(self) -> RunnerInfo:
+        """Return what runs; contact neither database nor broker."""
+        return inspect(self.folder)
+
+    def layout(self) -> Layout | None:
+        """Return the layout with which the runner was last started."""
+        return Layout.read(self.folder.layout)
+
+    def start(self, layout: Layout, *, wait: float = START_TIMEOUT) -> RunnerInfo:
+        """Start the runner in the background.
+
+        Args:
+            layout: Which processes to start.
+            wait: Seconds to wait for all processes to begin their work; 0 waits for none.
+
+        Raises:
+            RunnerRunningError: There is one.
+            RunnerError: It does not start, or not all of it in time (it goes on trying).
+            ServiceStartError: An embedded service cannot start.
+        """
+        command = self._prepare(layout)
+        with self.folder.launch.open("wb") as log:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                timeout=LAUNCH_TIMEOUT,
+                check=False,
+                env=self._environment(),
+            )
+        if done.returncode == EXIT_LOCKED:
+            raise self._running()
+        if done.returncode:
+            raise self._not_started()
+        return self._await_work(wait) if wait else self.info()
+
+    def run(self, layout: Layout) -> NoReturn:
+        """Become the runner: this process is replaced by the supervisor, all logs go to stdout.
+
+        Args:
+            layout: Which processes to start.
+
+        Raises:
+            RunnerRunningError: There is one.
+            ServiceStartError: An embedded service cannot start.
+        """
+        command = [*self._prepare(layout), "--foreground"]
+        sys.stdout.flush()
+        os.execve(command[0], command, self._environment())  # noqa: S606 - no shell is wanted
+
+    def restart(self, layout: Layout | None = None, *, timeout: float = DRAIN) -> RunnerInfo:
+        """Stop the runner and start it again; the embedded services go on.
+
+        Args:
+            layout: Which processes to start; None for those of the last start.
+            timeout: Seconds that running steps get to end.
+        """
+        from jfcelery.services import ensure
+
+        ensure(self.project)  # as long as this process uses the services, nobody stops them
+        self.stop(timeout=timeout)
+        return self.start(layout or self.layout() or Layout())
+
+    def stop(self, *, timeout: float = DRAIN) -> bool:
+        """Stop the runner once its running steps have ended; return whether one ran.
+
+        The embedded services are stopped too unless another process uses them.
+
+        Args:
+            timeout: Seconds after which whatever still runs is killed; 0 kills at once.
+        """
+        living = self._records.living()
+        supervisor = self._records.supervisor()
+        if supervisor and timeout > 0:
+            self._stop_supervisor(supervisor, timeout)
+        elif supervisor:  # it first, or it starts the others again
+            end([supervisor], grace=0)
+        end(self._records.living(), grace=timeout)
+        self._records.forget_dead()
+        self._stop_services()
+        return bool(living)
+
+    def kill(self) -> bool:
+        """End all processes of the runner at once; return whether there were any."""
+        return self.stop(timeout=0)
+
+    def shutdown(self, *, timeout: float = DRAIN) -> bool:
+        """Stop the runner, and the embedded services even if somebody uses them.
+
+        Args:
+            timeout: Seconds after which whatever still runs is killed.
+        """
+        from jfcelery.services import stop
+
+        ran = self.stop(timeout=timeout)
+        return bool(stop(self.project)) or ran
+
+    def reset(self) -> bool:
+        """End and forget what a supervisor that was killed left behind; return whether any.
+
+        Raises:
+            RunnerRunningError: The supervisor lives.
+        """
+        if self._records.supervisor():
+            raise self._running()
+        left = self._records.all()
+        self.stop()
+        return bool(left)
+
+    def _stop_supervisor(self, supervisor: Record, timeout: float) -> None:
+        """Have the supervisor end its processes; kill those of them that take too long."""
+        if supervisor.phase is not Phase.ENDING:  # a second signal would make it impatient
+            supervisor.send(signal.SIGTERM)
+        deadline = time.monotonic() + timeout
+        while members := self._members():
+            if time.monotonic() > deadline:
+                end(members, grace=0)
+                break
+            await_end(members, timeout=max(deadline - time.monotonic(), 0))
+        if not await_end([supervisor], timeout=STOP_MARGIN):
+            end([supervisor], grace=0)
+
+    def _members(self) -> list[Record]:
+        return [record for record in self._records.living() if record.name != SUPERVISOR]
+
+    def _stop_services(self) -> None:
+        from jfcelery.services import stop_if_unused
+
+        stop_if_unused(self.project)
+
+    def _running(self) -> RunnerRunningError:
+        supervisor = self._records.supervisor()
+        which = f" (process {supervisor.pid})" if supervisor else ""
+        return RunnerRunningError(
+            f"project {self.project.name!r} already has a runner on this machine{which}",
+            remedy="See `jfc runner info`; use `jfc runner restart` to start it anew.",
+        )
+
+    def _not_started(self) -> RunnerError:
+        return RunnerError(
+            f"the runner did not start: {last_line(self.folder.launch) or 'it says nothing'}",
+            remedy=f"Its log: {self.folder.launch}",
+        )
+
+    def _await_work(self, timeout: float) -> RunnerInfo:
+        deadline = time.monotonic() + timeout
+        while (info := self.info()).state is not RunnerState.RUNNING:
+            if info.supervisor is None:
+                raise self._not_started()
+            late = [process for process in info.processes[1:] if not process.ready]
+            fatal = any(process.state == "fatal" for process in late)
+            if fatal or time.monotonic() > deadline:
+                words = "; ".join(f"{p.name} is {p.state}: {p.words}" for p in late)
+                raise RunnerError(
+                    f"the runner was started, but not all of it works: {words}",
+                    remedy="It goes on trying. See `jfc runner info` and the logs in "
+                    f"{self.folder.logs}, or end it: `jfc runner stop`.",
+                )
+            time.sleep(LOOK_INTERVAL)
+        return info
+
+    def _prepare(self, layout: Layout) -> list[str]:
+        """Return the command of the supervisor, after everything that may be wrong is checked."""
+        from jfcelery.services import ensure
+
+        if self.project.source is None:
+            raise RunnerError(
+                "a project without a file cannot be run", remedy="Save it: jfc project generate"
+            )
+        layout.check()
+        if self._records.supervisor():
+            raise self._running()
+        self.folder.make()
+        ensure(self.project)
+        return [
+            *(sys.executable, "-P", "-m", "jfcelery.tasks.runner.supervise"),
+            *("--folder", str(self.folder.path), "--logs", str(self.folder.logs)),
+            *("--layout", layout.model_dump_json()),
+        ]
+
+    def _environment(self) -> dict[str, str]:
+        """Return an environment that names the project, for the supervisor and its children."""
+        source = self.project.source
+        folder = {"JFCELERY_PROJECTS_FOLDER": str(source.parent)} if source else {}
+        return {**os.environ, **folder, "JFCELERY_PROJECT": self.project.name}

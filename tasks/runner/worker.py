@@ -1,0 +1,117 @@
+"""One Celery worker of the runner: ``python -m jfcelery.tasks.runner.worker``."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.tasks.runner.folder import machine_name
+from jfcelery.tasks.runner.layout import Role
+from jfcelery.tasks.runner.member import (
+    LOG_FORMAT,
+    Membership,
+    current_project,
+    holding_off,
+    member_parser,
+)
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from celery import Celery
+
+    from jfcelery.project import Project
+
+logger = logging.getLogger(__name__)
+
+#: Exit status after which the supervisor is expected to start the process anew.
+EXIT_ANEW = 0
+
+
+def queues_of(project: Project, role: Role) -> list[str]:
+    """Return the Celery queues that a role serves."""
+    from jfcelery.tasks.queues import all_queues, control_queue
+
+    control = control_queue(project)
+    if role is Role.CONTROL:
+        return [control]
+    queues = all_queues(project)
+    return queues if role is Role.ALL else [queue for queue in queues if queue != control]
+
+
+def node_name(project: Project, name: str) -> str:
+    """Return the name, unique among all machines, of a Celery worker."""
+    return f"{project.name}.{name}@{machine_name()}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a Celery worker until it is told to end."""
+    parser = member_parser("worker")
+    parser.add_argument("--role", type=Role, choices=list(Role), required=True)
+    parser.add_argument("--concurrency", type=int, required=True)
+    parser.add_argument("--log-level", required=True)
+    parser.add_argument("--beat", action="store_true")
+    options = parser.parse_args(arguments)
+    logging.basicConfig(level="INFO", format=LOG_FORMAT)
+    membership = Membership(options)
+    with holding_off():
+        project = current_project()
+        return _serve(project, options, membership)
+
+
+def _serve(project: Project, options: argparse.Namespace, membership: Membership) -> int:
+    """Consume the role's queues until a signal comes or the project changes."""
+    from celery.signals import worker_ready, worker_shutting_down
+
+    from jfcelery.tasks.app import app
+    from jfcelery.tasks.runner.watcher import Watcher
+
+    beat = _beat(app) if options.beat else None
+    watcher = Watcher(project, _end_warmly)
+
+    def ready(**_: Any) -> None:
+        if beat:
+            beat.start()
+        watcher.start()
+        membership.working()
+
+    def shutting_down(**_: Any) -> None:
+        watcher.stop()
+        membership.ending()
+
+    worker_ready.connect(ready, weak=False)
+    worker_shutting_down.connect(shutting_down, weak=False)
+    worker = app.Worker(
+        hostname=node_name(project, options.name),
+        queues=queues_of(project, options.role),
+        pool_cls="threads",
+        concurrency=options.concurrency,
+        loglevel=options.log_level.upper(),
+        without_mingle=True,
+        without_gossip=True,
+    )
+    worker.start()
+    return int(worker.exitcode or EXIT_ANEW)
+
+
+def _beat(app: Celery) -> Any:
+    """Return a thread that sends the periodic tasks.
+
+    A thread, not Celery's child process: a child would outlive a worker killed with SIGKILL.
+    """
+    from celery.beat import EmbeddedService
+
+    return EmbeddedService(app, thread=True, scheduler_cls="celery.beat:Scheduler")
+
+
+def _end_warmly(reason: str) -> None:
+    logger.info("Starting anew: %s", reason)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
