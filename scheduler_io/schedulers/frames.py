@@ -1,0 +1,213 @@
+"""The bash frames around a scheduler's commands: one frame, one round trip.
+
+What they print is cut into sections by marker lines that hold a nonce, so that neither a noisy
+login nor a chatty command is taken for an answer; a last section proves that nothing was cut off.
+Jobs come by stdin, one a line, because a command line holds only so much (131,072 bytes on Linux).
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from dataclasses import dataclass
+
+#: Name of the section that ends every frame.
+DONE = "done"
+#: Seconds between TERM and KILL for a command that hangs.
+KILL_AFTER_S = 5
+#: How many ids go on one command line.
+CHUNK = 200
+#: Seconds that a submission waits for another one that has the run folder.
+LOCK_S = 20
+#: Seconds after which a submission whose command was killed shows in the queue, or never.
+SETTLE_S = 10
+
+# `only_ids SEPARATOR SUFFIX`: of a listing with a header, the header and the lines whose first
+# column, without what follows SUFFIX, is one of the ids; everything if there are none. A person
+# may have many more jobs than jfcelery has.
+_PROLOGUE = r"""
+nonce=@NONCE@ limit_s=@LIMIT@
+user=@USER@; user=${user:-$(id -un)}
+say() { printf '\n%s %s\n' "$nonce" "$*"; }
+limit() {
+  if command -v timeout >/dev/null 2>&1; then timeout -k @KILL@ "$limit_s" "$@"; else "$@"; fi
+}
+section() {
+  local what=$1 err rc; shift; say "$what out"
+  { err=$("$@" 2>&1 1>&3 3>&-); rc=$?; } 3>&1
+  say "$what err"; printf '%s' "$err"; say "$what rc $rc"
+  return "$rc"
+}
+chunks() {
+  local i rc=0
+  for ((i = 0; i < ${#ids[@]}; i += @CHUNK@)); do
+    limit "$@" "${ids[@]:i:@CHUNK@}" || rc=$?
+    [ "$rc" = 124 ] && break
+  done
+  return "$rc"
+}
+only_ids() {
+  [ "${#ids[@]}" = 0 ] && { cat; return; }
+  awk -F"$1" -v s="$2" 'NR == FNR { want[$1]; next }
+    FNR == 1 || index($0, "JOBID") == 1 { print; next } { split($1, id, s) } id[1] in want' \
+    <(printf '%s\n' "${ids[@]}") -
+}
+tab=$'\t' ids=() rows=()
+read_rows() {
+  local IFS=$'\n' row; set -f; rows=($(cat)); set +f
+  for row in "${rows[@]}"; do ids+=("${row%%"$tab"*}"); done
+}
+split_row() { id=${1%%"$tab"*}; set -- "${1#*"$tab"}"; a=${1%%"$tab"*}; d=${1#*"$tab"}; }
+set -o pipefail
+"""
+
+# One row: ID, attempt, folder. Prints of each job whether its final file (`end`, with what is in
+# it), its status file (`started`) or no folder at all (`gone`) is there. The listing comes first:
+# a job that ends between the two is seen as ended.
+_POLL = r"""
+export LC_ALL=C
+read_rows
+[ -n "@FIRST@" ] && section first @FIRST@
+section list list
+say "files out"
+for row in "${rows[@]}"; do
+  split_row "$row"
+  if [ -s "$d/jfc_end.$a" ]; then
+    text=; while IFS= read -r line || [ -n "$line" ]; do text+=" $line"; done <"$d/jfc_end.$a"
+    printf 'end %s%s\n' "$id" "$text"
+  elif [ -s "$d/jfc_status.$a" ]; then printf 'started %s\n' "$id"
+  elif [ ! -d "$d" ]; then printf 'gone %s\n' "$id"
+  fi
+done
+say done
+"""
+
+# One row: ID, attempt, folder. Prints the accounting, then what each folder tells.
+_ACCOUNT = r"""
+export LC_ALL=C
+read_rows
+section account account
+for row in "${rows[@]}"; do
+  split_row "$row"
+  [ -d "$d" ] || continue
+  say "end $id"; cat "$d/jfc_end.$a" 2>/dev/null
+  say "status $id"; cat "$d/jfc_status.$a" 2>/dev/null
+  say "stderr $id"; tail -c 4000 "$d/queue.err" 2>/dev/null
+done
+say done
+"""
+
+# One row: unique name, attempt, folder. The id file is made, empty, before the submission, and
+# gets the scheduler's own answer: an empty one says that an earlier submission may have
+# succeeded, so the queue is asked for the name. The lock is held by the submitting command
+# itself, also when this shell dies.
+_SUBMIT = r"""
+submit_one() {
+  local f=.jfc_queue_id.$a s=jfc_status.$a e=.jfc_submit_err.$a lock=.jfc_lock.$a line why age list
+  cd -- "$d" 2>/dev/null || { say "missing $name"; return; }
+  case $(cat submit.sh 2>/dev/null) in *"$name"*) ;; *) say "foreign $name"; return ;; esac
+  why=$( { exec 9>>"$lock" && : >>"$f.probe" && rm -f "$f.probe"; } 2>&1 )
+  [ -z "$why" ] || { say "unwritable $name"; printf '%s' "$why"; return; }
+  exec 9>>"$lock"
+  if command -v flock >/dev/null 2>&1; then
+    flock -w @LOCK@ 9 2>/dev/null; [ $? = 1 ] && { say "busy $name"; return; }
+  fi
+  if [ -s "$s" ]; then
+    while IFS= read -r line; do
+      case $line in queue_id=?*) say "known $name"; printf '%s' "${line#queue_id=}"; return ;; esac
+    done <"$s"
+  fi
+  if [ -s "$f" ]; then say "answered $name"; cat "$f"; return; fi
+  if [ -e "$f" ]; then
+    age=$(($(date +%s) - $(stat -c %Y "$f" 2>/dev/null || stat -f %m "$f")))
+    [ "$age" -lt @SETTLE@ ] && sleep $((@SETTLE@ - age))
+    list=$(LC_ALL=C; export LC_ALL; lookup 2>"$e") || why="exit status $?"
+    case $list in *"$proof"*) ;; *) why="${why:-an empty answer}" ;; esac
+    [ -z "$why" ] || { say "silent $name"; printf '%s: ' "$why"; cat "$e"; return; }
+    case $list in *"$name"*) say "listed $name"; printf '%s' "$list"; return ;; esac
+  fi
+  : >"$f"
+  submit >"$f" 2>"$e" </dev/null
+  rc=$?
+  say "submit out"; cat "$f"
+  say "submit err"; cat "$e"
+  [ "$rc" = 0 ] || : >"$f"
+  say "submit rc $rc"
+  say "submitted $name"
+  return "$rc"
+}
+read_rows
+proof=@PROOF@
+for row in "${rows[@]}"; do
+  split_row "$row"; name=$id ids=() start=$SECONDS
+  (submit_one) || [ $((SECONDS - start)) -lt 5 ] || break
+done
+say done
+"""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A command and the nonce that marks its sections.
+
+    Args:
+        command: For bash.
+        nonce: In its marker lines.
+    """
+
+    command: str
+    nonce: str
+
+
+def poll_frame(functions: str, *, user: str, limit_s: float, first: str = "") -> Frame:
+    """Return the frame that lists jobs; ``first`` names a function to call before."""
+    return _frame(functions + _POLL, user=user, limit_s=limit_s, FIRST=first)
+
+
+def account_frame(functions: str, *, user: str, limit_s: float) -> Frame:
+    """Return the frame that asks how jobs ended."""
+    return _frame(functions + _ACCOUNT, user=user, limit_s=limit_s)
+
+
+def submit_frame(
+    functions: str, *, user: str, limit_s: float, proof: str, settle_s: float = SETTLE_S
+) -> Frame:
+    """Return the frame that submits jobs, each at most once."""
+    quoted = "'" + proof.replace("'", "'\\''") + "'"
+    values = {"PROOF": quoted, "SETTLE": f"{settle_s:.0f}", "LOCK": f"{LOCK_S}"}
+    return _frame(functions + _SUBMIT, user=user, limit_s=limit_s, **values)
+
+
+def function(name: str, command: str) -> str:
+    """Return a bash function around a command, unless it is one already."""
+    if re.search(rf"^{name}\(\)", command, re.MULTILINE):
+        return command
+    return f"\n{name}() {{ {command}\n}}\n"
+
+
+def _frame(text: str, *, user: str, limit_s: float, **values: str) -> Frame:
+    """Fill in a frame."""
+    nonce = f"@{secrets.token_hex(8)}"
+    values |= {"NONCE": nonce, "USER": f"'{user}'", "LIMIT": f"{max(1, limit_s):.0f}"}
+    values |= {"KILL": f"{KILL_AFTER_S}", "CHUNK": f"{CHUNK}"}
+    command = _PROLOGUE + text
+    for key, value in values.items():
+        command = command.replace(f"@{key}@", value)
+    return Frame(command, nonce)
+
+
+def sections(text: str, nonce: str) -> list[tuple[str, str]] | None:
+    """Cut what a frame printed into its sections.
+
+    Args:
+        text: Its stdout; what comes before the first marker is noise.
+        nonce: The frame's.
+
+    Returns:
+        Title and body of each; None if the end is missing.
+    """
+    parts = re.split(rf"^{re.escape(nonce)} (.*)$\n?", text, flags=re.MULTILINE)
+    pairs = list(zip(parts[1::2], (body.removesuffix("\n") for body in parts[2::2]), strict=True))
+    if not pairs or pairs[-1][0] != DONE:
+        return None
+    return pairs[:-1]

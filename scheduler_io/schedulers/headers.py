@@ -1,0 +1,68 @@
+"""Script headers, made by qtoolkit from a dict of its template's keys or from a ``QResources``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.errors import ResourcesError
+from jfcelery.folders import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from qtoolkit.core.data_objects import QResources
+    from qtoolkit.io import BaseSchedulerIO
+
+_REMEDY = "change the job's resources (`jfc job set resources`) and rerun it"
+
+
+def as_options(
+    io: BaseSchedulerIO, resources: Mapping[str, Any] | QResources | None
+) -> dict[str, Any]:
+    """Return resources as a dict of the template's keys, without those that are None.
+
+    Raises:
+        ResourcesError: A ``QResources`` asks for what the scheduler cannot express.
+    """
+    from qtoolkit.core.data_objects import QResources
+    from qtoolkit.core.exceptions import UnsupportedResourcesError
+
+    if not isinstance(resources, QResources):
+        return {key: value for key, value in (resources or {}).items() if value is not None}
+    try:
+        return dict(io.check_convert_qresources(resources))
+    except (UnsupportedResourcesError, TypeError, ValueError) as error:
+        raise ResourcesError(f"{type(io).__name__}: {error}", remedy=_REMEDY) from error
+
+
+def own_options(options: Mapping[str, Any], name: str, **extra: str) -> dict[str, Any]:
+    """Return options with what jfcelery itself sets.
+
+    The job is found again by its unique name, its output by the file names; both are relative to
+    the run folder, in which it is submitted.
+
+    Raises:
+        ResourcesError: The options ask for an array of jobs.
+    """
+    if options.get("array"):
+        raise ResourcesError("an array would run one job several times", remedy=_REMEDY)
+    files = {"qout_path": RunFolder.QUEUE_OUT, "qerr_path": RunFolder.QUEUE_ERR}
+    return {**options, **files, "job_name": name, **extra}
+
+
+def verbatim(options: Mapping[str, Any], line: str) -> dict[str, Any]:
+    """Return options with one more line for the end of the header."""
+    given = str(options.get("qverbatim") or "").rstrip()
+    return {**options, "qverbatim": f"{given}\n{line}" if given else line}
+
+
+def submission_script(io: BaseSchedulerIO, body: str, options: Mapping[str, Any]) -> str:
+    """Return a script with its header.
+
+    Raises:
+        ResourcesError: An option is not in the template.
+    """
+    try:
+        return str(io.get_submission_script(body, dict(options)))
+    except ValueError as error:
+        raise ResourcesError(str(error), remedy=_REMEDY) from error

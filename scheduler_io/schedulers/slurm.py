@@ -1,0 +1,249 @@
+"""Slurm.
+
+The manual is at https://slurm.schedmd.com/squeue.html, .../sbatch.html, .../sacct.html.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar
+
+from jfcelery.errors import BackPressureError, ResourcesError, SchedulerDownError
+from jfcelery.scheduler_io.schedulers.base import (
+    EndReason,
+    EndReport,
+    Listing,
+    Output,
+    QueueState,
+    Row,
+    Scheduler,
+)
+from jfcelery.scheduler_io.schedulers.refusals import Refusal
+
+#: What each job state means, https://slurm.schedmd.com/job_state_codes.html.
+STATES: dict[str, QueueState | EndReason] = {
+    "BOOT_FAIL": EndReason.NODE_FAIL,
+    "CANCELLED": EndReason.CANCELLED,
+    "COMPLETED": EndReason.COMPLETED,
+    "COMPLETING": QueueState.RUNNING,
+    "CONFIGURING": QueueState.QUEUED,
+    "DEADLINE": EndReason.TIMEOUT,
+    "EXPEDITING": QueueState.QUEUED,
+    "FAILED": EndReason.FAILED,
+    "LAUNCH_FAILED": EndReason.NODE_FAIL,
+    "NODE_FAIL": EndReason.NODE_FAIL,
+    "OUT_OF_MEMORY": EndReason.OUT_OF_MEMORY,
+    "PENDING": QueueState.QUEUED,
+    "POWER_UP_NODE": QueueState.QUEUED,
+    "PREEMPTED": EndReason.PREEMPTED,
+    "RECONFIG_FAIL": EndReason.NODE_FAIL,
+    "REQUEUED": QueueState.QUEUED,
+    "REQUEUE_FED": QueueState.QUEUED,
+    "REQUEUE_HOLD": QueueState.HELD,
+    "RESIZING": QueueState.RUNNING,
+    "RESV_DEL_HOLD": QueueState.HELD,
+    "REVOKED": EndReason.CANCELLED,
+    "RUNNING": QueueState.RUNNING,
+    "SIGNALING": QueueState.RUNNING,
+    "SPECIAL_EXIT": QueueState.HELD,
+    "STAGE_OUT": QueueState.RUNNING,
+    "STOPPED": QueueState.SUSPENDED,
+    "SUSPENDED": QueueState.SUSPENDED,
+    "TIMEOUT": EndReason.TIMEOUT,
+    "UPDATE_DB": QueueState.RUNNING,
+}
+
+#: Reasons for which a pending job waits for a person.
+HELD = ("held", "JobHeldUser", "JobHeldAdmin")
+
+#: The columns of the listing; the name comes last, because it may hold anything.
+COLUMNS = "%i|%T|%r|%P|%j"
+#: The header that squeue prints above them, also when the queue is empty.
+HEADER = "JOBID|STATE|REASON|PARTITION|NAME"
+
+# Finished jobs (-t all) stand in the queue for MinJobAge (300 s by default): proof of an end that
+# needs no accounting. All jobs of the user come with one request to the controller, however many
+# ids are asked for; asking for ids makes squeue fail if a single one was purged.
+_LIST = rf"""
+list() {{
+  limit squeue -u "$user" -t all -o '{COLUMNS}' | only_ids '|' '_'
+}}
+"""
+
+# ``CANCELLED by UID``: the host knows the name. What the accounting lacks (it is off, late, or
+# the site has none), the controller may still know.
+_ACCOUNT = r"""
+account() {
+  local out uid id
+  out=$(limit sacct -n -P -X -j "$(IFS=,; printf '%s' "${ids[*]}")" \
+    -o JobIDRaw,State,ExitCode,JobName)
+  printf '%s\n' "$out"
+  for uid in $(printf '%s\n' "$out" | sed -n 's/.*|CANCELLED by \([0-9]*\)|.*/\1/p' | sort -u); do
+    printf 'uid|%s|%s\n' "$uid" "$(id -un "$uid" 2>/dev/null)"
+  done
+  for id in "${ids[@]}"; do
+    case $'\n'$out in
+      *$'\n'"$id|RUNNING|"* | *$'\n'"$id|PENDING|"*) ;;
+      *$'\n'"$id|"*) continue ;;
+    esac
+    limit scontrol show job -o "$id" 2>/dev/null
+  done
+  return 0
+}
+"""
+
+_CANCEL = """
+cancel() { chunks scancel; }
+"""
+
+_SUBMITTED = re.compile(r"[Ss]ubmitted batch job (\d+)")
+_CONTROLLER = re.compile(r"\b(\w+)=(\S+)")
+_STDERR = re.compile(
+    r"\*\*\* (?:JOB|STEP) \S+ ON \S+ (CANCELLED|FAILED) AT \S+(?: DUE TO ([^*]+?))?(?: \*\*\*|,|$)",
+    re.MULTILINE,
+)
+_OOM = re.compile(r"oom[-_ ]kill|Exceeded job memory limit|OOM Killed", re.IGNORECASE)
+_DUE_TO = {
+    "TIME LIMIT": EndReason.TIMEOUT,
+    "PREEMPTION": EndReason.PREEMPTED,
+    "NODE FAILURE": EndReason.NODE_FAIL,
+    "JOB REQUEUE": EndReason.PREEMPTED,
+}
+
+
+class Slurm(Scheduler):
+    """Slurm."""
+
+    name = "slurm"
+    id_variable = "SLURM_JOB_ID"
+    proof = HEADER
+
+    #: Messages of https://github.com/SchedMD/slurm/blob/master/src/common/slurm_errno.c.
+    refusals: ClassVar[tuple[Refusal, ...]] = (
+        Refusal(
+            r"unable to contact slurm controller|socket timed out|zero bytes were transmitted"
+            r"|connect failure|connection failure|communication|standby mode"
+            r"|protocol authentication|munge|unable to establish config"
+            r"|unexpected message|could not resolve",
+            SchedulerDownError,
+        ),
+        Refusal(
+            r"MaxSubmitJob|MaxJobsP|MaxJobsLimit|GrpSubmitJob|GrpJobs|MaxJobCount"
+            r"|temporarily unable to accept|partition not available|configuration not available now"
+            r"|partition is (?:down|drain|inactive)|in an unavailable partition",
+            BackPressureError,
+        ),
+        Refusal(
+            r"invalid (?:partition|qos|account|feature|node|generic|job array|wckey|license|time"
+            r"|reservation|gres|trackable)|time limit|configuration is not available"
+            r"|more processors requested|nodes? count|memory (?:specification|required)"
+            r"|(?:Max|Min)\w*(?:Wall|Cpu|Mem|Node|TRES|GRES)|unrecognized option|invalid option"
+            r"|sbatch: error: (?:invalid|bad|unable to parse)",
+            ResourcesError,
+        ),
+        # The limit that is violated is named in newer versions only; see the rows above.
+        Refusal(r"violates accounting/QOS policy", BackPressureError),
+    )
+
+    def parse_submit(self, stdout: str) -> str | None:
+        """Return the id in sbatch's answer; site plug-ins may print around it."""
+        found = _SUBMITTED.search(stdout)
+        return found[1] if found else None
+
+    def list_command(self) -> str:
+        """Return the command that lists the user's jobs."""
+        return _LIST
+
+    def parse_list(self, output: Output) -> Listing:
+        """Read squeue's answer line by line: a bad line costs the answer of one job."""
+        lines = output.stdout.splitlines()
+        if output.exit_code != 0 or HEADER not in lines:
+            raise SchedulerDownError(f"squeue failed ({output.exit_code}): {output.text}")
+        rows = (_row(line) for line in lines[lines.index(HEADER) + 1 :])
+        return Listing({row.queue_id: row for row in rows if row})
+
+    def cancel_command(self) -> str:
+        """Return the command that cancels jobs."""
+        return _CANCEL
+
+    def accounting_command(self) -> str:
+        """Return the command that asks sacct, then scontrol for what sacct does not know."""
+        return _ACCOUNT
+
+    def parse_accounting(self, output: Output) -> dict[str, EndReport]:
+        """Read what sacct and scontrol print."""
+        reports: dict[str, EndReport] = {}
+        lines = output.stdout.splitlines()
+        users = dict(line.split("|")[1:3] for line in lines if re.fullmatch(r"uid\|\d+\|\w+", line))
+        for line in lines:
+            found = _accounted(line, users) or _controlled(line)
+            if found:
+                reports[found[0]] = found[1].completed_by(reports.get(found[0]))
+        return reports
+
+    def read_stderr(self, text: str) -> EndReport | None:
+        """Read what slurmstepd writes when it ends a job."""
+        if _OOM.search(text):
+            return EndReport(EndReason.OUT_OF_MEMORY, words=_line_with(_OOM, text))
+        found = _STDERR.search(text)
+        if not found:
+            return None
+        reason = _DUE_TO.get((found[2] or "").strip(), EndReason.CANCELLED)
+        return EndReport(reason, words=_line_with(_STDERR, text))
+
+
+def _row(line: str) -> Row | None:
+    """Read one line of the listing."""
+    columns = line.split("|", 4)
+    if len(columns) != 5 or not columns[0][:1].isdigit():  # noqa: PLR2004 - the columns above
+        return None
+    queue_id, word, reason, _partition, name = columns
+    meaning = STATES.get(word.rstrip("+"), QueueState.UNKNOWN)
+    words = f"{word} ({reason})" if reason not in {"", "None"} else word
+    if isinstance(meaning, EndReason):
+        return Row(queue_id, QueueState.ENDED, words, name, EndReport(meaning, words=words))
+    if meaning is QueueState.QUEUED and any(hold in reason for hold in HELD):
+        meaning = QueueState.HELD
+    return Row(queue_id, meaning, words, name)
+
+
+def _accounted(line: str, users: dict[str, str]) -> tuple[str, EndReport] | None:
+    """Read one line of sacct."""
+    columns = line.split("|", 3)
+    if len(columns) != 4 or not columns[0].isdigit():  # noqa: PLR2004 - as asked for
+        return None
+    word, _, by = columns[1].partition(" by ")
+    return _report(columns[0], word, columns[2], words=columns[1], by=users.get(by, by) or None)
+
+
+def _controlled(line: str) -> tuple[str, EndReport] | None:
+    """Read one line of ``scontrol show job -o``."""
+    if not line.startswith("JobId="):
+        return None
+    fields = dict(_CONTROLLER.findall(line))
+    word, reason = fields.get("JobState", ""), fields.get("Reason", "None")
+    words = word if reason == "None" else f"{word} ({reason})"
+    return _report(fields["JobId"], word, fields.get("ExitCode", ""), words=words)
+
+
+def _report(
+    queue_id: str, word: str, codes: str, *, words: str, by: str | None = None
+) -> tuple[str, EndReport] | None:
+    """Return a report if the state is one of an end.
+
+    ``codes`` is ``exit:signal``; 0:125 is slurmstepd's own mark for out of memory.
+    """
+    reason = STATES.get(word.rstrip("+"))
+    if not isinstance(reason, EndReason):
+        return None
+    exit_code, _, number = codes.partition(":")
+    code = int(exit_code) if exit_code.isdigit() else None
+    sent = int(number) if number.isdigit() and 0 < int(number) < 65 else None  # noqa: PLR2004
+    if code == 0 and reason is not EndReason.COMPLETED:
+        code = None
+    return queue_id, EndReport(reason, code, sent, words, by)
+
+
+def _line_with(pattern: re.Pattern[str], text: str) -> str:
+    """Return the first line in which a pattern is found."""
+    return next((line.strip() for line in text.splitlines() if pattern.search(line)), "")

@@ -1,0 +1,234 @@
+"""The submission script: it says how far it is from its first line on, and leaves proof of its end.
+
+It needs bash and the core utilities only. What users wrote (``pre_run`` and so on) runs in a
+subshell, in plain sight: an ``exit``, ``set -e`` or trap of theirs ends or changes that subshell,
+never the part around it, which writes down the end.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from pathlib import Path
+from string import Template
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jfcelery.folders import RunFolder
+from jfcelery.scheduler_io.schedulers import scheduler_for
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from qtoolkit.core.data_objects import QResources
+
+    from jfcelery.scheduler_io.schedulers import QueueWorker
+
+#: Runs a job; ``{}`` stands for its run folder.
+DEFAULT_COMMAND = "jfc execution run {}"
+#: Exit code of a script whose folder is gone.
+NO_FOLDER = 71
+#: Exit code of a script that finds its job begun by another queue job.
+DUPLICATE = 75
+#: Signals that are written down, passed on and survived until the job has ended; by number, because
+#: their names differ in their prefix. HUP, INT, USR1, USR2, TERM, XCPU of Linux.
+SIGNALS = (1, 2, 10, 12, 15, 24)
+
+
+class _Template(Template):
+    """Bash is full of ``$``."""
+
+    delimiter = "@@"
+
+
+# The claim is a symbolic link: made atomically, also on network file systems, and its target tells
+# which queue job came first. A queue job that the scheduler starts anew finds its own claim.
+# A signal is passed on to the whole process group where the script leads it (as under Slurm, SGE,
+# PBS and on shell hosts), else to the subshell only.
+_SCRIPT = _Template(r"""
+# Queue job @@name
+_jfc_dir=@@dir
+_jfc_id=@@id
+_jfc_host=$(uname -n)
+_jfc_status=$_jfc_dir/@@status
+_jfc_signal='' _jfc_again=''
+_jfc_note() { printf '%s\n' "$@" >>"$_jfc_status"; }
+_jfc_stage() {
+  if [ -n "$_jfc_signal" ] && [ "$1" != post_run ]; then exit $((128 + _jfc_signal)); fi
+  _jfc_note "stage=$1" "time=$(date +%s)"
+}
+_jfc_left() { [ "$2" = 0 ] || _jfc_note "failed=$1:$2"; }
+_jfc_told() { _jfc_signal=$1 _jfc_again=1; _jfc_note "signal=$1"; }
+_jfc_pass_on() {
+  local stat=''
+  _jfc_told "$1"
+  { read -r stat <"/proc/$$/stat"; } 2>/dev/null
+  stat=${stat##*) }
+  set -- "$1" $stat
+  trap '' "$1"
+  if [ "${4:-}" = $$ ]; then kill -"$1" 0; else kill -"$1" "$_jfc_child" 2>/dev/null; fi
+  trap "_jfc_told $1" "$1"
+}
+_jfc_end() {
+  local code=$1 stage=started failed='' line text
+  trap - EXIT; trap '' @@signals
+  while IFS= read -r line; do
+    case $line in
+      stage=started) stage=started failed='' ;;
+      stage=*) stage=${line#stage=} ;;
+      failed=exec:*) failed=exec ;;
+    esac
+  done <"$_jfc_status"
+  text="exit_code=$code
+stage=${failed:-$stage}
+queue_id=$_jfc_id
+host=$_jfc_host
+time=$(date +%s)${_jfc_signal:+
+signal=$_jfc_signal}"
+  printf '%s\n' "$text" >"$_jfc_dir/@@end.tmp" &&
+    mv -f "$_jfc_dir/@@end.tmp" "$_jfc_dir/@@end"
+  _jfc_note stage=ended "exit_code=$code" "time=$(date +%s)"
+  exit "$code"
+}
+cd "$_jfc_dir" || exit @@no_folder
+if ! ln -s "$_jfc_id" @@claim 2>/dev/null && [ "$(readlink @@claim)" != "$_jfc_id" ]; then
+  echo "jfcelery: queue job $(readlink @@claim) has begun this job already" >&2
+  exit @@duplicate
+fi
+rm -f @@end
+_jfc_note stage=started "host=$_jfc_host" @@queue_id"time=$(date +%s)"
+trap '_jfc_end $?' EXIT
+for _jfc_n in @@signals; do trap "_jfc_pass_on $_jfc_n" "$_jfc_n"; done
+(
+trap - EXIT
+for _jfc_n in @@signals; do trap "_jfc_told $_jfc_n" "$_jfc_n"; done
+@@body
+exit $_jfc_code
+) &
+_jfc_child=$!
+while :; do
+  _jfc_again=''
+  wait "$_jfc_child"
+  _jfc_got=$?
+  [ "$_jfc_got" = 127 ] || _jfc_code=$_jfc_got
+  [ -n "$_jfc_again" ] || break
+done
+exit "$_jfc_code"
+""")
+
+
+class Surroundings(Protocol):
+    """What an execution configuration puts around a job's command."""
+
+    modules: list[str] | None
+    export: dict[str, Any] | None
+    pre_run: str | None
+    post_run: str | None
+
+
+def build_script(
+    worker: QueueWorker,
+    exec_config: Surroundings | None,
+    resources: Mapping[str, Any] | QResources | None,
+    *,
+    folder: RunFolder,
+    name: str,
+    attempt: int,
+    command: str | None = None,
+) -> str:
+    """Return the script to submit.
+
+    Args:
+        worker: On which it runs; its resources apply where the job has none.
+        exec_config: What to put around the command.
+        resources: What the job asks for: keys of qtoolkit's template, or a ``QResources``.
+        folder: Where it runs.
+        name: Unique name of the queue job.
+        attempt: Which attempt at running the job this is.
+        command: Runs the job, ``{}`` stands for the folder; by default the worker's
+            ``execution_cmd``, else ``jfc execution run {}``.
+
+    Raises:
+        ResourcesError: The scheduler has no use for the resources.
+    """
+    scheduler = scheduler_for(worker)
+    line = fill_in(command or worker.execution_cmd or DEFAULT_COMMAND, folder)
+    lines = list(_body(worker, exec_config, line))
+    has_id = bool(scheduler.id_variable)
+    claim = scheduler.id_variable or "JOB_ID"
+    text = _SCRIPT.substitute(
+        name=name,
+        dir=shlex.quote(str(folder)),
+        id=f'"${{{claim}:-$(uname -n):$$}}"',
+        queue_id=f'${{{claim}:+"queue_id=${claim}"}} ' if has_id else "",
+        status=RunFolder.status(attempt),
+        end=RunFolder.end(attempt),
+        claim=f".jfc_claim.{attempt}",
+        no_folder=NO_FOLDER,
+        duplicate=DUPLICATE,
+        signals=" ".join(map(str, SIGNALS)),
+        body="\n".join(lines),
+    )
+    wanted = resources if resources is not None else worker.resources
+    return scheduler.script(text.strip("\n"), wanted, name) + "\n"
+
+
+def fill_in(command: str, folder: RunFolder) -> str:
+    """Put the run folder where a command has ``{}``.
+
+    Doubled braces are single ones, as in jobflow-remote, unless bash's own are in the command.
+    """
+    path = shlex.quote(str(folder))
+    try:
+        return command.format(path)
+    except (IndexError, KeyError, ValueError, AttributeError):
+        return command.replace("{}", path)
+
+
+def export_line(name: str, value: object) -> str:
+    """Return the line that exports a variable.
+
+    The value stands as it is, so that the worker's shell expands ``$VAR`` and ``~`` and obeys
+    quotes in it; one that has none, but blanks or the like, is put into double quotes.
+    """
+    text = str(value)
+    if re.search(r"[\s;&|<>()]", text) and not re.search(r"[\"'\\`]|\$\(", text):
+        text = f'"{text}"'
+    return f"export {name}={text}"
+
+
+def _body(worker: QueueWorker, exec_config: Surroundings | None, command: str) -> Iterator[str]:
+    """Give what runs in the subshell: the stages, with the user's own lines in them."""
+    modules = (exec_config.modules if exec_config else None) or []
+    exports = (exec_config.export if exec_config else None) or {}
+    yield from _stage("pre_run", worker.pre_run)
+    yield from _stage("modules", "\n".join(f"module load {module}" for module in modules))
+    yield from _stage("export", "\n".join(export_line(*item) for item in exports.items()))
+    yield from _stage("pre_run", exec_config.pre_run if exec_config else None)
+    yield from _stage("exec", command, keep="_jfc_code=$?", before=_path_of(worker))
+    yield from _stage("post_run", worker.post_run)
+    yield from _stage("post_run", exec_config.post_run if exec_config else None)
+
+
+def _stage(
+    stage: str, text: str | None, *, keep: str = "_jfc_got=$?", before: str = ""
+) -> Iterator[str]:
+    """Give one stage, if there is anything to do in it."""
+    if not text or not text.strip():
+        return
+    yield f"_jfc_stage {stage}"
+    if before:
+        yield before
+    yield text.strip("\n")
+    yield keep
+    yield f"_jfc_left {stage} ${keep.partition('=')[0]}"
+
+
+def _path_of(worker: QueueWorker) -> str:
+    """Return the line by which a local job finds this very installation's ``jfc``.
+
+    It comes last in the search, so that what ``pre_run`` activates goes first.
+    """
+    if not worker.is_local:
+        return ""
+    return f'PATH="$PATH":{shlex.quote(str(Path(sys.executable).parent))}'
