@@ -1,0 +1,53 @@
+"""What a script of ours answers, and which error each answer is."""
+
+from __future__ import annotations
+
+import re
+
+from jfcelery.errors import DiskFullError, JfceleryError, RunFolderError, TransferError
+
+#: Opens the line in which a script of ours gives its answer.
+ANSWER = "jfc-answer:"
+
+#: https://man7.org/linux/man-pages/man3/errno.3.html: ENOSPC, EDQUOT, EFBIG
+_FULL = re.compile(r"no space left on device|quota exceeded|file too large", re.IGNORECASE)
+_RIGHTS = re.compile(r"permission denied|operation not permitted|read-only file", re.IGNORECASE)
+
+
+def answer_of(stdout: str) -> tuple[str, str]:
+    """Return the word and the rest of the line in which a script answered; ("", "") if none."""
+    for line in stdout.splitlines():
+        if line.startswith(ANSWER):
+            word, _, rest = line[len(ANSWER) :].strip().partition(" ")
+            return word, rest
+    return "", ""
+
+
+def storage_error(host: str, action: str, stderr: str) -> JfceleryError:
+    """Return the error for an action on files that failed, by what the tools said.
+
+    Args:
+        host: The host's name.
+        action: What failed, such as ``cannot write /scratch/x``.
+        stderr: What the tools printed (in English).
+    """
+    said = last_line(stderr)
+    if _FULL.search(stderr):
+        return DiskFullError(
+            f"{host}: {action}: the disk or quota is full ({said})",
+            remedy="Free some space there; the jobs then go on by themselves.",
+        )
+    if _RIGHTS.search(stderr):
+        return RunFolderError(
+            f"{host}: {action}: no right to ({said})",
+            remedy="Check work_dir in the project file, and its owner and mode on the host.",
+        )
+    if said:
+        return RunFolderError(f"{host}: {action}: {said}")
+    return TransferError(f"{host}: {action}: the command ended without an answer")
+
+
+def last_line(text: str) -> str:
+    """Return the last line that is not empty."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    return lines[-1][-500:] if lines else ""

@@ -1,0 +1,250 @@
+"""What every host can do: run commands, and write, read and remove run folders."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from jfcelery.errors import DiskFullError, HostTimeoutError, RunFolderError, TransferError
+from jfcelery.folders import RunFolder
+from jfcelery.scheduler_io.hosts import scripts
+from jfcelery.scheduler_io.hosts.answers import answer_of, storage_error
+from jfcelery.scheduler_io.hosts.archive import Sink, Source, pack, read_sums, unpack
+from jfcelery.scheduler_io.hosts.deadline import Deadline
+from jfcelery.scheduler_io.hosts.process import Process
+from jfcelery.scheduler_io.hosts.wire import marked, new_token
+
+#: Seconds that a command may take where nothing else is said.
+DEFAULT_TIMEOUT = 60.0
+
+
+@dataclass(frozen=True)
+class CommandResult:
+    """What a command left.
+
+    Args:
+        exit_code: Its exit code.
+        stdout: What it printed, without what the login printed before it.
+        stderr: The end of what it printed there.
+    """
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended with exit code 0."""
+        return self.exit_code == 0
+
+
+class Host(ABC):
+    """A place where commands run and run folders lie.
+
+    Args:
+        name: How the host is called in messages.
+        timeout: Seconds that a command may take, and that a transfer may stand still.
+    """
+
+    def __init__(self, name: str, *, timeout: float = DEFAULT_TIMEOUT) -> None:
+        self.name = name
+        self.timeout = timeout
+
+    @abstractmethod
+    def _start(self, script: str, token: str, deadline: Deadline) -> Process:
+        """Start a marked script (see ``wire``)."""
+
+    def close(self) -> None:
+        """Close every connection; the next use opens them again."""
+
+    # Commands -------------------------------------------------------------------------------
+
+    def run(
+        self,
+        command: str,
+        *,
+        stdin: bytes = b"",
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> CommandResult:
+        """Run a shell command and wait for its end.
+
+        Args:
+            command: In the language of the host's shell (bash unless the project says otherwise).
+            stdin: Its input.
+            timeout: Seconds it may take; None: the host's own limit.
+            env: Environment variables to add.
+
+        Raises:
+            HostError: The host or the link to it is in trouble.
+            HostTimeoutError: It took too long; its process group was killed if the link held.
+        """
+        total = self.timeout if timeout is None else timeout
+        with self._process(command, Deadline(self.name, total=total), env) as process:
+            process.send(stdin)
+            process.end_input()
+            stdout = process.read_all()
+            code = process.wait()
+        return CommandResult(code, stdout.decode(errors="replace"), process.stderr)
+
+    @contextmanager
+    def _process(
+        self, script: str, deadline: Deadline, env: Mapping[str, str] | None = None
+    ) -> Iterator[Process]:
+        token = new_token()
+        process = self._start(marked(script, token, env), token, deadline)
+        try:
+            yield process
+        except HostTimeoutError:
+            process.kill()
+            raise
+        finally:
+            process.close()
+
+    # Run folders ----------------------------------------------------------------------------
+
+    def publish(
+        self,
+        folder: RunFolder,
+        files: Mapping[str, bytes | Path],
+        *,
+        attempt: int,
+        marker: Mapping[str, object],
+    ) -> None:
+        """Put a run folder in place, whole or not at all, in one round trip.
+
+        A folder of an earlier attempt is moved to ``folder.archived(...)``. One of the same
+        attempt is replaced, unless it was submitted already: then it stays as it is.
+
+        Args:
+            folder: Where.
+            files: Contents, or files of this machine, by name.
+            attempt: Of the job.
+            marker: What to note about the job in the folder.
+
+        Raises:
+            DiskFullError: The disk or quota is full.
+            RunFolderError: No right to write there; something else is there.
+            TransferError: The files did not arrive as they were sent.
+        """
+        note = json.dumps({"attempt": attempt, **marker}, default=str) + "\n"
+        contents = {**files, RunFolder.MARKER: note.encode()}
+        deadline = Deadline(self.name, stall=self.timeout)
+        with self._process(scripts.publish(folder, attempt, new_token()), deadline) as process:
+            try:
+                pack(contents, Sink(process.send))
+            except BrokenPipeError:
+                pass  # it stopped reading: its answer says why
+            process.end_input()
+            word, rest = answer_of(process.read_all().decode(errors="replace"))
+            process.wait()
+        if word not in {"published", "kept"}:
+            raise self._publish_error(folder, word, rest, process.stderr)
+
+    def _publish_error(self, folder: RunFolder, word: str, rest: str, stderr: str) -> Exception:
+        remedy = "Move the folder away if nothing needs it."
+        if word == "foreign":
+            text = f"{self.name}: {folder} exists, and is no run folder of jfcelery"
+            return RunFolderError(text, remedy=remedy)
+        if word == "newer":
+            text = f"{self.name}: {folder} belongs to a newer attempt ({rest})"
+            return RunFolderError(text, remedy=remedy)
+        if word in {"cut-short", "damaged"}:
+            return TransferError(f"{self.name}: the files for {folder} arrived {word}")
+        return storage_error(self.name, f"cannot write {folder}", stderr)
+
+    def fetch(self, folder: RunFolder, patterns: Sequence[str], into: Path) -> list[str]:
+        """Copy files of a run folder to this machine in one round trip, each whole or not at all.
+
+        Args:
+            folder: From where.
+            patterns: Names or glob patterns; what matches nothing is just absent.
+            into: Folder of this machine; made if need be.
+
+        Returns:
+            The names of the files that came.
+
+        Raises:
+            RunFolderError: The folder is not there, or may not be read.
+            TransferError: The files did not arrive as they lie there.
+            DiskFullError: The disk of this machine is full.
+        """
+        deadline = Deadline(self.name, stall=self.timeout)
+        arriving = into.with_name(f"{into.name}.{new_token()}")
+        try:
+            with self._process(scripts.fetch(folder, patterns), deadline) as process:
+                source = Source(process.receive)
+                word, _ = answer_of(source.readline().decode(errors="replace"))
+                names = self._arrive(source, arriving) if word == "files" else []
+                process.read_all()
+                code = process.wait()
+            if word == "missing":
+                raise RunFolderError(f"{self.name}: the run folder {folder} is not there")
+            if word not in {"files", "nothing"} or code:
+                raise storage_error(self.name, f"cannot read {folder}", process.stderr)
+            _move_in(arriving, into, names)
+        finally:
+            shutil.rmtree(arriving, ignore_errors=True)
+        return names
+
+    def _arrive(self, source: Source, arriving: Path) -> list[str]:
+        sums = read_sums(source)
+        try:
+            arriving.mkdir(parents=True)
+            names = list(unpack(source, sums, arriving))
+        except OSError as exc:
+            raise DiskFullError(f"this machine: cannot write {arriving.parent}: {exc}") from exc
+        if missing := set(sums) - set(names):
+            raise TransferError(f"{self.name}: {', '.join(sorted(missing))} did not arrive")
+        return names
+
+    def read_text(self, path: PurePosixPath, *, tail: int | None = None) -> str | None:
+        """Return a text file, or its last bytes; None if it is not there.
+
+        Raises:
+            RunFolderError: It may not be read.
+        """
+        script = scripts.read_text(path, tail)
+        with self._process(script, Deadline(self.name, total=self.timeout)) as process:
+            process.end_input()
+            source = Source(process.receive)
+            word, _ = answer_of(source.readline().decode(errors="replace"))
+            text = source.read(1 << 62) if word == "text" else b""
+            code = process.wait()
+        if word == "missing":
+            return None
+        if word != "text" or code:
+            raise storage_error(self.name, f"cannot read {path}", process.stderr)
+        return text.decode(errors="replace")
+
+    def remove(self, folder: RunFolder) -> bool:
+        """Remove a run folder with its archived attempts; never one that jfcelery did not make.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            RunFolderError: It could not be removed.
+        """
+        result = self.run(scripts.remove(folder))
+        word, _ = answer_of(result.stdout)
+        if word not in {"yes", "no", "foreign"}:
+            raise storage_error(self.name, f"cannot remove {folder}", result.stderr)
+        return word == "yes"
+
+
+def _move_in(arriving: Path, into: Path, names: Sequence[str]) -> None:
+    """Put what arrived in place: at once if nothing is there, else file by file."""
+    if not into.exists() and names:
+        arriving.rename(into)
+        return
+    into.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        target = into / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (arriving / name).replace(target)

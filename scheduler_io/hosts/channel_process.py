@@ -1,0 +1,100 @@
+"""A command in a session of an SSH connection."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import Any
+
+import paramiko
+
+from jfcelery.errors import ConnectionLostError
+from jfcelery.scheduler_io.hosts.deadline import Deadline
+from jfcelery.scheduler_io.hosts.process import CHUNK, SLICE, Process
+
+
+class ChannelProcess(Process):
+    """A command in an SSH session.
+
+    Args:
+        channel: The session's paramiko channel; the command is under way.
+        token: The marker at which its own output begins.
+        deadline: How long it may take.
+        kill: Kills the command whose shell has this process id on the host (None: not known).
+        resources: What to give back at the end.
+    """
+
+    def __init__(
+        self,
+        channel: Any,
+        *,
+        token: str,
+        deadline: Deadline,
+        kill: Callable[[int | None], None],
+        resources: ExitStack,
+    ) -> None:
+        super().__init__(token, deadline)
+        self._channel = channel
+        self._kill = kill
+        self._resources = resources
+
+    def _lost(self) -> bool:
+        return not self._channel.get_transport().is_active()
+
+    def _connection_lost(self) -> ConnectionLostError:
+        return ConnectionLostError(f"{self.deadline.what}: the connection broke during a command")
+
+    def _write(self, data: memoryview) -> int:
+        self._channel.settimeout(self.deadline.left(SLICE))
+        try:
+            sent = int(self._channel.send(bytes(data)))
+        except TimeoutError:
+            return 0
+        except (OSError, EOFError, paramiko.SSHException) as exc:
+            if self._lost():
+                raise self._connection_lost() from exc
+            return -1
+        return sent or -1
+
+    def _read(self, *, wait: bool) -> bytes | None:
+        self._read_stderr()
+        if not wait and not self._channel.recv_ready():
+            return None
+        self._channel.settimeout(self.deadline.left(SLICE))
+        try:
+            piece = bytes(self._channel.recv(CHUNK))
+        except TimeoutError:
+            return b"" if self._channel.exit_status_ready() else None
+        except (OSError, EOFError, paramiko.SSHException) as exc:
+            raise self._connection_lost() from exc
+        if not piece and self._lost():
+            raise self._connection_lost()
+        return piece
+
+    def _read_stderr(self) -> None:
+        while self._channel.recv_stderr_ready():
+            self._note_stderr(self._channel.recv_stderr(CHUNK))
+
+    def _exit_code(self) -> int:
+        while not self._channel.status_event.wait(self.deadline.left(SLICE)):
+            self._read_stderr()
+        self._read_stderr()
+        code = int(self._channel.exit_status)
+        if code < 0:  # a broken link, or a shell that was killed: nobody knows what it did
+            raise self._connection_lost()
+        return code
+
+    def end_input(self) -> None:
+        """Send the end of file."""
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._channel.shutdown_write()
+
+    def kill(self) -> None:
+        """Kill the command's process group, in another session of the connection."""
+        self._kill(self.pid)
+
+    def close(self) -> None:
+        """Close the session."""
+        with self._resources, contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+            self._channel.close()

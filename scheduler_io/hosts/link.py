@@ -1,0 +1,236 @@
+"""One SSH connection, with those of the gateways before it."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import shlex
+import socket
+from pathlib import Path
+from typing import Any
+
+import fabric
+import paramiko
+from paramiko.ssh_exception import NoValidConnectionsError, ProxyCommandFailure
+
+from jfcelery.errors import ConnectionFailedError, HostError, JfceleryError
+from jfcelery.scheduler_io.hosts.deadline import Deadline
+from jfcelery.scheduler_io.hosts.knownhosts import DEFAULT_FILES, KnownHosts, lookup_name
+from jfcelery.scheduler_io.hosts.login import Login
+from jfcelery.scheduler_io.hosts.place import Place
+from jfcelery.scheduler_io.hosts.watchdog import WATCHDOG
+
+#: What our own :class:`Login` takes out of ``connect_kwargs``.
+_LOGIN_KEYS = ("password", "passphrase", "key_filename", "pkey", "allow_agent", "look_for_keys")
+#: Stages of a connection that each may take ``connect_timeout``: TCP, banner, keys, login.
+_STAGES = 4
+
+
+class _CheckedKeys(paramiko.MissingHostKeyPolicy):
+    """Compares the host's key with OpenSSH's known_hosts files."""
+
+    def __init__(self, known: KnownHosts, name: str, remedy: str) -> None:
+        self._known, self._name, self._remedy = known, name, remedy
+
+    def missing_host_key(self, _client: Any, _hostname: str, key: Any) -> None:
+        self._known.check(self._name, key.get_name(), key.get_base64(), self._remedy)
+
+
+class Link:
+    """An open SSH connection.
+
+    Args:
+        place: Where to, and how.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self._connection = build(place, load_ssh_config())
+
+    def open(self) -> None:
+        """Connect and log in, gateways first.
+
+        Raises:
+            ConnectionFailedError: There is no way to the host.
+            HostKeyError: It is not the host that is known.
+            AuthenticationError: It refuses the login.
+            LoginNeededError: It wants what only a person can give.
+        """
+        hops = self._hops()
+        limit = self.place.connect_timeout * _STAGES * len(hops)
+        deadline = Deadline(self.place.label, total=limit)
+        try:
+            with WATCHDOG.watch(deadline, self.close):
+                self._connection.open()
+        except JfceleryError:
+            self.close()
+            raise
+        except (paramiko.SSHException, ProxyCommandFailure, OSError, EOFError) as exc:
+            self.close()
+            raise connect_error(self.place, exc) from exc
+        for hop in hops:
+            hop.transport.set_keepalive(self.place.keepalive)
+
+    def _hops(self) -> list[Any]:
+        hops, one = [], self._connection
+        while isinstance(one, fabric.Connection):
+            hops.append(one)
+            one = one.gateway
+        return hops
+
+    @property
+    def transport(self) -> Any:
+        """The paramiko transport; None before the connection is opened."""
+        return self._connection.transport
+
+    @property
+    def alive(self) -> bool:
+        """Whether it is open, as far as anybody noticed."""
+        return all(hop.transport is not None and hop.transport.is_active() for hop in self._hops())
+
+    @property
+    def forward_agent(self) -> bool:
+        """Whether the SSH agent is forwarded."""
+        return bool(self._connection.forward_agent)
+
+    def close(self) -> None:
+        """Close the connection and those of its gateways."""
+        for hop in self._hops():
+            with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
+                hop.client.close()
+
+
+def load_ssh_config() -> Any:
+    """Return the person's and the system's OpenSSH client configuration."""
+    config = paramiko.SSHConfig()
+    for name in ("~/.ssh/config", "/etc/ssh/ssh_config"):
+        path = Path(name).expanduser()
+        if path.is_file():
+            with path.open() as stream:
+                config.parse(stream)
+    return config
+
+
+def build(place: Place, ssh_config: Any) -> Any:
+    """Return the fabric connection to a place, not opened yet."""
+    settings = fabric.Config(ssh_config=ssh_config, lazy=True)
+    entry = ssh_config.lookup(place.host)
+    connection = fabric.Connection(
+        place.host,
+        user=place.user,
+        port=place.port,
+        config=settings,
+        gateway=_gateway(place, entry, ssh_config),
+        connect_timeout=place.connect_timeout,
+        forward_agent=place.forward_agent,
+    )
+    known = KnownHosts(
+        shlex.split(entry.get("userknownhostsfile", "")) + list(DEFAULT_FILES[2:])
+        if "userknownhostsfile" in entry
+        else DEFAULT_FILES
+    )
+    name = entry.get("hostkeyalias") or lookup_name(connection.host, connection.port)
+    connection.client.set_missing_host_key_policy(
+        _CheckedKeys(known, name, _scan_command(connection))
+    )
+    connection.connect_kwargs = _connect_kwargs(place, entry, connection, known.keys(name))
+    return connection
+
+
+def _gateway(place: Place, entry: Any, ssh_config: Any) -> Any:
+    """Return the connection to the machine before, a proxy command, or False for neither."""
+    if isinstance(place.gateway, str):
+        return place.gateway
+    if isinstance(place.gateway, Place):
+        return build(place.gateway, ssh_config)
+    command, jumps = entry.get("proxycommand", "none"), entry.get("proxyjump", "none")
+    if jumps.lower() != "none":
+        return build(_jump(place, jumps.split(",")), ssh_config)
+    return False if command.lower() == "none" else command
+
+
+def _jump(place: Place, hops: list[str]) -> Place:
+    """Return the last of a chain of ``[user@]host[:port]``, each reached through the one before."""
+    user, _, rest = hops[-1].strip().rpartition("@")
+    host, _, port = rest.rpartition(":") if rest.count(":") == 1 else (rest, "", "")
+    return Place(
+        host=host.strip("[]"),
+        user=user or None,
+        port=int(port) if port else None,
+        gateway=_jump(place, hops[:-1]) if hops[:-1] else None,
+        connect_timeout=place.connect_timeout,
+        keepalive=place.keepalive,
+    )
+
+
+def _connect_kwargs(place: Place, entry: Any, connection: Any, known: list[Any]) -> dict[str, Any]:
+    given = dict(place.connect_kwargs)
+    login = {name: given.pop(name, None) for name in _LOGIN_KEYS}
+    own = login["key_filename"] or []
+    files = [own] if isinstance(own, str) else list(own)
+    only = entry.get("identitiesonly", "no").lower() == "yes" and bool(entry.get("identityfile"))
+    timeout = place.connect_timeout
+    given.pop("timeout", None)
+    return {
+        "banner_timeout": timeout,
+        "auth_timeout": timeout,
+        "channel_timeout": timeout,
+        **given,
+        "transport_factory": _transport_factory([key.key_type for key in known]),
+        "auth_strategy": Login(
+            user=connection.user or getpass.getuser(),
+            host=f"{connection.user}@{connection.host}:{connection.port}",
+            key_files=[*files, *entry.get("identityfile", [])],
+            passphrase=login["passphrase"],
+            password=login["password"],
+            pkey=login["pkey"],
+            use_agent=not only if login["allow_agent"] is None else login["allow_agent"],
+            use_defaults=not only if login["look_for_keys"] is None else login["look_for_keys"],
+        ),
+    }
+
+
+def _transport_factory(known_types: list[str]) -> Any:
+    """Return a maker of transports that ask for a known key first, and send at once."""
+
+    def make(sock: Any, **options: Any) -> Any:
+        if isinstance(sock, socket.socket):
+            # paramiko leaves Nagle's algorithm on: 48 ms a command in place of 4.
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        transport = paramiko.Transport(sock, **options)
+        security = transport.get_security_options()
+        wanted = {
+            *known_types,
+            *(("rsa-sha2-512", "rsa-sha2-256") if "ssh-rsa" in known_types else ()),
+        }
+        kinds = list(security.key_types)
+        security.key_types = sorted(kinds, key=lambda kind: kind not in wanted)
+        return transport
+
+    return make
+
+
+def _scan_command(connection: Any) -> str:
+    scan = f"ssh-keyscan -p {connection.port} {shlex.quote(connection.host)}"
+    gateway = connection.gateway
+    if isinstance(gateway, fabric.Connection):
+        scan = f"ssh -p {gateway.port} {gateway.user}@{gateway.host} {scan}"
+    return f"If you trust the network, run: {scan} >> ~/.ssh/known_hosts"
+
+
+def connect_error(place: Place, exc: Exception) -> HostError:
+    """Return the error for a connection that did not come about."""
+    if isinstance(exc, socket.gaierror):
+        why, remedy = "nobody knows this host name", "Check host in the project file."
+    elif isinstance(exc, NoValidConnectionsError):
+        why = "; ".join(sorted({error.strerror or str(error) for error in exc.errors.values()}))
+        remedy = "Check host and port, and whether the machine is up."
+    elif isinstance(exc, TimeoutError) or "timed out" in str(exc).lower() or "Timeout" in str(exc):
+        why = f"no answer within {place.connect_timeout:g} s"
+        remedy = "Check whether the machine is up and a firewall lets you through."
+    elif isinstance(exc, paramiko.ChannelException):
+        why, remedy = f"the gateway cannot reach it ({exc})", "Check host and port as seen from it."
+    else:
+        why, remedy = f"{type(exc).__name__}: {exc}".rstrip(": "), ""
+    return ConnectionFailedError(f"{place.label}: cannot connect: {why}", remedy=remedy)

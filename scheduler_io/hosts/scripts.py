@@ -1,0 +1,168 @@
+"""The shell scripts by which run folders are written, read and removed: one round trip each.
+
+POSIX sh with GNU or BSD tools. Each prints one answer line (see ``answers``), so that what rc
+files print is never taken for it.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from jfcelery.folders import RunFolder
+from jfcelery.scheduler_io.hosts.answers import ANSWER
+from jfcelery.scheduler_io.hosts.archive import SUMS
+from jfcelery.scheduler_io.hosts.wire import PRELUDE, quote_pattern
+
+#: Minutes after which what an interrupted transfer left is taken to be dead.
+STALE_MINUTES = 24 * 60
+
+_COMMON = (
+    PRELUDE
+    + f"say() {{ echo '{ANSWER}' \"$@\"; exit 0; }}\n"
+    + f"marker={shlex.quote(RunFolder.MARKER)}\n"
+    + """\
+attempt_of() { sed -n '1s/^{"attempt": \\([0-9][0-9]*\\).*/\\1/p' "$1/$marker" 2>/dev/null; }
+sums() {
+  if command -v sha256sum >/dev/null 2>&1; then sha256sum "$@"
+  elif command -v shasum >/dev/null 2>&1; then shasum -a 256 "$@"
+  else return 3; fi
+}
+place() {
+  if mv -T "$1" "$2" 2>/dev/null; then return 0; fi
+  if [ -e "$2" ]; then echo "$2 is in the way" >&2; return 1; fi
+  mv "$1" "$2"
+}
+"""
+)
+
+_PUBLISH = """\
+look() {
+  [ -e "$f" ] || return 0
+  old=$(attempt_of "$f")
+  [ -n "$old" ] || say foreign
+  if [ "$old" -gt "$a" ]; then say newer "$old"; fi
+  if [ "$old" -eq "$a" ]; then
+    if [ -e "$f/$idfile" ] || [ -e "$f/$status" ]; then say kept; fi
+    aside=$spare
+  else
+    aside=$f.attempt$old
+  fi
+}
+look
+n=0
+until mkdir -p "${f%/*}" && mkdir "$t"; do
+  n=$((n + 1)); [ $n -lt 3 ] || say cannot-make
+done
+trap 'rm -rf "$t"' EXIT
+trap 'exit 1' HUP INT TERM PIPE
+(cd "$t" && tar xof -) || say cannot-write
+[ -f "$t/$list" ] || say cut-short
+(cd "$t" && { sums -c "$list" >/dev/null || [ $? -eq 3 ]; }) || say damaged
+rm -f "$t/$list"
+if [ -d "$f" ] && command -v flock >/dev/null 2>&1; then exec 9<"$f"; flock -w 30 9; fi
+aside=
+look
+if [ -n "$aside" ]; then
+  if [ "$aside" != "$spare" ] && [ -f "$aside/$marker" ]; then rm -rf "$aside"; fi
+  place "$f" "$aside" || say cannot-move
+fi
+place "$t" "$f" || say cannot-move
+rm -rf "$spare"
+find "${f%/*}" -maxdepth 1 -name "${f##*/}.tmp-*" -mmin +$stale -exec rm -rf {} + 2>/dev/null
+say published
+"""
+
+_FETCH = """\
+[ -d "$f" ] || say missing
+cd "$f" || say cannot-read
+set -- dummy
+for name in $patterns_here; do
+  if [ -f "$name" ]; then set -- "$@" "$name"; fi
+done
+shift
+[ $# -gt 0 ] || say nothing
+list=$(sums -- "$@") || {
+  [ $? -eq 3 ] || say cannot-read
+  list=$(for name in "$@"; do echo "-  $name"; done)
+}
+echo "$answer files"
+printf '%s\\n\\n' "$list"
+tar chf - -- "$@"
+"""
+
+_READ = """\
+if [ ! -e "$p" ]; then
+  d=${p%/*}
+  if [ -e "$d" ] && [ ! -x "$d" ]; then echo "$d: Permission denied" >&2; say cannot-read; fi
+  say missing
+fi
+[ -r "$p" ] || { echo "$p: Permission denied" >&2; say cannot-read; }
+echo "$answer text"
+"""
+
+_REMOVE = """\
+removed=no
+for d in "$f" "$f".attempt* "$f".tmp-* "$f".old-*; do
+  if [ -f "$d/$marker" ] || { [ "$d" != "$f" ] && [ -d "$d" ] && [ "${d#"$f".attempt}" = "$d" ]; }
+  then
+    case $d in "$f") removed=yes;; "$f".attempt*) removed=yes;; esac
+    rm -rf "$d" || say cannot-remove
+  fi
+done
+[ $removed = yes ] || { [ -d "$f" ] && say foreign; }
+d=${f%/*}
+rmdir "$d" 2>/dev/null && d=${d%/*} && rmdir "$d" 2>/dev/null && rmdir "${d%/*}" 2>/dev/null
+say $removed
+"""
+
+
+def _variables(**values: object) -> str:
+    return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
+
+
+def kill(pid: int, token: str) -> str:
+    """Return the script that kills the process group of a command of ours, if it still runs."""
+    return f"""\
+case $(ps -o args= -p {pid} 2>/dev/null) in *{token}*) ;; *) exit 0;; esac
+g=$(ps -o pgid= -p {pid} | tr -d ' ')
+[ "${{g:-1}}" -gt 1 ] || exit 0
+kill -TERM -- "-$g" 2>/dev/null
+sleep 1
+kill -KILL -- "-$g" 2>/dev/null
+exit 0
+"""
+
+
+def publish(folder: RunFolder, attempt: int, token: str) -> str:
+    """Return the script that takes a tar stream and puts it in the place of a run folder."""
+    names = _variables(
+        f=folder,
+        a=attempt,
+        t=f"{folder}.tmp-{token}",
+        spare=f"{folder}.old-{token}",
+        list=SUMS,
+        idfile=RunFolder.queue_id(attempt),
+        status=RunFolder.status(attempt),
+        stale=STALE_MINUTES,
+    )
+    return _COMMON + names + _PUBLISH
+
+
+def fetch(folder: RunFolder, patterns: Sequence[str]) -> str:
+    """Return the script that prints checksums, an empty line and a tar stream of some files."""
+    here = " ".join(quote_pattern(pattern) for pattern in patterns)
+    names = _variables(f=folder, answer=ANSWER)
+    return _COMMON + names + _FETCH.replace("$patterns_here", here)
+
+
+def read_text(path: PurePosixPath, tail: int | None) -> str:
+    """Return the script that prints a file, or its last bytes."""
+    reader = "cat" if tail is None else f"tail -c {int(tail)}"
+    return _COMMON + _variables(p=path, answer=ANSWER) + _READ + f'{reader} < "$p"\n'
+
+
+def remove(folder: RunFolder) -> str:
+    """Return the script that removes a run folder and what belongs to it."""
+    return _COMMON + _variables(f=folder) + _REMOVE

@@ -1,0 +1,99 @@
+"""A host reached by SSH, through paramiko and fabric."""
+
+from __future__ import annotations
+
+import contextlib
+from contextlib import ExitStack
+
+import paramiko
+from paramiko.agent import AgentRequestHandler
+
+from jfcelery.errors import ConnectionLostError, HostError
+from jfcelery.scheduler_io.hosts import scripts
+from jfcelery.scheduler_io.hosts.base import DEFAULT_TIMEOUT, Host
+from jfcelery.scheduler_io.hosts.channel_process import ChannelProcess
+from jfcelery.scheduler_io.hosts.deadline import Deadline
+from jfcelery.scheduler_io.hosts.link import Link
+from jfcelery.scheduler_io.hosts.place import Place
+from jfcelery.scheduler_io.hosts.process import Process
+from jfcelery.scheduler_io.hosts.sessions import MAX_SESSIONS, Sessions
+from jfcelery.scheduler_io.hosts.watchdog import WATCHDOG
+from jfcelery.scheduler_io.hosts.wire import command_line, marked, new_token
+
+#: Seconds in which a connection must prove that it lives after a command timed out on it.
+PROBE_TIMEOUT = 10.0
+
+
+class SshHost(Host):
+    """A host reached by SSH; thread-safe, and connected again by itself when the link breaks.
+
+    Args:
+        place: The host and the way to it.
+        timeout: Seconds that a command may take.
+        shell: The shell that commands are written for.
+        login: Whether it reads the user's profile.
+        max_sessions: Commands at once on one connection.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        shell: str = "bash",
+        login: bool = True,
+        max_sessions: int = MAX_SESSIONS,
+    ) -> None:
+        super().__init__(place.label, timeout=timeout)
+        self._shell, self._login = shell, login
+        self._sessions = Sessions(place, limit=max_sessions)
+
+    def close(self) -> None:
+        """Close every connection; the next use opens them again."""
+        self._sessions.close()
+
+    def _start(self, script: str, token: str, deadline: Deadline) -> Process:
+        line = command_line(script, shell=self._shell, login=self._login)
+        channel, link, release = self._sessions.open(deadline)
+        with ExitStack() as stack:
+            stack.callback(release)
+            stack.enter_context(WATCHDOG.watch(deadline, lambda: self._sessions.discard(link)))
+            try:
+                if link.forward_agent:
+                    stack.callback(AgentRequestHandler(channel).close)
+                channel.exec_command(line)
+            except (paramiko.SSHException, OSError, EOFError) as exc:
+                deadline.left(1)  # the watchdog's work is a timeout, not a loss
+                raise ConnectionLostError(f"{self.name}: the connection broke: {exc}") from exc
+            return ChannelProcess(
+                channel,
+                token=token,
+                deadline=deadline,
+                kill=lambda pid: self._kill(link, pid, token),
+                resources=stack.pop_all(),
+            )
+        raise AssertionError  # the stack swallows nothing
+
+    def _kill(self, link: Link, pid: int | None, token: str) -> None:
+        """Kill a command that took too long; a connection that cannot do that is dead."""
+        script = scripts.kill(pid, token) if pid is not None else ":"
+        deadline = Deadline(self.name, total=PROBE_TIMEOUT)
+        probe = new_token()
+        line = command_line(marked(script, probe), shell=self._shell)
+        try:
+            with WATCHDOG.watch(deadline, link.close):
+                channel = link.transport.open_session(timeout=PROBE_TIMEOUT)
+                channel.exec_command(line)
+                process = ChannelProcess(
+                    channel, token=probe, deadline=deadline, kill=_nothing, resources=ExitStack()
+                )
+                with contextlib.closing(process):
+                    process.read_all()
+        except paramiko.ChannelException:
+            return  # no session left for it, but the host did answer
+        except (HostError, paramiko.SSHException, OSError, EOFError):
+            self._sessions.discard(link)
+
+
+def _nothing(_pid: int | None) -> None:
+    """A probe that takes too long needs no killing."""

@@ -1,0 +1,73 @@
+r"""How a shell script travels to a host as one word, and how its output is told from noise.
+
+The user's login shell may be bash, dash, zsh, fish or tcsh, and each quotes differently: tcsh
+expands ``!`` and ends at a newline even between single quotes, fish knows ``\\`` there. So the
+line that the login shell sees holds none of these: they are written as ``\0NNN`` and come back
+through ``printf %b``, which every POSIX shell has.
+"""
+
+from __future__ import annotations
+
+import secrets
+import shlex
+from collections.abc import Mapping
+
+#: Characters that some login shell treats specially between single quotes.
+_UNSAFE = {char: f"\\0{ord(char):03o}" for char in "'!\\\n\r\t"}
+
+#: Opens every script of our own: messages in English, and zsh globbing and splitting like sh.
+PRELUDE = """\
+LC_ALL=C; export LC_ALL
+if [ -n "${ZSH_VERSION:-}" ]; then setopt nonomatch shwordsplit; fi
+"""
+
+
+def new_token() -> str:
+    """Return a word that no rc file prints."""
+    return f"jfc-{secrets.token_hex(8)}"
+
+
+def encode(script: str) -> str:
+    """Return a script as one word in single quotes that survives every login shell."""
+    return "'" + "".join(_UNSAFE.get(char, char) for char in script) + "'"
+
+
+def marked(script: str, token: str, env: Mapping[str, str] | None = None) -> str:
+    """Return a script that says when its own output begins, and under which process id.
+
+    The subshell keeps an ``exit`` in the script from running the user's ``.bash_logout``.
+    """
+    exports = "".join(
+        f"{name}={shlex.quote(value)}; export {name}\n" for name, value in (env or {}).items()
+    )
+    return (
+        f"printf '\\n%s %s\\n' {token} $$; printf '\\n%s\\n' {token} >&2\n(\n{exports}{script}\n)"
+    )
+
+
+def command_line(script: str, *, shell: str = "bash", login: bool = False) -> str:
+    """Return the line to hand to the login shell of a host.
+
+    Args:
+        script: What to run, in the language of ``shell``.
+        shell: The shell to run it, with options if need be.
+        login: Whether it reads the user's profile first.
+    """
+    flags = "-l -c" if login else "-c"
+    return f'{shell} {flags} \'eval "$(printf %b "$0")"\' {encode(script)}'
+
+
+def quote_pattern(pattern: str) -> str:
+    """Return a glob pattern with everything quoted but ``*``, ``?``, ``[`` and ``]``."""
+    return "".join(char if char in "*?[]" else shlex.quote(char) for char in pattern)
+
+
+def split_at_marker(data: bytes, token: str) -> tuple[bytes, bytes] | None:
+    """Return what stands in the marker's line and what follows it; None if it is not there yet."""
+    start = data.find(b"\n" + token.encode())
+    if start < 0:
+        return None
+    end = data.find(b"\n", start + 1)
+    if end < 0:
+        return None
+    return data[start + 1 + len(token) : end].strip(), data[end + 1 :]
