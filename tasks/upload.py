@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.payloads import load_payload
-from jfcelery.execution.references import collect_references
+from jfcelery.execution.references import collect_for_job
 from jfcelery.folders import RunFolder, queue_job_name
 from jfcelery.scheduler_io.script import build_script
 from jfcelery.states import JobState
@@ -46,12 +47,12 @@ def upload_body(work: Work) -> Commit:
 def job_input(work: Work) -> dict[str, Any]:
     """Return what ``jfremote_in.json`` says: the job, and all outputs that it refers to."""
     doc, runtime = work.doc, work.runtime
-    payload = load_payload(runtime.queue, doc.id)
+    job = load_payload(runtime.queue, doc.id)
     store = runtime.jobstore(runtime.jobs.flows.get(doc.flow).jobstore)
-    references = collect_references(store, payload.references, must_exist=doc.on_missing == "error")
+    references = collect_for_job(store, job)
     return {
         "format": INPUT_FORMAT,
-        "job": payload.job,
+        "job": job,
         "job_doc": public_document(doc),
         "references": references,
         "stores": doc.stores,
@@ -95,13 +96,14 @@ def job_script(work: Work, folder: RunFolder) -> str:
     )
 
 
-def execution_command(worker: WorkerBase) -> str:
-    """Return the command that runs the job of the folder in which it is called."""
-    if worker.is_local:
-        import shlex
+def execution_command(worker: WorkerBase) -> str | None:
+    """Return the command that runs a job, None for what the worker or the default says.
 
-        return f"{shlex.quote(sys.executable)} -m jfcelery.execution"
-    return "jfc execution run ."
+    On this machine it is the very Python that runs this, whatever the PATH of a job may be.
+    """
+    if worker.is_local and worker.execution_cmd is None:
+        return f"{shlex.quote(sys.executable)} -m jfcelery.execution {{}}"
+    return None
 
 
 upload = Step("upload", JobState.CHECKED_OUT, upload_body)

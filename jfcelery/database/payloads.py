@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.connection import translated
 from jfcelery.errors import JobNotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jfcelery.database.connection import QueueDatabase
 
 #: Compressed payloads above this many bytes go to GridFS (a document may hold 16 MB).
@@ -19,31 +20,17 @@ LARGE = 8 * 1024 * 1024
 LEVEL = 3
 
 
-@dataclass(frozen=True)
-class Payload:
-    """What a job needs to run, and no step needs to decide.
-
-    Args:
-        job: The serialised jobflow Job.
-        references: uuids of the jobs whose outputs it uses.
-    """
-
-    job: dict[str, Any]
-    references: list[str]
-
-
-def payload_document(queue: QueueDatabase, key: str, payload: Payload) -> dict[str, Any]:
-    """Return the document that keeps a payload, storing a large one in GridFS."""
-    text = json.dumps({"job": payload.job, "references": payload.references}, separators=(",", ":"))
-    packed = zlib.compress(text.encode(), LEVEL)
+def payload_document(queue: QueueDatabase, key: str, job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document that keeps a serialised job, storing a large one in GridFS."""
+    packed = zlib.compress(json.dumps(job, separators=(",", ":")).encode(), LEVEL)
     if len(packed) <= LARGE:
         return {"_id": key, "z": packed}
     with translated():
         return {"_id": key, "file": queue.files.upload_from_stream(key, packed)}
 
 
-def load_payload(queue: QueueDatabase, key: str) -> Payload:
-    """Return the payload of a job document.
+def load_payload(queue: QueueDatabase, key: str) -> dict[str, Any]:
+    """Return the serialised job of a job document.
 
     Raises:
         JobNotFoundError: It is not there.
@@ -55,12 +42,13 @@ def load_payload(queue: QueueDatabase, key: str) -> Payload:
         packed = document.get("z")
         if packed is None:
             packed = queue.files.open_download_stream(document["file"]).read()
-    return Payload(**json.loads(zlib.decompress(packed)))
+    job: dict[str, Any] = json.loads(zlib.decompress(packed))
+    return job
 
 
-def save_payload(queue: QueueDatabase, key: str, payload: Payload) -> None:
-    """Replace the payload of a job document."""
-    document = payload_document(queue, key, payload)
+def save_payload(queue: QueueDatabase, key: str, job: Mapping[str, Any]) -> None:
+    """Replace the serialised job of a job document."""
+    document = payload_document(queue, key, job)
     with translated():
         queue.payloads.replace_one({"_id": key}, document, upsert=True)
 

@@ -9,7 +9,7 @@ from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import job_key
 from jfcelery.database.ids import reserve_ids
-from jfcelery.database.payloads import Payload, delete_payloads, payload_document
+from jfcelery.database.payloads import delete_payloads, payload_document
 from jfcelery.states import FlowState, JobState
 
 if TYPE_CHECKING:
@@ -254,7 +254,7 @@ def _insert(
     pairs = zip(entries, documents, strict=True)
     for piece in chunks(pairs, BULK):
         payloads = [
-            payload_document(queue, d["_id"], Payload(e.payload, e.references)) for e, d in piece
+            payload_document(queue, d["_id"], e.payload) for e, d in piece
         ]
         rows = (
             (queue.payloads, payloads),

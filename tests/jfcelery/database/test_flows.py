@@ -1,0 +1,89 @@
+"""The state of a flow follows from its jobs'."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jfcelery.database.flows import flow_state
+from jfcelery.flows.insert import Placement, add_flow
+from jfcelery.states import FlowState, JobState
+from tests.support.entries import flow_of
+
+if TYPE_CHECKING:
+    from jfcelery.database.jobs import Jobs
+
+_S = JobState
+
+
+@pytest.mark.parametrize(
+    "present, expected",
+    [
+        ([], FlowState.WAITING),
+        ([_S.WAITING], FlowState.WAITING),
+        ([_S.WAITING, _S.READY], FlowState.READY),
+        ([_S.COMPLETED], FlowState.COMPLETED),
+        ([_S.COMPLETED, _S.READY], FlowState.RUNNING),
+        ([_S.COMPLETED, _S.FAILED, _S.RUNNING], FlowState.FAILED),
+        ([_S.STOPPED, _S.COMPLETED], FlowState.STOPPED),
+        ([_S.USER_STOPPED, _S.PAUSED], FlowState.STOPPED),
+        ([_S.PAUSED, _S.WAITING], FlowState.PAUSED),
+        ([_S.REMOTE_ERROR, _S.COMPLETED], FlowState.RUNNING),
+        ([_S.SUBMITTED], FlowState.RUNNING),
+    ],
+)
+def test_the_first_rule_that_holds_decides(present: list[JobState], expected: FlowState) -> None:
+    """Each row of the rules gives its state."""
+    assert flow_state(dict.fromkeys(present, 1)) == expected
+
+
+def test_completed_leaves_complete_a_flow_with_a_failed_job() -> None:
+    """A child that tolerates a failed parent can complete the flow."""
+    counts = {_S.FAILED: 1, _S.COMPLETED: 1}
+    assert flow_state(counts, leaves_completed=True) == FlowState.COMPLETED
+
+
+def _finish(jobs: Jobs, uuid: str, end: JobState) -> None:
+    doc = jobs.get(uuid)
+    steps = [
+        ("checkout", _S.CHECKED_OUT),
+        ("upload", _S.UPLOADED),
+        ("submit", _S.SUBMITTED),
+        ("end", _S.DOWNLOADED),
+        ("finalize", end),
+    ]
+    for event, target in steps:
+        doc = jobs.transition(doc, event, target, by="test")
+
+
+def test_a_flow_goes_from_ready_over_running_to_completed(jobs: Jobs) -> None:
+    """Counts and state follow every change of the jobs."""
+    flow = flow_of({"a": [], "b": []})
+    add_flow(jobs.queue, flow, Placement(worker="here"))
+    assert jobs.flows.get(flow.uuid).state == FlowState.READY
+    _finish(jobs, "a", _S.COMPLETED)
+    assert jobs.flows.get(flow.uuid).state == FlowState.RUNNING
+    _finish(jobs, "b", _S.COMPLETED)
+    assert jobs.flows.get(flow.uuid).state == FlowState.COMPLETED
+
+
+def test_leaves_decide_when_all_has_ended(jobs: Jobs) -> None:
+    """A failed job with a completed child leaves the flow COMPLETED; one without, FAILED."""
+    flow = flow_of({"a": [], "b": ["a"]}, on_missing="none")
+    add_flow(jobs.queue, flow, Placement(worker="here"))
+    _finish(jobs, "a", _S.FAILED)
+    assert jobs.flows.get(flow.uuid).state == FlowState.FAILED
+    jobs.transition(jobs.get("b"), "release", _S.READY, by="test", fields={"unmet": []})
+    _finish(jobs, "b", _S.COMPLETED)
+    assert jobs.flows.get(flow.uuid).state == FlowState.COMPLETED
+
+
+def test_wrong_counts_are_put_right(jobs: Jobs) -> None:
+    """Counts that drifted, as a death between two writes leaves them, are counted anew."""
+    flow = flow_of({"a": [], "b": []})
+    add_flow(jobs.queue, flow, Placement(worker="here"))
+    jobs.queue.flows.update_one({"_id": flow.uuid}, {"$inc": {"counts.RUNNING": 4}})
+    jobs.flows.refresh(flow.uuid, exact=True)
+    assert jobs.flows.get(flow.uuid).counts == {_S.READY: 2}
+    assert jobs.flows.get(flow.uuid).state == FlowState.READY

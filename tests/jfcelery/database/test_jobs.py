@@ -1,0 +1,159 @@
+"""Job documents change by compare-and-set, and every change of state is noted."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import bson
+import pytest
+
+from jfcelery.errors import ConflictError, JobNotFoundError, TransitionError
+from jfcelery.flows.insert import Placement, add_flow
+from jfcelery.states import FlowState, JobState
+from tests.support.entries import flow_of
+
+if TYPE_CHECKING:
+    from jfcelery.database.documents import JobDoc
+    from jfcelery.database.jobs import Jobs
+
+HERE = Placement(worker="here")
+TERM = timedelta(seconds=30)
+
+
+@pytest.fixture
+def doc(jobs: Jobs) -> JobDoc:
+    """One READY job."""
+    add_flow(jobs.queue, flow_of({"a": []}), HERE)
+    return jobs.get("a")
+
+
+def test_a_transition_changes_state_history_and_flow(jobs: Jobs, doc: JobDoc) -> None:
+    """One call moves the job, counts it in its flow and appends to the history."""
+    changed = jobs.transition(doc, "checkout", JobState.CHECKED_OUT, by="me", why="because")
+    assert jobs.get("a", 1) == changed
+    assert (changed.state, changed.previous_state) == (JobState.CHECKED_OUT, JobState.READY)
+    flow = jobs.flows.get(doc.flow)
+    assert flow.state == FlowState.RUNNING
+    assert {s: n for s, n in flow.counts.items() if n} == {JobState.CHECKED_OUT: 1}
+    last = jobs.history.of(changed)[-1]
+    assert (last.event, last.by, last.why) == ("checkout", "me", "because")
+    assert (last.source, last.target) == (JobState.READY, JobState.CHECKED_OUT)
+
+
+def test_a_stale_document_cannot_be_written(jobs: Jobs, doc: JobDoc) -> None:
+    """Whoever read before somebody else wrote gets a conflict and changes nothing."""
+    jobs.update(doc, {"priority": 3})
+    with pytest.raises(ConflictError):
+        jobs.transition(doc, "checkout", JobState.CHECKED_OUT, by="late")
+    assert jobs.get("a").state == JobState.READY
+    assert jobs.get("a").priority == 3
+
+
+def test_no_path_leads_around_the_state_table(jobs: Jobs, doc: JobDoc) -> None:
+    """Neither a transition outside the table nor an update can set a state."""
+    with pytest.raises(TransitionError):
+        jobs.transition(doc, "finalize", JobState.COMPLETED, by="me")
+    with pytest.raises(TransitionError):
+        jobs.update(doc, {"state": "COMPLETED"})
+    with pytest.raises(TransitionError):
+        jobs.transition_many([doc], "finalize", JobState.COMPLETED, by="me")
+    assert jobs.get("a").state == JobState.READY
+
+
+def test_only_one_of_many_gets_the_job(jobs: Jobs, doc: JobDoc) -> None:
+    """Of twelve threads that check a job out at once, one succeeds."""
+    won: list[int] = []
+    start = threading.Barrier(12)
+
+    def take(number: int) -> None:
+        start.wait()
+        try:
+            jobs.transition(doc, "checkout", JobState.CHECKED_OUT, by=str(number))
+        except ConflictError:
+            return
+        won.append(number)
+
+    threads = [threading.Thread(target=take, args=(n,)) for n in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(won) == 1
+    assert jobs.get("a").last is not None
+    assert jobs.get("a").version == doc.version + 1
+
+
+def test_a_lease_keeps_others_out_until_it_ends(jobs: Jobs, doc: JobDoc) -> None:
+    """A live lease is refused to others; an expired one can be taken, with a higher fence."""
+    first = jobs.acquire(doc, "one", TERM)
+    with pytest.raises(ConflictError):
+        jobs.acquire(first, "two", TERM)
+    expired = jobs.update(first, {"lock_until": jobs.now() - timedelta(seconds=1)})
+    second = jobs.acquire(expired, "two", TERM)
+    assert second.fence == first.fence + 1
+    with pytest.raises(ConflictError):
+        jobs.release(first)
+    assert jobs.get("a").lock_id == "two"
+
+
+def test_a_holder_survives_harmless_changes_of_others(jobs: Jobs, doc: JobDoc) -> None:
+    """A changed priority does not cost the holder its lease; a new epoch does."""
+    held = jobs.acquire(doc, "one", TERM)
+    jobs.update(held, {"priority": 7})
+    renewed = jobs.renew(held, TERM * 2)
+    assert renewed.priority == 7
+    jobs.update(renewed, {"epoch": renewed.epoch + 1})
+    with pytest.raises(ConflictError):
+        jobs.renew(held, TERM)
+
+
+def test_many_jobs_change_at_once(jobs: Jobs) -> None:
+    """A bulk change moves all but the one that somebody else changed first."""
+    flow = flow_of({f"j{n}": [] for n in range(30)})
+    add_flow(jobs.queue, flow, HERE)
+    docs = list(jobs.find({"flow": flow.uuid}))
+    jobs.transition(docs[0], "checkout", JobState.CHECKED_OUT, by="somebody")
+    changed = jobs.transition_many(docs, "pause", JobState.PAUSED, by="user")
+    assert len(changed) == 29
+    assert docs[0].id not in {doc.id for doc in changed}
+    counts = {s: n for s, n in jobs.flows.get(flow.uuid).counts.items() if n}
+    assert counts == {JobState.PAUSED: 29, JobState.CHECKED_OUT: 1}
+    assert jobs.flows.count([flow.uuid])[flow.uuid] == counts
+    for doc in changed:
+        assert jobs.get(doc.uuid, 1) == doc
+        assert [c.event for c in jobs.history.of(doc)] == ["insert", "pause"]
+
+
+def test_the_history_is_complete_after_a_death_between_two_writes(
+    jobs: Jobs, doc: JobDoc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A change whose entry was never written is made up by reader and next writer."""
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs.history, "record", lambda _pairs: None)
+        changed = jobs.transition(doc, "checkout", JobState.CHECKED_OUT, by="dies")
+    assert [c.event for c in jobs.history.of(changed)] == ["insert", "checkout"]
+    after = jobs.transition(changed, "upload", JobState.UPLOADED, by="lives")
+    stored = jobs.queue.history.count_documents({"uuid": "a"})
+    assert stored == 3
+    assert [c.event for c in jobs.history.of(after)] == ["insert", "checkout", "upload"]
+
+
+def test_an_unknown_job_is_named(jobs: Jobs) -> None:
+    """The error says which uuid and index were asked for."""
+    with pytest.raises(JobNotFoundError, match=r"nope \(index 2\)"):
+        jobs.get("nope", 2)
+
+
+def test_hot_documents_are_small(jobs: Jobs) -> None:
+    """A job with ordinary metadata stays under 2 kB through its life."""
+    flow = flow_of(
+        {"3f0c5ac0-0000-4000-8000-000000000000": []}, metadata={"formula": "Si2", "tags": ["a"] * 8}
+    )
+    add_flow(jobs.queue, flow, HERE)
+    (doc,) = jobs.find({"flow": flow.uuid})
+    jobs.transition(doc, "checkout", JobState.CHECKED_OUT, by="checkout", why="x" * 80)
+    raw = jobs.queue.jobs.find_one({"_id": doc.id})
+    assert raw is not None
+    assert len(bson.encode(raw)) < 2000

@@ -1,0 +1,170 @@
+"""The end of a job changes its flow: new jobs, stops, released children; all of it repeatable."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jfcelery.execution.outcome import Outcome
+from jfcelery.flows.finish import add_new_jobs, descendants, halt
+from jfcelery.flows.insert import Placement, add_flow
+from jfcelery.flows.release import release_children, settle
+from jfcelery.states import JobState
+from tests.support.entries import entry, flow_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jfcelery.database.documents import JobDoc
+    from jfcelery.database.jobs import Jobs
+    from jfcelery.flows.entries import FlowEntries
+
+HERE = Placement(worker="here")
+_S = JobState
+
+
+def _insert(jobs: Jobs, edges: Mapping[str, Sequence[str]], **fields: Any) -> FlowEntries:
+    flow = flow_of(edges, **fields)
+    add_flow(jobs.queue, flow, HERE)
+    return flow
+
+
+def _run(jobs: Jobs, uuid: str, index: int = 1) -> JobDoc:
+    """Take a READY job as far as DOWNLOADED."""
+    doc = jobs.get(uuid, index)
+    steps = (
+        ("checkout", _S.CHECKED_OUT),
+        ("upload", _S.UPLOADED),
+        ("submit", _S.SUBMITTED),
+        ("end", _S.DOWNLOADED),
+    )
+    for event, target in steps:
+        doc = jobs.transition(doc, event, target, by="test")
+    return doc
+
+
+def _outcome(**fields: Any) -> Outcome:
+    now = datetime.now(UTC)
+    return Outcome(attempt=1, start_time=now, end_time=now, **fields)
+
+
+def _complete(jobs: Jobs, doc: JobDoc, end: JobState = _S.COMPLETED, **fields: Any) -> JobDoc:
+    """Do what finalize does, each part twice, as a step that died would."""
+    outcome = _outcome(**fields)
+    if end == _S.COMPLETED:
+        for _ in range(2):
+            halt(jobs, doc, outcome)
+            if not outcome.stop_jobflow:
+                add_new_jobs(jobs, doc, outcome)
+    doc = jobs.transition(doc, "finalize", end, by="test", fields={"release": True})
+    release_children(jobs, doc)
+    release_children(jobs, jobs.get(doc.uuid, doc.index))
+    return jobs.get(doc.uuid, doc.index)
+
+
+def _states(jobs: Jobs, flow: FlowEntries) -> dict[str, str]:
+    docs = jobs.find({"flow": flow.uuid}, sort=[("uuid", 1), ("index", 1)])
+    return {d.uuid if d.index == 1 else f"{d.uuid}.{d.index}": d.state.short for d in docs}
+
+
+def test_a_child_becomes_ready_with_its_last_parent(jobs: Jobs) -> None:
+    """One of two parents is not enough; the flag of the release is taken down."""
+    flow = _insert(jobs, {"a": [], "b": [], "c": ["a", "b"]})
+    done = _complete(jobs, _run(jobs, "a"))
+    assert not done.release
+    assert _states(jobs, flow) == {"a": "C", "b": "R", "c": "W"}
+    _complete(jobs, _run(jobs, "b"))
+    assert _states(jobs, flow) == {"a": "C", "b": "C", "c": "R"}
+    assert jobs.get("c").unmet == []
+
+
+@pytest.mark.parametrize("on_missing, state", [("error", "W"), ("none", "R"), ("pass", "R")])
+def test_a_failed_parent_frees_only_tolerant_children(
+    jobs: Jobs, on_missing: str, state: str
+) -> None:
+    """OnMissing decides whether a child runs after a failed parent."""
+    flow = _insert(jobs, {"a": [], "b": ["a"]}, on_missing=on_missing)
+    _complete(jobs, _run(jobs, "a"), _S.FAILED)
+    assert _states(jobs, flow) == {"a": "F", "b": state}
+
+
+def test_children_of_a_replaced_job_wait_for_the_replacement(jobs: Jobs) -> None:
+    """The uuid is done only with its newest index."""
+    flow = _insert(jobs, {"a": [], "b": ["a"]})
+    inner = entry("x")
+    again = entry("a", ["x"], index=2)
+    replace = flow_of({}).model_copy(update={"jobs": [inner, again], "leaves": ["a"]})
+    _complete(jobs, _run(jobs, "a"), replace=replace)
+    assert _states(jobs, flow) == {"a": "C", "a.2": "W", "b": "W", "x": "R"}
+    _complete(jobs, _run(jobs, "x"))
+    assert _states(jobs, flow) == {"a": "C", "a.2": "R", "b": "W", "x": "C"}
+    _complete(jobs, _run(jobs, "a", 2))
+    assert _states(jobs, flow) == {"a": "C", "a.2": "C", "b": "R", "x": "C"}
+
+
+def test_children_wait_for_a_replacement_without_their_parent(jobs: Jobs) -> None:
+    """A replacing Flow without output has no job of the old uuid: its leaves are waited for."""
+    flow = _insert(jobs, {"a": [], "b": ["a"]})
+    _complete(jobs, _run(jobs, "a"), replace=flow_of({"x": []}))
+    assert _states(jobs, flow) == {"a": "C", "b": "W", "x": "R"}
+    _complete(jobs, _run(jobs, "x"))
+    assert _states(jobs, flow)["b"] == "R"
+
+
+def test_children_wait_for_a_detour(jobs: Jobs) -> None:
+    """The leaves of a detour come between a job and its children."""
+    flow = _insert(jobs, {"a": [], "b": ["a"]})
+    _complete(jobs, _run(jobs, "a"), detour=flow_of({"x": [], "y": ["x"]}))
+    assert _states(jobs, flow) == {"a": "C", "b": "W", "x": "R", "y": "W"}
+    _complete(jobs, _run(jobs, "x"))
+    assert _states(jobs, flow)["b"] == "W"
+    _complete(jobs, _run(jobs, "y"))
+    assert _states(jobs, flow)["b"] == "R"
+
+
+def test_an_addition_runs_beside_the_children(jobs: Jobs) -> None:
+    """Neither waits for the other."""
+    flow = _insert(jobs, {"a": [], "b": ["a"]})
+    _complete(jobs, _run(jobs, "a"), addition=flow_of({"x": []}))
+    assert _states(jobs, flow) == {"a": "C", "b": "R", "x": "R"}
+    assert sum(jobs.flows.get(flow.uuid).counts.values()) == 3
+
+
+def test_stop_children_stops_all_below_but_not_what_the_job_adds(jobs: Jobs) -> None:
+    """Descendants are STOPPED, siblings and additions run."""
+    flow = _insert(jobs, {"a": [], "b": ["a"], "c": ["b"], "d": []})
+    _complete(jobs, _run(jobs, "a"), stop_children=True, addition=flow_of({"x": []}))
+    assert _states(jobs, flow) == {"a": "C", "b": "ST", "c": "ST", "d": "R", "x": "R"}
+
+
+def test_stop_jobflow_stops_all_that_has_not_begun(jobs: Jobs) -> None:
+    """Jobs under way go on; nothing is added."""
+    flow = _insert(jobs, {"a": [], "b": ["a"], "d": [], "e": []})
+    running = _run(jobs, "e")
+    _complete(jobs, _run(jobs, "a"), stop_jobflow=True, detour=flow_of({"x": []}))
+    assert _states(jobs, flow) == {"a": "C", "b": "ST", "d": "ST", "e": "D"}
+    _complete(jobs, running)
+    assert _states(jobs, flow)["e"] == "C"
+
+
+def test_jobs_whose_parents_ended_before_they_came_are_settled(jobs: Jobs) -> None:
+    """A new job that refers to an old one becomes READY though that one's end is long past."""
+    flow = _insert(jobs, {"a": [], "b": []})
+    _complete(jobs, _run(jobs, "a"))
+    doc = _run(jobs, "b")
+    late = entry("x", ["a"])
+    add_new_jobs(jobs, doc, _outcome(addition=flow_of({}).model_copy(update={"jobs": [late]})))
+    # as if "a" had ended between the look at it and the insertion
+    jobs.update(jobs.get("x"), {"unmet": ["@b_1", "b", "a"]})
+    _complete(jobs, doc)
+    assert jobs.get("x").unmet == ["a"]
+    settle(jobs, [jobs.get("x")])
+    assert _states(jobs, flow)["x"] == "R"
+
+
+def test_descendants_are_found_once_in_a_diamond(jobs: Jobs) -> None:
+    """Two ways to a job yield it once."""
+    _insert(jobs, {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"], "z": []})
+    assert sorted(d.uuid for d in descendants(jobs, jobs.get("a"))) == ["b", "c", "d"]

@@ -1,0 +1,102 @@
+"""Adding a flow: all of it or nothing; adding dynamic jobs twice is adding them once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jfcelery.database import payloads
+from jfcelery.database.payloads import load_payload
+from jfcelery.flows import insert
+from jfcelery.flows.insert import Placement, add_dynamic, add_flow
+from jfcelery.states import FlowState, JobState
+from tests.support.entries import entry, flow_of
+
+if TYPE_CHECKING:
+    from jfcelery.database.jobs import Jobs
+
+HERE = Placement(worker="here", priority=2, resources={"nodes": 1})
+
+
+def test_a_flow_is_added_with_its_edges(jobs: Jobs) -> None:
+    """Jobs without parents are READY, others WAIT for exactly their parents."""
+    flow = flow_of({"a": [], "b": ["a"], "c": ["a", "b"]})
+    ids = add_flow(jobs.queue, flow, HERE, id_prefix="x")
+    assert ids == ["x1", "x2", "x3"]
+    docs = {doc.uuid: doc for doc in jobs.find({"flow": flow.uuid})}
+    assert {uuid: doc.state.short for uuid, doc in docs.items()} == {"a": "R", "b": "W", "c": "W"}
+    assert docs["c"].unmet == docs["c"].parents == ["a", "b"]
+    assert (docs["a"].priority, docs["a"].resources) == (2, {"nodes": 1})
+    assert load_payload(jobs.queue, docs["b"].id) == {"uuid": "b"}
+    stored = jobs.flows.get(flow.uuid)
+    assert stored.state == FlowState.READY
+    assert not stored.inserting
+    assert stored.counts == {JobState.READY: 1, JobState.WAITING: 2}
+
+
+def test_what_a_job_asks_for_itself_goes_first(jobs: Jobs) -> None:
+    """Worker, priority and resources of an entry override those of the submission."""
+    add_flow(jobs.queue, flow_of({"a": []}, worker="there", priority=0, resources={}), HERE)
+    doc = jobs.get("a")
+    assert (doc.worker, doc.priority, doc.resources) == ("there", 0, {})
+
+
+def test_a_failed_insertion_leaves_nothing(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the database fails half-way, all that was written is removed again."""
+    monkeypatch.setattr(insert, "BULK", 4)
+    calls = []
+
+    def fails_late(*args: object) -> dict[str, object]:
+        calls.append(args)
+        if len(calls) > 6:
+            raise OSError("disk")
+        return payloads.payload_document(*args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(insert, "payload_document", fails_late)
+    flow = flow_of({f"j{n}": [] for n in range(10)})
+    with pytest.raises(OSError, match="disk"):
+        add_flow(jobs.queue, flow, HERE)
+    assert jobs.queue.jobs.count_documents({}) == 0
+    assert jobs.queue.payloads.count_documents({}) == 0
+    assert jobs.queue.flows.count_documents({}) == 0
+
+
+def test_parents_of_other_flows_are_waited_for_unless_they_ended(jobs: Jobs) -> None:
+    """A job waits for a job of another flow that runs, not for one that nobody knows."""
+    add_flow(jobs.queue, flow_of({"other": []}), HERE)
+    add_flow(jobs.queue, flow_of({"a": ["other", "unknown"]}), HERE)
+    assert jobs.get("a").unmet == ["other"]
+    assert jobs.get("a").state == JobState.WAITING
+
+
+def test_dynamic_jobs_are_added_once_and_wait_for_the_commit(jobs: Jobs) -> None:
+    """A repeated finalize adds nothing, and no new job starts before the generator's end."""
+    flow = flow_of({"a": []})
+    add_flow(jobs.queue, flow, HERE)
+    new = [entry("n1"), entry("n2", ["n1"])]
+
+    def add() -> int:
+        return add_dynamic(
+            jobs.queue, new, HERE, flow=flow.uuid, generator="a_1", extra_parents=["a"]
+        )
+
+    assert (add(), add()) == (2, 0)
+    first, second = jobs.get("n1"), jobs.get("n2")
+    assert (first.state, second.state) == (JobState.WAITING, JobState.WAITING)
+    assert first.unmet == ["@a_1", "a"]
+    assert second.unmet == ["@a_1", "n1"]
+    assert first.flow == flow.uuid
+    assert [first.db_id, second.db_id] == ["2", "3"]
+
+
+def test_an_addition_that_died_half_way_is_completed(jobs: Jobs) -> None:
+    """Jobs that an interrupted finalize had added keep their ids; the rest is added."""
+    flow = flow_of({"a": []})
+    add_flow(jobs.queue, flow, HERE)
+    fields = {"flow": flow.uuid, "generator": "a_1"}
+    add_dynamic(jobs.queue, [entry("n1")], HERE, **fields)  # type: ignore[arg-type]
+    kept = jobs.get("n1").db_id
+    add_dynamic(jobs.queue, [entry("n1"), entry("n2")], HERE, **fields)  # type: ignore[arg-type]
+    assert jobs.get("n1").db_id == kept
+    assert jobs.get("n2").db_id != kept

@@ -1,0 +1,47 @@
+"""Flows taken apart, without running anything: what the tests of the queue insert."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from jfcelery.flows.entries import FlowEntries, JobEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+
+def entry(uuid: str, parents: Sequence[str] = (), **fields: Any) -> JobEntry:
+    """Return the entry of a job that does nothing."""
+    content: dict[str, Any] = {
+        "uuid": uuid,
+        "index": 1,
+        "name": f"job {uuid}",
+        "function": "builtins:print",
+        "parents": list(parents),
+        "references": list(parents),
+        "resolve": True,
+        "metadata": {},
+        "hosts": [],
+        "on_missing": "error",
+        "worker": None,
+        "exec_config": None,
+        "resources": None,
+        "priority": None,
+        "stores": [],
+        "payload": {"uuid": uuid},
+    }
+    return JobEntry(**content | fields)
+
+
+def flow_of(edges: Mapping[str, Sequence[str]], **fields: Any) -> FlowEntries:
+    """Return a flow from its jobs' uuids and their parents."""
+    jobs = [entry(uuid, parents, **fields) for uuid, parents in edges.items()]
+    parents = {parent for job in jobs for parent in job.parents}
+    return FlowEntries(
+        uuid=str(uuid4()),
+        name="flow",
+        metadata={},
+        jobs=jobs,
+        leaves=[job.uuid for job in jobs if job.uuid not in parents],
+    )
