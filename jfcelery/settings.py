@@ -68,11 +68,19 @@ def settings() -> Settings:
         ConfigError: A variable or the file is wrong.
     """
     # Plain pydantic: importing pydantic-settings takes three times as long as pydantic itself.
-    names = ((name, PREFIX + name.upper()) for name in Settings.model_fields)
-    given = {name: os.environ[variable] for name, variable in names if os.environ.get(variable)}
+    given = {
+        variable[len(PREFIX) :].lower(): value
+        for variable, value in sorted(os.environ.items())
+        if value and _name_of(variable) in Settings.model_fields
+    }
     path = Path(given.get("config_file", DEFAULT_FILE)).expanduser()
     changed = path.stat().st_mtime_ns if path.is_file() else 0
     return _load(path, changed, tuple(given.items()))
+
+
+def _name_of(variable: str) -> str | None:
+    name = variable.lower()
+    return name[len(PREFIX) :] if name.startswith(PREFIX.lower()) else None
 
 
 @lru_cache(maxsize=1)

@@ -7,12 +7,23 @@ from __future__ import annotations
 
 from jfcelery.project.batch import BatchConfig
 from jfcelery.project.broker import BrokerConfig
+from jfcelery.project.conflicts import Conflict, check_conflicts
 from jfcelery.project.connection import ConnectionData
+from jfcelery.project.editing import (
+    Replacement,
+    create_project,
+    folders_of,
+    remove_project,
+    replace_text,
+)
 from jfcelery.project.exec_config import ExecutionConfig
 from jfcelery.project.finding import ProjectFile, Projects, find_projects, load_project
+from jfcelery.project.generate import generate
 from jfcelery.project.loading import load_file
 from jfcelery.project.model import LogLevel
 from jfcelery.project.mongo import MongoTarget
+from jfcelery.project.notes import notes
+from jfcelery.project.problems import Problem, ProjectFileError
 from jfcelery.project.project import Project
 from jfcelery.project.queue import QueueConfig
 from jfcelery.project.resources import check_resources
@@ -31,23 +42,34 @@ __all__ = [
     "BaseRemoteWorker",
     "BatchConfig",
     "BrokerConfig",
+    "Conflict",
     "ConnectionData",
     "ExecutionConfig",
     "LocalWorker",
     "LogLevel",
     "MongoTarget",
+    "Problem",
     "Project",
     "ProjectFile",
+    "ProjectFileError",
     "Projects",
     "QueueConfig",
     "RemoteWorker",
+    "Replacement",
     "RunnerOptions",
     "SeparatedTransferWorker",
     "Worker",
     "WorkerBase",
+    "check_conflicts",
     "check_resources",
     "connection_data",
+    "create_project",
     "find_projects",
+    "folders_of",
+    "generate",
     "load_file",
     "load_project",
+    "notes",
+    "remove_project",
+    "replace_text",
 ]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+from pydantic_core import PydanticCustomError
 
 
 class ConfigModel(BaseModel):
@@ -33,6 +34,17 @@ class LogLevel(StrEnum):
             LogLevel.INFO: logging.INFO,
             LogLevel.DEBUG: logging.DEBUG,
         }[self]
+
+
+def problem_at(path: str, text: str) -> PydanticCustomError:
+    """Return an error to raise in a validator.
+
+    Args:
+        path: Keys, joined by dots, from where the validator stands to what is wrong.
+        text: What is wrong, and the remedy.
+    """
+    # Braces in the text would be taken for placeholders, so it goes in as a value.
+    return PydanticCustomError("problem", "{text}", {"text": text, "path": path})
 
 
 def _lower(value: Any) -> Any:

@@ -20,8 +20,10 @@ from pydantic import (
 from jfcelery.errors import ProjectInvalidError
 from jfcelery.project.batch import SlotConfig
 from jfcelery.project.broker import BrokerConfig
+from jfcelery.project.consistency import check_consistency
 from jfcelery.project.exec_config import ExecutionConfig
 from jfcelery.project.lookup import pick
+from jfcelery.project.masking import masked
 from jfcelery.project.model import AnyCaseLogLevel, ConfigModel, LogLevel
 from jfcelery.project.options import LimitsConfig, NotificationRule, PollConfig, ServicesConfig
 from jfcelery.project.problems import problems_of
@@ -38,13 +40,28 @@ if TYPE_CHECKING:
 #: The folders of a project below its ``base_dir``: option and default name.
 FOLDERS = {"tmp_dir": "tmp", "log_dir": "log", "daemon_dir": "daemon"}
 
+
+def check_name(name: str) -> str:
+    """Check that a project may be called so.
+
+    Raises:
+        ValueError: It may not, since the name is the name of a folder too.
+    """
+    if not name or name.strip() != name or re.search(r"[/\\\x00-\x1f\x7f-\x9f]|^\.", name):
+        msg = "not usable as a name; use letters, digits, '-' and '_'"
+        raise ValueError(msg)
+    return name
+
+
 JobStoreSpec = Annotated[dict[str, Any], AfterValidator(check_jobstore)]
 
 
 class Project(ConfigModel):
     """Everything that a project file says."""
 
-    name: str = Field(description="Name of the project, which is its identity.")
+    name: Annotated[str, AfterValidator(check_name)] = Field(
+        description="Name of the project, which is its identity."
+    )
     base_dir: Path = Field(
         Path(),
         description="Folder of the project's own files: embedded services, logs, temporary files. "
@@ -149,18 +166,15 @@ class Project(ConfigModel):
                 defaults |= {key: data[option] / name for key, name in FOLDERS.items()}
         return data
 
-    @field_validator("name")
-    @classmethod
-    def _is_a_name(cls, name: str) -> str:
-        if not name.strip() or name.strip() != name or re.search(r"[/\\\x00-\x1f]|^\.", name):
-            msg = "not usable as a name; use letters, digits, '-' and '_'"
-            raise ValueError(msg)
-        return name
-
     @field_validator("optional_jobstores", mode="before")
     @classmethod
     def _none_is_empty(cls, value: Any) -> Any:
         return {} if value is None else value
+
+    @model_validator(mode="after")
+    def _sections_agree(self) -> Project:
+        check_consistency(self)
+        return self
 
     @property
     def source(self) -> Path | None:
@@ -194,6 +208,11 @@ class Project(ConfigModel):
         for name, worker in self.workers.items():
             hosts.setdefault(worker.host_key, []).append(name)
         return hosts
+
+    def public(self) -> dict[str, Any]:
+        """Return everything as JSON-like data, secrets masked."""
+        plain: dict[str, Any] = masked(self.model_dump(mode="json"))
+        return plain
 
     def get_worker(self, name: str | None = None) -> Worker:
         """Return a worker.

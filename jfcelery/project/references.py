@@ -86,10 +86,12 @@ class _Resolver:
         if not isinstance(value, str):
             return value
         try:
-            return self.text(value)
+            text = self.text(value)
         except DeadReferenceError as error:
             self.unresolved.append(Unresolved(path, str(error)))
             return value
+        # Stores hand their arguments to the driver as they are, and a port must be a number.
+        return int(text) if path[-1] == "port" and text.isdecimal() else text
 
     def text(self, value: str) -> str:
         replaced = _REFERENCE.sub(_variable, value)

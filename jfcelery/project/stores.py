@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import PydanticCustomError
 
 from jfcelery.project.masking import redact
+from jfcelery.project.model import problem_at
 from jfcelery.project.mongo import is_direct, mongo_target, plain_spec
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from jobflow.core.store import JobStore
     from maggma.core import Store
 
-    from jfcelery.project.mongo import MongoTarget
+from jfcelery.project.mongo import MongoTarget
 
 _STORE = {"key", "last_updated_field", "last_updated_type"}
 _LOGIN = {"database", "collection_name", "host", "port", "username", "password", "auth_source",
@@ -56,7 +57,7 @@ def check_queue_store(spec: dict[str, Any]) -> dict[str, Any]:
     store = _checked(spec, "")
     classes = {cls.__name__ for cls in type(store).__mro__}
     if not isinstance(store, MongoStore) or classes.intersection(_NOT_SHARED):
-        raise _problem("type", f"a {type(store).__name__} cannot hold the queue; "
+        raise problem_at("type", f"a {type(store).__name__} cannot hold the queue; "
                        "use a MongoStore or MongoURIStore")  # fmt: skip
     return spec
 
@@ -70,18 +71,18 @@ def check_jobstore(spec: dict[str, Any]) -> dict[str, Any]:
     if not spec:
         return spec
     if "docs_store" not in spec:
-        raise _problem("docs_store", "missing; give the store of the output documents, e.g. "
+        raise problem_at("docs_store", "missing; give the store of the output documents, e.g. "
                        "{type: MongoStore, database: ..., collection_name: outputs}")  # fmt: skip
     unknown = {k for k in spec if not k.startswith("@")} - _JOBSTORE_KEYS
     if unknown:
         name = min(unknown)
-        raise _problem(name, f"unknown key{_near(name, _JOBSTORE_KEYS)}")
+        raise problem_at(name, f"unknown key{_near(name, _JOBSTORE_KEYS)}")
     additional = spec.get("additional_stores") or {}
     stores = {"docs_store": spec["docs_store"]}
     stores |= {f"additional_stores.{name}": store for name, store in additional.items()}
     for path, store in stores.items():
         if not isinstance(store, dict):
-            raise _problem(path, "not a store; give a mapping with its `type` and arguments")
+            raise problem_at(path, "not a store; give a mapping with its `type` and arguments")
         if not _is_known(store):
             _checked(store, path)
     return spec
@@ -168,7 +169,7 @@ def _store_class(name: str) -> Any:
             classes[sub.__name__] = sub
             waiting.append(sub)
     if name not in classes:
-        raise _problem("type", f"maggma has no store {name!r}{_near(name, classes)}")
+        raise problem_at("type", f"maggma has no store {name!r}{_near(name, classes)}")
     return classes[name]
 
 
@@ -178,7 +179,7 @@ def _checked(spec: Mapping[str, Any], path: str) -> Store:
         return build_store(spec)
     except PydanticCustomError as error:
         inner = (error.context or {}).get("path", "")
-        raise _problem(".".join(filter(None, (path, inner))), error.message()) from None
+        raise problem_at(".".join(filter(None, (path, inner))), error.message()) from None
     # Each store is another class with its own checks: whatever they raise means the same here.
     except Exception as error:  # noqa: BLE001
         raise _refused(spec, path, error) from None
@@ -191,9 +192,9 @@ def _refused(spec: Mapping[str, Any], path: str, error: Exception) -> PydanticCu
     if unexpected:
         key = unexpected[1]
         accepted = _KNOWN.get(name, (set(arguments), set()))[0]
-        return _problem(".".join(filter(None, (path, key))),
+        return problem_at(".".join(filter(None, (path, key))),
                         f"{name} has no such argument{_near(key, accepted - {key})}")  # fmt: skip
-    return _problem(path, f"maggma cannot make a {name or 'store'} of it: {text}; "
+    return problem_at(path, f"maggma cannot make a {name or 'store'} of it: {text}; "
                     "see maggma's documentation for its arguments")  # fmt: skip
 
 
@@ -201,8 +202,3 @@ def _near(name: str, candidates: Any) -> str:
     near = get_close_matches(name, list(candidates), n=1)
     known = f"one of {', '.join(sorted(candidates))}"
     return f"; did you mean {near[0]!r}?" if near else f"; known: {known}"
-
-
-def _problem(path: str, text: str) -> PydanticCustomError:
-    # Braces in the text would be taken for placeholders, so it goes in as a value.
-    return PydanticCustomError("store", "{text}", {"text": text, "path": path})

@@ -7,7 +7,7 @@ import re
 from hashlib import sha256
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from jfcelery.project.batch import BatchConfig, SlotConfig
 from jfcelery.project.connection import ConnectionData
@@ -40,6 +40,10 @@ def _holds_braces(command: str | None) -> str | None:
         msg = "no '{}' in it; write '{}' where the path of the run folder belongs"
         raise ValueError(msg)
     return command
+
+
+def _default_timeout(value: Any) -> Any:
+    return DEFAULT_CONNECT_TIMEOUT if value is None else value
 
 
 SchedulerType = Annotated[str | dict[str, Any], AfterValidator(check_scheduler_type)]
@@ -178,7 +182,7 @@ class BaseRemoteWorker(WorkerBase, ConnectionData):
     forward_agent: bool | None = Field(
         None, description="Whether the SSH agent is forwarded to the worker; by default no."
     )
-    connect_timeout: float | None = Field(
+    connect_timeout: Annotated[float, BeforeValidator(_default_timeout)] = Field(
         DEFAULT_CONNECT_TIMEOUT,
         gt=0,
         description="Seconds to wait for a connection; null counts as 20.",
