@@ -54,6 +54,10 @@ def rendered(*, full_exc: bool) -> Iterator[None]:
     """
     try:
         yield
+    except click.UsageError as error:
+        if error.ctx is None or _shows_help(error):
+            raise
+        fail(error.format_message(), f"Help: {error.ctx.command_path} --help", status=EXIT_SETUP)
     except (click.ClickException, click.exceptions.Exit, click.Abort):
         raise
     except KeyboardInterrupt:
@@ -68,6 +72,11 @@ def rendered(*, full_exc: bool) -> Iterator[None]:
         _trace(full_exc)
         remedy = "" if full_exc else "Run `jfc --full-exc …` to see where it comes from."
         fail(f"unexpected {type(error).__name__}: {error}", remedy)
+
+
+def _shows_help(error: click.UsageError) -> bool:
+    """Return whether click shows the help of a group that was called without a command."""
+    return type(error).__name__ == "NoArgsIsHelpError"
 
 
 def _trace(wanted: bool) -> None:

@@ -11,11 +11,25 @@ from jfcelery.cli.lazy import Entry, LazyGroup
 from jfcelery.cli.state import CliState
 
 #: All commands, in the order of ``jfc --help``. A line here is a promise that the command exists.
-COMMANDS: dict[str, Entry] = {}
+COMMANDS: dict[str, Entry] = {
+    "job": Entry("jfcelery.cli.job:job", "Look at jobs and change them."),
+    "flow": Entry("jfcelery.cli.flow:flow", "Look at flows and change them."),
+}
 
 
 class RootGroup(LazyGroup):
     """The outermost group: the one place where errors are shown."""
+
+    def make_context(
+        self,
+        info_name: str | None,
+        args: list[str],
+        parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:
+        """Read the global options."""
+        with rendered(full_exc=False):
+            return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command and show its error, if any, in one or two lines."""

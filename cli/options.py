@@ -167,30 +167,30 @@ def add_options(options: Iterable[Callable[[_F], _F]]) -> Callable[[_F], _F]:
 
 
 def job_filter(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add JFILT to a command, which gets it as one argument ``filter``."""
+    """Add JFILT to a command, which gets it as one argument ``selected``."""
 
     @functools.wraps(function)
     def wrapper(**kwargs: Any) -> Any:
-        return function(filter=_job_filter(kwargs), **kwargs)
+        return function(selected=_job_filter(kwargs), **kwargs)
 
     return add_options(JOB_FILTER_OPTIONS)(wrapper)
 
 
 def flow_filter(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add FFILT to a command, which gets it as one argument ``filter``."""
+    """Add FFILT to a command, which gets it as one argument ``selected``."""
 
     @functools.wraps(function)
     def wrapper(**kwargs: Any) -> Any:
         given = {name: kwargs.pop(name) for name in _FLOW_NAMES}
         given |= {name: kwargs.pop(name) or {} for name in ("metadata",) if name in kwargs}
         dates = _dates(given, kwargs)
-        return function(filter=FlowFilter(**(given | dates)), **kwargs)
+        return function(selected=FlowFilter(**(given | dates)), **kwargs)
 
     return add_options(FLOW_FILTER_OPTIONS)(wrapper)
 
 
 def job_selection(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``[ID] [INDEX]`` and JFILT to a command, which gets them as one ``filter``.
+    """Add ``[ID] [INDEX]`` and JFILT to a command, which gets them as one ``selected``.
 
     An empty filter means that neither was given: the command must then ask.
     """
@@ -202,7 +202,7 @@ def job_selection(function: Callable[..., Any]) -> Callable[..., Any]:
             if not selected.is_empty:
                 raise click.UsageError("Give either an ID or filter options, not both.")
             selected = one_job(job, index)
-        return function(filter=selected, **kwargs)
+        return function(selected=selected, **kwargs)
 
     arguments = (
         click.argument("job", metavar="[ID]", required=False),
@@ -229,11 +229,11 @@ def one_job(job: str, index: int | None = None) -> JobFilter:
 
 
 def job_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add ``ID [INDEX]`` to a command about one job, which gets it as ``filter``."""
+    """Add ``ID [INDEX]`` to a command about one job, which gets it as ``selected``."""
 
     @functools.wraps(function)
     def wrapper(job: str, index: int | None, **kwargs: Any) -> Any:
-        return function(filter=one_job(job, index), **kwargs)
+        return function(selected=one_job(job, index), **kwargs)
 
     arguments = (
         click.argument("job", metavar="ID"),

@@ -80,12 +80,12 @@ def escape(text: object) -> str:
     return rich_escape(str(text))
 
 
-def local_time(moment: datetime | None) -> str:
+def local_time(moment: datetime | None, *, seconds: bool = False) -> str:
     """Return a time as the screen shows it: local; an empty string for None."""
     if moment is None:
         return ""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return aware.astimezone().strftime(DATE_FORMAT)
+    return aware.astimezone().strftime(DATE_FORMAT + (":%S" if seconds else ""))
 
 
 def zone() -> str:

@@ -51,7 +51,7 @@ class StateType(click.ParamType, Generic[_State]):
         found = known.get(str(value).upper())
         if found is None:
             names = ", ".join(self.states)
-            hint = did_you_mean(str(value).upper(), list(self.states))
+            hint = did_you_mean(str(value).upper(), [s.value for s in self.states])
             self.fail(f"{value!r} is no state.{hint} States: {names}", param, ctx)
         return found
 

@@ -16,6 +16,17 @@ if TYPE_CHECKING:
 
 #: Characters that make a name a pattern (as in :mod:`fnmatch`).
 WILDCARDS = frozenset("*?[")
+#: How a message names a condition, where the field's own name does not do.
+_LABELS = {
+    "db_ids": "db id",
+    "flow_ids": "flow id",
+    "job_ids": "uuid and index",
+    "newest": "uuid",
+    "states": "state",
+    "workers": "worker",
+}
+#: Most values of one condition that a message shows.
+_SHOWN = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +67,7 @@ class _Filter:
     def describe(self) -> str:
         """Return the conditions in one line, or ``everything``."""
         parts = [
-            f"{f.name.replace('_', ' ')} {_words(getattr(self, f.name))}"
+            f"{_LABELS.get(f.name, f.name.replace('_', ' '))} {_words(getattr(self, f.name))}"
             for f in fields(self)
             if getattr(self, f.name)
         ]
@@ -150,6 +161,7 @@ def _char_class(inner: str) -> str:
 
 def _words(value: object) -> str:
     if isinstance(value, tuple):
-        shown = [":".join(map(str, v)) if isinstance(v, tuple) else str(v) for v in value[:5]]
-        return " or ".join(shown) + (f" or {len(value) - 5} more" if len(value) > 5 else "")
+        shown = [":".join(map(str, v)) if isinstance(v, tuple) else str(v) for v in value[:_SHOWN]]
+        more = len(value) - _SHOWN
+        return " or ".join(shown) + (f" or {more} more" if more > 0 else "")
     return repr(value) if isinstance(value, str) else str(value)

@@ -1,0 +1,39 @@
+"""``jfc job files delete``."""
+
+from __future__ import annotations
+
+import click
+
+from jfcelery.cli.options import one_job, yes_option
+from jfcelery.states import ACTIVE_STATES
+
+
+@click.command()
+@click.argument("job", metavar="ID")
+@click.option("--index", "-i", type=click.IntRange(1), help="Index of the job; else the largest.")
+@click.option("--all-states", "-as", is_flag=True, help="Also of a job that is under way.")
+@click.option("--force", "-f", is_flag=True, hidden=True, help="Accepted for habit.")
+@yes_option
+def delete(job: str, index: int | None, all_states: bool, force: bool, yes: bool) -> None:
+    """Remove a run folder, with those of earlier attempts, from the worker.
+
+    Only a folder that holds the job's own marker file is removed.
+    """
+    from jfcelery.cli.job.folder import run_folder
+    from jfcelery.cli.state import open_controller
+    from jfcelery.controller.queries import find_one_job
+    from jfcelery.errors import RunFolderError, StateError
+
+    with open_controller() as controller:
+        doc = find_one_job(controller.queue, one_job(job, index))
+        if doc.state in ACTIVE_STATES and not all_states:
+            raise StateError(
+                f"Job {doc.db_id} is {doc.state}: it needs its run folder.",
+                remedy="Stop it first (`jfc job stop`), or insist with --all-states.",
+            )
+        with run_folder(controller.project, doc) as (host, folder):
+            if not (yes or force):
+                click.confirm(f"Remove {folder} on {host.name}?", abort=True)
+            if not host.remove(folder):
+                raise RunFolderError(f"{host.name}: there is no run folder of jfcelery at {folder}")
+    click.echo(f"Removed {folder}")

@@ -1,0 +1,43 @@
+"""``jfc job files get``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from jfcelery.cli.options import one_job
+
+
+@click.command()
+@click.argument("job", metavar="ID")
+@click.argument("names", metavar="FILES…", nargs=-1, required=True)
+@click.option("--index", "-i", type=click.IntRange(1), help="Index of the job; else the largest.")
+@click.option(
+    "--path",
+    "-p",
+    type=click.Path(exists=True, file_okay=False, writable=True, path_type=Path),
+    default=Path(),
+    help="Folder to copy to; else the current one.",
+)
+def get(job: str, names: tuple[str, ...], index: int | None, path: Path) -> None:
+    """Copy files from a run folder.
+
+    FILES are names or patterns with the wildcards * ? [abc]; put those in quotes.
+    """
+    from jfcelery.cli.job.folder import run_folder
+    from jfcelery.cli.state import open_controller
+    from jfcelery.controller.queries import find_one_job
+    from jfcelery.errors import RunFolderError
+
+    with open_controller() as controller:
+        doc = find_one_job(controller.queue, one_job(job, index))
+        with run_folder(controller.project, doc) as (host, folder):
+            came = host.fetch(folder, names, path.absolute())
+    for name in came:
+        click.echo(str(path / name))
+    if not came:
+        raise RunFolderError(
+            f"Nothing in {folder} matches {' '.join(names)}.",
+            remedy=f"`jfc job files ls {doc.db_id}` shows what is there.",
+        )

@@ -1,0 +1,131 @@
+"""``jfc job info``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jfcelery.cli.options import json_option, one_job, verbosity_option
+
+if TYPE_CHECKING:
+    from jfcelery.controller import JobController
+    from jfcelery.database.documents import JobDoc
+
+#: What is shown first, in this order; everything else follows as it comes.
+ORDER = (
+    "db_id",
+    "uuid",
+    "index",
+    "name",
+    "state",
+    "error_class",
+    "error",
+    "remote",
+    "previous_state",
+    "worker",
+    "attempt",
+    "created_on",
+    "updated_on",
+    "start_time",
+    "end_time",
+    "run_time",
+    "run_dir",
+    "flow",
+    "hosts",
+    "parents",
+    "metadata",
+    "priority",
+    "resources",
+    "exec_config",
+    "stored_data",
+)
+#: What only ``-v`` shows.
+DETAILS = ("lock_id", "lock_time", "lock_until", "retry_at")
+#: Lists longer than this are cut short without ``-v``.
+LONG = 5
+
+
+@click.command()
+@click.argument("job", metavar="[ID]", required=False)
+@click.argument("index", metavar="[INDEX]", required=False, type=click.IntRange(1))
+@click.option("--pid", metavar="ID", help="Find the job by its id in the worker's queue.")
+@click.option("--show-none", "-n", is_flag=True, help="Show what has no value, too.")
+@verbosity_option
+@json_option
+def info(
+    job: str | None,
+    index: int | None,
+    pid: str | None,
+    show_none: bool,
+    verbosity: int,
+    as_json: bool,
+) -> None:
+    """Show all that is known of one job.
+
+    ID is its db id or its uuid; with a uuid, INDEX is the largest one by default.
+    -v shows its lease and full lists, -vv the serialised jobflow Job as well.
+    """
+    from jfcelery.cli.output import write_json
+    from jfcelery.cli.render import print_mapping
+    from jfcelery.cli.state import open_controller
+
+    if (job is None) == (pid is None):
+        raise click.UsageError("Give either the ID of a job or --pid.")
+    with open_controller() as controller:
+        doc = _find(controller, job, index, pid)
+        content = _content(controller, doc, verbosity)
+    if as_json:
+        write_json(content)
+        return
+    shown = content if verbosity else _shortened(content)
+    print_mapping(shown, show_none=show_none)
+    _suggest(doc)
+
+
+def _find(
+    controller: JobController, job: str | None, index: int | None, pid: str | None
+) -> JobDoc:
+    from jfcelery.controller.queries import find_by_process, find_one_job
+    from jfcelery.errors import JobNotFoundError
+
+    if job is not None:
+        return find_one_job(controller.queue, one_job(job, index))
+    doc = find_by_process(controller.queue, str(pid))
+    if doc is None:
+        raise JobNotFoundError(f"No job has the id {pid} in its worker's queue.")
+    return doc
+
+
+def _content(controller: JobController, doc: JobDoc, verbosity: int) -> dict[str, Any]:
+    from jfcelery.controller.info import JobInfo
+    from jfcelery.database.payloads import load_payload
+
+    job = JobInfo.of(doc)
+    content = job.model_dump(mode="python") | {"run_time": job.run_time}
+    ordered = {name: content.pop(name) for name in ORDER if name in content}
+    details = {name: content.pop(name) for name in DETAILS}
+    result = ordered | content | (details if verbosity else {})
+    if verbosity > 1:
+        result["job"] = load_payload(controller.queue, doc.id)
+    return result
+
+
+def _shortened(content: dict[str, Any]) -> dict[str, Any]:
+    """Cut long lists of ids short."""
+    shown = dict(content)
+    for name in ("parents", "hosts"):
+        ids = shown.get(name) or []
+        if len(ids) > LONG:
+            shown[name] = [*ids[:2], f"… {len(ids) - 4} more …", *ids[-2:]]
+    return shown
+
+
+def _suggest(doc: JobDoc) -> None:
+    from jfcelery.cli.output import hint
+    from jfcelery.states import JobState
+
+    if doc.state is JobState.REMOTE_ERROR:
+        hint(f"Once the cause is gone: jfc job retry {doc.db_id} (or rerun, from the start)")
+    elif doc.state is JobState.FAILED:
+        hint(f"To run it again: jfc job rerun {doc.db_id}")

@@ -1,0 +1,129 @@
+"""``jfc job list``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import click
+
+from jfcelery.cli.options import (
+    count_option,
+    job_filter,
+    json_option,
+    locked_option,
+    max_results_option,
+    reverse_option,
+    sort_option,
+    verbosity_option,
+)
+from jfcelery.states import ACTIVE_STATES, JobState
+
+if TYPE_CHECKING:
+    from jfcelery.controller import JobController
+    from jfcelery.controller.filters import JobFilter
+    from jfcelery.controller.info import JobInfo
+
+#: States that ``--error`` selects.
+ERROR_STATES = (JobState.FAILED, JobState.REMOTE_ERROR)
+
+
+@click.command("list")
+@job_filter
+@verbosity_option
+@max_results_option
+@sort_option("updated_on", "created_on", "db_id")
+@reverse_option
+@locked_option
+@click.option(
+    "--latest-flow", "-lf", type=click.IntRange(1), help="Only jobs of the N flows added last."
+)
+@click.option("--error", "-e", is_flag=True, help="Only FAILED and REMOTE_ERROR jobs.")
+@click.option("--running", "-run", is_flag=True, help="Only jobs from CHECKED_OUT to DOWNLOADED.")
+@count_option
+@click.option(
+    "--stored-data-key", "-sdk", "stored_data", multiple=True, help="Key of stored_data to show."
+)
+@click.option("--output", "-o", "columns", metavar="NAMES", help="Columns, separated by commas.")
+@click.option("--color", "-col", "colour", is_flag=True, help="One colour for each flow's jobs.")
+@json_option
+def list_jobs(
+    selected: JobFilter,
+    verbosity: int,
+    max_results: int,
+    sort: str,
+    reverse_sort: bool,
+    locked: bool,
+    latest_flow: int | None,
+    error: bool,
+    running: bool,
+    count: bool,
+    stored_data: tuple[str, ...],
+    columns: str | None,
+    colour: bool,
+    as_json: bool,
+) -> None:
+    """List jobs."""
+    from jfcelery.cli.job.columns import chosen_columns, job_table
+    from jfcelery.cli.output import console, write_json
+    from jfcelery.cli.state import open_controller
+    from jfcelery.controller.info import JobInfo
+    from jfcelery.controller.queries import count_jobs, find_jobs
+    from jfcelery.settings import settings
+
+    names = chosen_columns(columns, settings().cli_job_list_columns, verbosity)
+    with open_controller() as controller:
+        wanted = _wanted(controller, selected, latest_flow, error=error, running=running)
+        wanted = replace(wanted, locked=locked)
+        if count:
+            number = count_jobs(controller.queue, wanted)
+            click.echo(f'{{"count": {number}}}' if as_json else f"Number of jobs: {number}")
+            return
+        order = [(sort, 1 if reverse_sort else -1)]
+        docs = find_jobs(controller.queue, wanted, sort=order, limit=max_results)
+    jobs = [JobInfo.of(doc) for doc in docs]
+    if as_json:
+        write_json(jobs)
+        return
+    console().print(job_table(jobs, names, stored_data=stored_data, colour_flows=colour))
+    _suggest(jobs, max_results, wanted)
+
+
+def _wanted(
+    controller: JobController,
+    selected: JobFilter,
+    latest_flow: int | None,
+    *,
+    error: bool,
+    running: bool,
+) -> JobFilter:
+    """Return the filter with what the command's own options add to it."""
+    from jfcelery.controller.queries import latest_flows
+
+    states = set(selected.states)
+    if error:
+        states.update(ERROR_STATES)
+    if running:
+        states.update(ACTIVE_STATES)
+    selected = replace(selected, states=tuple(sorted(states)))
+    if latest_flow is None:
+        return selected
+    if selected.flow_ids:
+        raise click.UsageError("Give only one of --latest-flow and --flow-id.")
+    flows = latest_flows(controller.queue, latest_flow)
+    return replace(selected, flow_ids=flows) if flows else selected
+
+
+def _suggest(jobs: list[JobInfo], max_results: int, selected: JobFilter) -> None:
+    """Say what the person may want to know or do next."""
+    from jfcelery.cli.output import hint
+
+    if not jobs:
+        hint(f"No job matches: {selected.describe()}.")
+    if max_results and len(jobs) == max_results:
+        hint(f"Only {max_results} jobs are shown; --max-results (-m) changes that, 0 shows all.")
+    if any(job.retry_at and job.remote.error for job in jobs):
+        hint("Jobs in orange met trouble on their worker; they are tried again by themselves.")
+    failed = next((job for job in jobs if job.state in ERROR_STATES), None)
+    if failed is not None:
+        hint(f"What went wrong: jfc job info {failed.db_id}")

@@ -1,0 +1,81 @@
+"""Changing where and how jobs will run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.controller.bulk import Move, RefusedError
+from jfcelery.errors import InputError
+from jfcelery.project import check_resources
+from jfcelery.states import ACTIVE_STATES, JobState
+
+if TYPE_CHECKING:
+    from jfcelery.database.documents import JobDoc
+    from jfcelery.project import Project
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunProperties:
+    """What is to be changed; None leaves a thing as it is.
+
+    Args:
+        worker: Name of a worker of the project.
+        exec_config: Name of an execution configuration, or one as a dict.
+        resources: Resources for the scheduler.
+        priority: Jobs of higher priority are taken first.
+        update: Whether resources (and an exec_config given as a dict) are merged into what the
+            job has, instead of replacing it.
+    """
+
+    worker: str | None = None
+    exec_config: str | dict[str, Any] | None = None
+    resources: dict[str, Any] | None = None
+    priority: int | None = None
+    update: bool = True
+
+    def check(self, project: Project) -> None:
+        """Check that the project has what is named.
+
+        Raises:
+            InputError: Nothing is to be changed.
+            UnknownNameError: The project lacks the worker or the execution configuration.
+        """
+        if self.worker is None and self.exec_config is None:
+            if self.resources is None and self.priority is None:
+                raise InputError("Nothing is to be changed: no property is given.")
+        if self.worker is not None:
+            project.get_worker(self.worker)
+        if isinstance(self.exec_config, str):
+            project.get_exec_config(self.exec_config)
+
+    def plan(self, project: Project, doc: JobDoc) -> Move:
+        """Plan the change of one job, which must not be under way.
+
+        Raises:
+            ResourcesError: The worker's scheduler has no use for the resources.
+        """
+        if doc.state in ACTIVE_STATES:
+            raise RefusedError(
+                f"it is {doc.state}: how a job runs cannot be changed while it is under way.",
+                remedy="`jfc job stop` stops it, `jfc job resume` starts it again.",
+            )
+        fields: dict[str, Any] = {}
+        if self.worker is not None and self.worker != doc.worker:
+            fields["worker"] = self.worker
+            if doc.state is JobState.REMOTE_ERROR:
+                fields["previous_state"] = JobState.READY.value  # its folder is elsewhere
+        if self.exec_config is not None:
+            fields["exec_config"] = self._merged(doc.exec_config, self.exec_config)
+        if self.resources is not None:
+            fields["resources"] = self._merged(doc.resources, self.resources)
+            worker = project.get_worker(self.worker or doc.worker)
+            check_resources(worker, fields["resources"])
+        if self.priority is not None:
+            fields["priority"] = self.priority
+        return Move(fields=fields)
+
+    def _merged(self, old: Any, new: Any) -> Any:
+        if self.update and isinstance(old, dict) and isinstance(new, dict):
+            return {**old, **new}
+        return new

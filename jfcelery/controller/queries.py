@@ -1,0 +1,205 @@
+"""Reading jobs and flows: lists, single ones, counts."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.controller.info import FlowInfo, JobInfo
+from jfcelery.controller.resolve import flow_query, job_query
+from jfcelery.database.connection import translated
+from jfcelery.database.documents import FlowDoc, JobDoc
+from jfcelery.errors import InputError, JobNotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from jfcelery.controller.filters import FlowFilter, JobFilter
+    from jfcelery.database.connection import QueueDatabase
+
+
+def find_jobs(
+    queue: QueueDatabase,
+    selected: JobFilter,
+    *,
+    sort: Sequence[tuple[str, int]] = (),
+    limit: int = 0,
+    skip: int = 0,
+) -> list[JobDoc]:
+    """Return the jobs that a filter selects.
+
+    Args:
+        queue: The project's database.
+        selected: What is looked for.
+        sort: Fields and directions; ``db_id`` sorts by number.
+        limit: At most so many; 0 for all.
+        skip: Leave out so many from the start.
+    """
+    return _find(queue, job_query(queue, selected), sort=sort, limit=limit, skip=skip)
+
+
+def find_one_job(queue: QueueDatabase, selected: JobFilter) -> JobDoc:
+    """Return the one job that a filter by ids selects.
+
+    Raises:
+        JobNotFoundError: There is none.
+    """
+    found = _find(queue, job_query(queue, selected), limit=1)
+    if not found:
+        raise JobNotFoundError(
+            f"No job has the {selected.describe()}.",
+            remedy="`jfc job list` shows the jobs.",
+        )
+    return found[0]
+
+
+def find_by_process(queue: QueueDatabase, process_id: str) -> JobDoc | None:
+    """Return the job whose queue job has an id; the newest, as ids may come again."""
+    query = {"remote.process_id": str(process_id)}
+    return next(iter(_find(queue, query, sort=[("updated_on", -1)], limit=1)), None)
+
+
+def raw_jobs(
+    queue: QueueDatabase,
+    query: Mapping[str, Any],
+    projection: Sequence[str] | Mapping[str, Any] | None = None,
+) -> list[dict[str, Any]]:
+    """Return job documents as the database has them."""
+    with translated(), _query_errors():
+        return list(queue.jobs.find(dict(query), projection))
+
+
+def count_jobs(queue: QueueDatabase, selected: JobFilter) -> int:
+    """Return how many jobs a filter selects."""
+    return _count(queue.jobs, job_query(queue, selected))
+
+
+def count_by_state(queue: QueueDatabase, selected: JobFilter) -> dict[str, int]:
+    """Return how many of the jobs that a filter selects are in each state."""
+    pipeline = [
+        {"$match": job_query(queue, selected)},
+        {"$group": {"_id": "$state", "number": {"$sum": 1}}},
+    ]
+    with translated():
+        return {row["_id"]: row["number"] for row in queue.jobs.aggregate(pipeline)}
+
+
+def find_flows(
+    queue: QueueDatabase,
+    selected: FlowFilter,
+    *,
+    sort: Sequence[tuple[str, int]] = (),
+    limit: int = 0,
+    skip: int = 0,
+    with_jobs: bool = False,
+    jobs_sort: Sequence[tuple[str, int]] = (),
+) -> list[FlowInfo]:
+    """Return the flows that a filter selects.
+
+    Args:
+        queue: The project's database.
+        selected: What is looked for.
+        sort: Fields and directions.
+        limit: At most so many; 0 for all.
+        skip: Leave out so many from the start.
+        with_jobs: Whether their jobs are read as well.
+        jobs_sort: Order of the jobs of a flow; by ``db_id`` if empty.
+    """
+    with translated(), _query_errors():
+        cursor = queue.flows.find(flow_query(queue, selected))
+        if sort:
+            cursor = cursor.sort(list(sort))
+        docs = [FlowDoc.from_mongo(raw) for raw in cursor.skip(skip).limit(limit)]
+    if with_jobs:
+        return [_with_jobs(queue, doc, jobs_sort) for doc in docs]
+    return [FlowInfo.of(doc) for doc in docs]
+
+
+def count_flows(queue: QueueDatabase, selected: FlowFilter) -> int:
+    """Return how many flows a filter selects."""
+    return _count(queue.flows, flow_query(queue, selected))
+
+
+def count_flows_by_state(queue: QueueDatabase, selected: FlowFilter) -> dict[str, int]:
+    """Return how many of the flows that a filter selects are in each state."""
+    pipeline = [
+        {"$match": flow_query(queue, selected)},
+        {"$group": {"_id": "$state", "number": {"$sum": 1}}},
+    ]
+    with translated():
+        return {row["_id"]: row["number"] for row in queue.flows.aggregate(pipeline)}
+
+
+def job_uuids(queue: QueueDatabase, flow_uuids: Iterable[str]) -> list[str]:
+    """Return the uuids of the jobs of flows, each once."""
+    with translated():
+        rows = queue.jobs.find({"flow": {"$in": list(flow_uuids)}}, {"uuid": 1})
+        return list(dict.fromkeys(row["uuid"] for row in rows))
+
+
+def latest_flows(queue: QueueDatabase, number: int) -> tuple[str, ...]:
+    """Return the uuids of the flows that were added last."""
+    with translated():
+        rows = queue.flows.find({}, {"_id": 1}).sort("created_on", -1).limit(number)
+        return tuple(row["_id"] for row in rows)
+
+
+def id_number(db_id: str) -> tuple[int, str]:
+    """Return what a ``db_id`` sorts by: its number, then its prefix."""
+    digits = len(db_id) - len(db_id.rstrip("0123456789"))
+    return (int(db_id[-digits:]) if digits else 0, db_id)
+
+
+def _find(
+    queue: QueueDatabase,
+    query: Mapping[str, Any],
+    *,
+    sort: Sequence[tuple[str, int]] = (),
+    limit: int = 0,
+    skip: int = 0,
+) -> list[JobDoc]:
+    if sort and sort[0][0] == "db_id":
+        return _find_by_number(queue, query, sort[0][1], limit, skip)
+    with translated(), _query_errors():
+        cursor = queue.jobs.find(dict(query)).skip(skip).limit(limit)
+        if sort:
+            cursor = cursor.sort(list(sort))
+        return [JobDoc.from_mongo(raw) for raw in cursor]
+
+
+def _find_by_number(
+    queue: QueueDatabase, query: Mapping[str, Any], direction: int, limit: int, skip: int
+) -> list[JobDoc]:
+    """Sort by the number in ``db_id``, which the database sees as text (9 after 10)."""
+    with translated(), _query_errors():
+        ids = [(raw["db_id"], raw["_id"]) for raw in queue.jobs.find(dict(query), {"db_id": 1})]
+        ids.sort(key=lambda pair: id_number(pair[0]), reverse=direction < 0)
+        keys = [key for _, key in ids[skip : skip + limit if limit else None]]
+        found = {raw["_id"]: raw for raw in queue.jobs.find({"_id": {"$in": keys}})}
+    return [JobDoc.from_mongo(found[key]) for key in keys if key in found]
+
+
+def _with_jobs(
+    queue: QueueDatabase, doc: FlowDoc, jobs_sort: Sequence[tuple[str, int]]
+) -> FlowInfo:
+    docs = _find(queue, {"flow": doc.uuid}, sort=jobs_sort or [("db_id", 1)])
+    return FlowInfo.of(doc, jobs=[JobInfo.of(job) for job in docs])
+
+
+def _count(collection: Any, query: Mapping[str, Any]) -> int:
+    with translated(), _query_errors():
+        return int(collection.count_documents(dict(query)))
+
+
+@contextmanager
+def _query_errors() -> Iterator[None]:
+    """Say in one line what the database found wrong with a query that a person wrote."""
+    from pymongo.errors import OperationFailure
+
+    try:
+        yield
+    except OperationFailure as error:
+        raise InputError(
+            f"The database refuses the query: {error.details and error.details.get('errmsg')}",
+            remedy="Check --query, --metadata and --error-regex.",
+        ) from error

@@ -1,0 +1,38 @@
+"""Trying again the step that failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.controller.bulk import Move, RefusedError
+from jfcelery.states import ACTIVE_STATES, JobState
+
+if TYPE_CHECKING:
+    from jfcelery.database.documents import JobDoc
+
+#: Fields that forget the failure of a step.
+_FORGET: dict[str, Any] = {
+    "retry_at": None,
+    "swept": 0,
+    "swept_at": None,
+    "error_class": None,
+    "remote.step_attempts": 0,
+    "remote.retry_time_limit": None,
+    "remote.error": None,
+    "remote.waiting": None,
+    "remote.absent": 0,
+}
+
+
+def retry(doc: JobDoc) -> Move:
+    """Plan to go back to the state before a REMOTE_ERROR, or to try at once what waits."""
+    if doc.state is JobState.REMOTE_ERROR:
+        target = doc.previous_state or JobState.READY
+        fields = {**_FORGET, "epoch": doc.epoch + 1, "error": None, "end_time": None}
+        return Move("retry", target, fields)
+    if doc.state in ACTIVE_STATES and (doc.retry_at or doc.remote.step_attempts):
+        return Move(fields=_FORGET)
+    raise RefusedError(
+        f"it is {doc.state} and no step of it failed: nothing is to be tried again.",
+        remedy="`jfc job rerun` runs it again." if doc.state is JobState.FAILED else "",
+    )

@@ -1,0 +1,36 @@
+"""Setting the state of jobs by hand, at the person's own risk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jfcelery.controller.bulk import Move, RefusedError
+from jfcelery.controller.fields import fresh, halted
+from jfcelery.states import ACTIVE_STATES, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jfcelery.database.documents import JobDoc
+
+#: States from which a job starts from its beginning.
+_STARTS = frozenset({JobState.READY, JobState.WAITING})
+#: States that children may have waited for.
+_ENDS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.USER_STOPPED})
+
+
+def set_state(state: JobState) -> Callable[[JobDoc], Move]:
+    """Return the plan to give jobs a state, whatever they are in."""
+
+    def plan(doc: JobDoc) -> Move:
+        if doc.state is state:
+            raise RefusedError(f"it is {state} already.")
+        if state in _STARTS:
+            return Move("set_state", state, fresh(doc))
+        fields = {**halted(doc), "release": state in _ENDS}
+        if state in ACTIVE_STATES:
+            # The steps go on from here, with the queue job, if any, that is there.
+            fields["cancel"] = [request.model_dump() for request in doc.cancel]
+        return Move("set_state", state, fields)
+
+    return plan
