@@ -14,6 +14,8 @@ from jfcelery.cli.state import CliState
 COMMANDS: dict[str, Entry] = {
     "job": Entry("jfcelery.cli.job:job", "Look at jobs and change them."),
     "flow": Entry("jfcelery.cli.flow:flow", "Look at flows and change them."),
+    "runner": Entry("jfcelery.cli.runner:runner", "Start, stop and look at the runner."),
+    "flower": Entry("jfcelery.cli.flower:flower", "Show Celery's web page."),
 }
 
 

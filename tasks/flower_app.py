@@ -14,6 +14,7 @@ import logging
 import os
 import signal
 import sys
+import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -147,10 +148,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, required=True, help="the runner's folder")
     parser.add_argument("--supervisor", type=int, default=0, help="its parent; 0 if it has none")
     parser.add_argument("--port", type=int, default=0, help="port to take; 0 for any")
+    parser.add_argument("--browser", action="store_true", help="open it in a browser")
     options = parser.parse_args(arguments)
     logging.basicConfig(level="INFO", format=LOG_FORMAT)
     membership = Membership(options) if options.supervisor else None
-    with holding_off():
+    with holding_off(membership):
         _serve(current_project(), options, membership)
     return 0
 
@@ -172,6 +174,8 @@ def _serve(project: Project, options: argparse.Namespace, membership: Membership
     else:
         sys.stdout.write(f"Flower: {access.url}\nEnd it with Ctrl-C.\n")
         sys.stdout.flush()
+    if options.browser:
+        webbrowser.open(access.url)
     flower.start()
 
 

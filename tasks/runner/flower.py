@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from jfcelery.services.record import write_private
 
@@ -32,9 +32,7 @@ class FlowerAccess(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     user: str = "jfcelery"
-    password: SecretStr = Field(
-        default_factory=lambda: SecretStr(secrets.token_urlsafe(PASSWORD_BYTES))
-    )
+    password: str = Field(default_factory=lambda: secrets.token_urlsafe(PASSWORD_BYTES), repr=False)
     port: int = 0
 
     @classmethod
@@ -49,14 +47,12 @@ class FlowerAccess(BaseModel):
 
     def save(self, path: Path) -> None:
         """Write the file, readable by its owner only."""
-        secret = self.password.get_secret_value()
-        shown = self.model_copy(update={"password": secret})
-        write_private(path, shown.model_dump_json(warnings=False))
+        write_private(path, self.model_dump_json())
 
     @property
     def login(self) -> str:
         """What HTTP's basic authentication sends: ``user:password``."""
-        return f"{self.user}:{self.password.get_secret_value()}"
+        return f"{self.user}:{self.password}"
 
     @property
     def url(self) -> str:

@@ -106,6 +106,22 @@ class Runner:
         self.stop(timeout=timeout)
         return self.start(layout or self.layout() or Layout())
 
+    def run_flower(self, port: int, *, browser: bool = False) -> NoReturn:
+        """Become Flower: this process is replaced.
+
+        Args:
+            port: Port to take; 0 for any.
+            browser: Whether to open it in a browser.
+        """
+        from jfcelery.services import ensure
+
+        self.folder.make()
+        ensure(self.project)
+        command = [sys.executable, "-P", "-m", "jfcelery.tasks.flower_app"]
+        command += ["--folder", str(self.folder.path), "--port", str(port)]
+        command += ["--browser"] if browser else []
+        os.execve(command[0], command, self._environment())  # noqa: S606 - no shell is wanted
+
     def stop(self, *, timeout: float = DRAIN) -> bool:
         """Stop the runner once its running steps have ended; return whether one ran.
 
@@ -124,6 +140,13 @@ class Runner:
         self._records.forget_dead()
         self._stop_services()
         return bool(living)
+
+    def tell_to_stop(self) -> bool:
+        """Tell the runner to stop, and do not wait; return whether one runs."""
+        supervisor = self._records.supervisor()
+        if supervisor and supervisor.phase is not Phase.ENDING:  # a second signal is impatient
+            supervisor.send(signal.SIGTERM)
+        return supervisor is not None
 
     def kill(self) -> bool:
         """End all processes of the runner at once; return whether there were any."""
@@ -154,8 +177,7 @@ class Runner:
 
     def _stop_supervisor(self, supervisor: Record, timeout: float) -> None:
         """Have the supervisor end its processes; kill those of them that take too long."""
-        if supervisor.phase is not Phase.ENDING:  # a second signal would make it impatient
-            supervisor.send(signal.SIGTERM)
+        self.tell_to_stop()
         deadline = time.monotonic() + timeout
         while members := self._members():
             if time.monotonic() > deadline:
@@ -193,8 +215,8 @@ class Runner:
             if info.supervisor is None:
                 raise self._not_started()
             late = [process for process in info.processes[1:] if not process.ready]
-            fatal = any(process.state == "fatal" for process in late)
-            if fatal or time.monotonic() > deadline:
+            failing = any(process.state in {"failing", "fatal"} for process in late)
+            if failing or time.monotonic() > deadline:
                 words = "; ".join(f"{p.name} is {p.state}: {p.words}" for p in late)
                 raise RunnerError(
                     f"the runner was started, but not all of it works: {words}",

@@ -60,6 +60,10 @@ class Membership:
         """Write down that the process has begun its work."""
         self._record = self._records.advance(self._record, Phase.WORKING)
 
+    def failing(self, words: str) -> None:
+        """Write down why the process cannot do its work."""
+        self._record = self._records.advance(self._record, Phase.FAILING, words)
+
     def ending(self) -> None:
         """Write down that the process is about to end."""
         self._record = self._records.advance(self._record, Phase.ENDING)
@@ -81,13 +85,23 @@ def current_project() -> Project:
 
 
 @contextmanager
-def holding_off() -> Iterator[None]:
-    """Log an error that jfcelery understands in one line, wait a little, and end the process."""
+def holding_off(membership: Membership | None) -> Iterator[None]:
+    """Log an error, wait a little, and end the process.
+
+    Args:
+        membership: Where the error is written down, for `jfc runner info`.
+    """
     try:
         yield
     except JfceleryError as error:
-        logger.error(  # noqa: TRY400 - the message says it all; it is a person's mistake
-            "%s; next attempt in %g s", str(error).replace("\n", " "), HOLD_OFF
-        )
-        time.sleep(HOLD_OFF)
-        sys.exit(1)
+        words = str(error).replace("\n", " ")
+        logger.error("%s; next attempt in %g s", words, HOLD_OFF)  # noqa: TRY400 - says it all
+    except Exception as error:  # the process's outermost edge
+        words = f"{type(error).__name__}: {error}".replace("\n", " ")
+        logger.exception("Unexpected; next attempt in %g s", HOLD_OFF)
+    else:
+        return
+    if membership:
+        membership.failing(words)
+    time.sleep(HOLD_OFF)
+    sys.exit(1)

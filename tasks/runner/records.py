@@ -27,6 +27,7 @@ class Phase(StrEnum):
 
     STARTING = "starting"
     WORKING = "working"
+    FAILING = "failing"
     ENDING = "ending"
 
 
@@ -40,6 +41,7 @@ class Record(BaseModel):
         machine: The boot and namespace to which both belong.
         since: When it started, as Unix time in seconds.
         phase: How far it is.
+        words: Why it fails, in one line.
         socket: Where supervisor answers (only in its own record).
         foreground: Whether it runs in somebody's terminal or container (supervisor only).
     """
@@ -52,6 +54,7 @@ class Record(BaseModel):
     machine: str
     since: float
     phase: Phase = Phase.STARTING
+    words: str = ""
     socket: str = ""
     foreground: bool = False
 
@@ -99,9 +102,9 @@ class Records:
         """Keep a record, in place of an earlier one of that name."""
         write_private(self._folder / f"{record.name}.json", record.model_dump_json())
 
-    def advance(self, record: Record, phase: Phase) -> Record:
+    def advance(self, record: Record, phase: Phase, words: str = "") -> Record:
         """Write that a process has reached a phase; return its new record."""
-        advanced = record.model_copy(update={"phase": phase})
+        advanced = record.model_copy(update={"phase": phase, "words": words})
         self.write(advanced)
         return advanced
 

@@ -41,12 +41,13 @@ class ProcessInfo:
     Args:
         name: Its name in the layout; ``supervisor`` for the supervisor.
         pid: Its process id; 0 while it does not run.
-        state: The supervisor's word for it, in small letters, or ``orphaned``.
+        state: The supervisor's word for it, in small letters; ``failing`` while it waits before
+            its next attempt; ``orphaned`` without a supervisor.
         ready: Whether it has begun to do its work.
         since: When it started (Unix time in seconds), None while it does not run.
         memory: Its share of memory in bytes, None if it cannot be told.
         log: Its log file.
-        words: The last line of its log, where it is not ready.
+        words: Why it does not work, as far as it is known.
     """
 
     name: str
@@ -156,6 +157,7 @@ def _of_record(folder: RunnerFolder, record: Record, state: str) -> ProcessInfo:
         since=record.since,
         memory=memory_of(record.pid),
         log=folder.log(record.name),
+        words=record.words,
     )
 
 
@@ -164,15 +166,17 @@ def _of_state(folder: RunnerFolder, records: Records, found: ProcessState) -> Pr
     own = record if record and record.pid == found.pid and record.alive else None
     ready = found.state == "RUNNING" and own is not None and own.phase is Phase.WORKING
     log = folder.log(found.name)
+    failing = own is not None and own.phase is Phase.FAILING
+    words = own.words if own and failing else last_line(log) or found.words
     return ProcessInfo(
         name=found.name,
         pid=found.pid,
-        state=found.state.lower(),
+        state="failing" if failing else found.state.lower(),
         ready=ready,
         since=own.since if own else None,
         memory=memory_of(found.pid) if found.pid else None,
         log=log,
-        words="" if ready else last_line(log) or found.words,
+        words="" if ready else words,
     )
 
 

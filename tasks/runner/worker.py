@@ -17,6 +17,7 @@ from jfcelery.tasks.runner.member import (
     holding_off,
     member_parser,
 )
+from jfcelery.tasks.runner.quiet import quieten
 
 if TYPE_CHECKING:
     import argparse
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     logging.basicConfig(level="INFO", format=LOG_FORMAT)
     membership = Membership(options)
-    with holding_off():
+    with holding_off(membership):
         project = current_project()
         return _serve(project, options, membership)
 
@@ -67,9 +68,10 @@ def _serve(project: Project, options: argparse.Namespace, membership: Membership
     """Consume the role's queues until a signal comes or the project changes."""
     from celery.signals import worker_ready, worker_shutting_down
 
-    from jfcelery.tasks.app import app
+    from jfcelery.tasks.app import make_app
     from jfcelery.tasks.runner.watcher import Watcher
 
+    app = make_app(project)
     beat = _beat(app) if options.beat else None
     watcher = Watcher(project, _end_warmly)
 
@@ -83,6 +85,7 @@ def _serve(project: Project, options: argparse.Namespace, membership: Membership
         watcher.stop()
         membership.ending()
 
+    quieten()
     worker_ready.connect(ready, weak=False)
     worker_shutting_down.connect(shutting_down, weak=False)
     worker = app.Worker(

@@ -1,0 +1,32 @@
+"""The command ``jfc flower``: Celery's web page."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from jfcelery.cli.state import load_project
+
+
+@click.command()
+@click.option("--port", "-p", type=click.IntRange(1, 65535), help="Port; by default a free one.")
+@click.option("--open", "-o", "browser", is_flag=True, help="Open it in a browser.")
+def flower(port: int | None, browser: bool) -> None:
+    """Show Flower's address; start Flower here if the runner does not run it.
+
+    Flower listens on this machine only and asks for a login, which is part of the address. From
+    elsewhere, forward the port: ssh -L 5555:127.0.0.1:5555 THIS_MACHINE.
+    """
+    from jfcelery.tasks.runner.layout import Layout
+    from jfcelery.tasks.runner.lifecycle import Runner
+
+    runner = Runner(load_project())
+    address = runner.info().flower
+    if not address:
+        Layout(flower=True).check()
+        sys.stdout.flush()
+        runner.run_flower(port or 0, browser=browser)
+    click.echo(f"Flower: {address}")
+    if browser:
+        click.launch(address)
