@@ -46,7 +46,7 @@ class Settings(BaseModel):
         default_factory=lambda: Path("~/.jfcelery").expanduser(),
         description="Folder of the project files.",
     )
-    project: str | None = Field(None, description="Name of the project to use.")
+    project: str | None = Field(default=None, description="Name of the project to use.")
     cli_full_exc: bool = Field(
         default=False, description="Whether commands show the whole traceback of an error."
     )
@@ -54,10 +54,11 @@ class Settings(BaseModel):
         default=True, description="Whether commands suggest what to do next."
     )
     cli_log_level: AnyCaseLogLevel = Field(
-        LogLevel.WARN, description="How much commands log: error, warn, info, debug."
+        default=LogLevel.WARN, description="How much commands log: error, warn, info, debug."
     )
     cli_job_list_columns: Annotated[list[str] | None, BeforeValidator(_split)] = Field(
-        None, description="Columns of `jfc job list`; in the environment separated by commas."
+        default=None,
+        description="Columns of `jfc job list`; in the environment separated by commas.",
     )
 
 

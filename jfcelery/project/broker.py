@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
@@ -26,10 +26,12 @@ class TLSConfig(ConfigModel):
     """TLS on the way to Redis."""
 
     ca_certs: Path | None = Field(
-        None, description="File with the certificates to trust; by default the system's."
+        default=None, description="File with the certificates to trust; by default the system's."
     )
-    certfile: Path | None = Field(None, description="File with the client's own certificate.")
-    keyfile: Path | None = Field(None, description="File with the key of that certificate.")
+    certfile: Path | None = Field(
+        default=None, description="File with the client's own certificate."
+    )
+    keyfile: Path | None = Field(default=None, description="File with the key of that certificate.")
     check_hostname: bool = Field(
         default=True, description="Whether the server's certificate must name its host."
     )
@@ -39,31 +41,17 @@ class BrokerConfig(ConfigModel):
     """A Redis of one's own instead of the embedded one."""
 
     url: Annotated[str, AfterValidator(_is_redis)] = Field(
-        repr=False,
         description="Address: `redis://USER:PASSWORD@HOST:PORT/0`, `rediss://...` for TLS, "
         "`redis+socket:///PATH`. Keep the password in `${VAR}` or `file:PATH`.",
     )
     tls: TLSConfig | None = Field(
-        None, description="Options of TLS; only with `rediss://`. By default the system's trust."
+        default=None,
+        description="Options of TLS; only with `rediss://`. By default the system's trust.",
     )
     key_prefix: str = Field(
-        "jfcelery:",
+        default="jfcelery:",
         description="Prefix of all keys in Redis, so that one Redis may serve other programs too.",
     )
-
-    @property
-    def ssl(self) -> dict[str, Any] | None:
-        """Celery's ``broker_use_ssl``; None without TLS."""
-        if not self.url.startswith("rediss:"):
-            return None
-        tls = self.tls or TLSConfig()
-        files = {
-            "ssl_ca_certs": tls.ca_certs,
-            "ssl_certfile": tls.certfile,
-            "ssl_keyfile": tls.keyfile,
-        }
-        given = {name: str(path.expanduser()) for name, path in files.items() if path}
-        return {"ssl_cert_reqs": "required", "ssl_check_hostname": tls.check_hostname, **given}
 
     @model_validator(mode="after")
     def _tls_only_with_rediss(self) -> BrokerConfig:

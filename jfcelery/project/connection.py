@@ -28,31 +28,30 @@ class ConnectionData(ConfigModel):
         min_length=1, description="Host name, address, or alias from `~/.ssh/config`."
     )
     user: str | None = Field(
-        None, description="Login name; by default that of `~/.ssh/config` or the local one."
+        default=None, description="Login name; by default that of `~/.ssh/config` or the local one."
     )
     port: int | None = Field(
-        None, ge=1, le=65535, description="Port; by default that of `~/.ssh/config` or 22."
+        default=None, ge=1, le=65535, description="Port; by default that of `~/.ssh/config` or 22."
     )
     password: SecretStr | None = Field(
-        None,
+        default=None,
         description="Password. Better a key and an agent, or a reference: `${VAR}` or `file:PATH`.",
     )
     key_filename: str | list[str] | None = Field(
-        None,
+        default=None,
         description="Private key file, or list of them, to try; `~` is expanded. By default the "
         "agent's and those of `~/.ssh`.",
     )
     passphrase: SecretStr | None = Field(
-        None, description="Passphrase of the private key; better a reference: `${VAR}`."
+        default=None, description="Passphrase of the private key; better a reference: `${VAR}`."
     )
     gateway: Gateway | None = Field(
-        None,
+        default=None,
         description="How to get there: the connection data of a jump host, which may have a "
         "gateway itself, or a proxy command as in ssh's ProxyCommand.",
     )
     connect_kwargs: dict[str, Any] | None = Field(
-        None,
-        repr=False,
+        default=None,
         description="Further arguments for paramiko's `SSHClient.connect`.",
     )
 

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
 #: What is shown instead of a secret.
 MASK = "**********"
 #: Keys whose values are secrets.
-_SECRET_KEY = re.compile(r"pass|secret|token|credential|(^|_)uri$|(^|_)urls?$|private_?key|pkey",
-                         re.IGNORECASE)  # fmt: skip
+_SECRET_KEY = re.compile(r"pass|secret|token|credential|private_?key|pkey", re.IGNORECASE)
+#: Keys whose values are secrets or may hold one.
+_HIDDEN_KEY = re.compile(rf"{_SECRET_KEY.pattern}|(^|_)ur[il]s?$", re.IGNORECASE)
 #: Login inside an address: scheme://user:password@host.
 _LOGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]*@", re.IGNORECASE)
 
@@ -28,7 +29,7 @@ def masked(value: Any, *, key: str = "") -> Any:
         return {name: masked(item, key=str(name)) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [masked(item, key=key) for item in value]
-    if value and isinstance(value, str | bytes) and _SECRET_KEY.search(key):
+    if value and isinstance(value, str) and _SECRET_KEY.search(key):
         return MASK
     return without_login(value) if isinstance(value, str) else value
 
@@ -52,5 +53,5 @@ def _secrets(value: Any, key: str = "") -> Iterator[str]:
     elif isinstance(value, list | tuple):
         for item in value:
             yield from _secrets(item, key)
-    elif value and isinstance(value, str) and _SECRET_KEY.search(key):
+    elif value and isinstance(value, str) and _HIDDEN_KEY.search(key):
         yield value

@@ -5,10 +5,15 @@ from __future__ import annotations
 import logging
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
+
+from jfcelery.project.masking import masked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class ConfigModel(BaseModel):
@@ -16,6 +21,11 @@ class ConfigModel(BaseModel):
 
     # Inputs may be secrets: they stay out of error texts even where nobody translates them.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        """Yield what ``repr`` shows: secrets are masked."""
+        for name, value in super().__repr_args__():
+            yield name, masked(value, key=name or "")
 
 
 class LogLevel(StrEnum):

@@ -18,22 +18,24 @@ class PollConfig(ConfigModel):
     """Bounds of the adaptive interval at which a worker's queue is looked at."""
 
     min_interval: float = Field(
-        2,
+        default=2,
         gt=0,
         description="Seconds between two looks at a scheduler at least: while jobs are young or "
         "about to end.",
     )
     max_interval: float | None = Field(
-        None,
+        default=None,
         gt=0,
         description="Seconds between two looks at most: while only long jobs run. By default "
         "`runner.delay_check_run_status`.",
     )
     local_interval: float = Field(
-        1, gt=0, description="Seconds between two looks at the processes of a local shell worker."
+        default=1,
+        gt=0,
+        description="Seconds between two looks at the processes of a local shell worker.",
     )
     absent_polls: int = Field(
-        3,
+        default=3,
         ge=1,
         description="How many successful listings in a row must lack a job, which left no other "
         "proof of its end, before it counts as lost.",
@@ -51,12 +53,12 @@ class ServicesConfig(ConfigModel):
     """Which services jfcelery starts itself."""
 
     database: Literal["auto", "embedded", "external"] = Field(
-        "auto",
+        default="auto",
         description="`auto`: embedded unless `queue.store` is given; `embedded` or `external`: "
         "an error if `queue.store` says otherwise.",
     )
     broker: Literal["auto", "embedded", "external"] = Field(
-        "auto",
+        default="auto",
         description="`auto`: embedded unless `broker` is given; `embedded` or `external`: an "
         "error if `broker` says otherwise.",
     )
@@ -69,15 +71,15 @@ class QueueLimit(ConfigModel):
         ge=0, description="Queue jobs at once, waiting or running. Accepted, not effective yet."
     )
     worker: str | None = Field(
-        None,
+        default=None,
         description="Worker whose host is meant; by default every one. Accepted, not effective "
         "yet.",
     )
     user: str | None = Field(
-        None, description="Count this user's jobs only. Accepted, not effective yet."
+        default=None, description="Count this user's jobs only. Accepted, not effective yet."
     )
     partition: str | None = Field(
-        None, description="Count this partition's jobs only. Accepted, not effective yet."
+        default=None, description="Count this partition's jobs only. Accepted, not effective yet."
     )
 
 
@@ -85,15 +87,16 @@ class LimitsConfig(ConfigModel):
     """What jfcelery must not exceed, beside each worker's `max_jobs`."""
 
     sessions_per_connection: int = Field(
-        10,
+        default=10,
         ge=1,
         description="Commands and transfers at once over one SSH connection; sshd's MaxSessions "
         "is 10 unless its administrator changed it.",
     )
     sessions_per_host: int = Field(
-        30,
+        default=30,
         ge=1,
-        description="Commands and transfers at once on one host, over all Celery workers.",
+        description="Commands and transfers at once on one host, over all Celery workers. "
+        "Accepted, not effective yet.",
     )
     queue_jobs: list[QueueLimit] = Field(
         default_factory=list,
@@ -111,12 +114,12 @@ class NotificationRule(ConfigModel):
         "...). Accepted, not effective yet.",
     )
     events: list[Event] = Field(
-        ["flow_failed", "host_down", "login_needed"],
+        default=["flow_failed", "host_down", "login_needed"],
         description="What to tell: `flow_completed`, `flow_failed`, `flow_stuck`, `host_down`, "
         "`host_up`, `login_needed`. Accepted, not effective yet.",
     )
     digest: float = Field(
-        300,
+        default=300,
         ge=0,
         description="Seconds over which messages are collected into one. Accepted, not effective "
         "yet.",

@@ -63,22 +63,24 @@ class Project(ConfigModel):
         description="Name of the project, which is its identity."
     )
     base_dir: Path = Field(
-        Path(),
+        default=Path(),
         description="Folder of the project's own files: embedded services, logs, temporary files. "
         "`~` is expanded; a relative path starts at the folder of the project file. By default "
         "a folder with the project's name beside the project file.",
     )
     tmp_dir: Path = Field(
-        Path(), description="Folder for files on their way. By default `tmp` in `base_dir`."
+        default=Path(), description="Folder for files on their way. By default `tmp` in `base_dir`."
     )
-    log_dir: Path = Field(Path(), description="Folder of the logs. By default `log` in `base_dir`.")
+    log_dir: Path = Field(
+        default=Path(), description="Folder of the logs. By default `log` in `base_dir`."
+    )
     daemon_dir: Path = Field(
-        Path(),
+        default=Path(),
         description="Folder of the files by which the running processes are managed. By default "
         "`daemon` in `base_dir`.",
     )
     log_level: AnyCaseLogLevel = Field(
-        LogLevel.INFO, description="How much is logged: `error`, `warn`, `info`, `debug`."
+        default=LogLevel.INFO, description="How much is logged: `error`, `warn`, `info`, `debug`."
     )
     runner: RunnerOptions = Field(
         default_factory=RunnerOptions, description="Options of the running system."
@@ -88,7 +90,7 @@ class Project(ConfigModel):
         description="The workers by name. A job that names none goes to the first.",
     )
     queue: QueueConfig | None = Field(
-        None,
+        default=None,
         description="The database of the states of jobs and flows. By default the embedded one.",
     )
     exec_config: dict[str, ExecutionConfig] = Field(
@@ -96,7 +98,6 @@ class Project(ConfigModel):
     )
     jobstore: JobStoreSpec = Field(
         default_factory=dict,
-        repr=False,
         validation_alias=AliasChoices("jobstore", "JOB_STORE"),
         description="The JobStore of the outputs, as in jobflow's own settings (`docs_store`, "
         "`additional_stores`) or serialised. By default collection `outputs` in the queue's own "
@@ -104,19 +105,17 @@ class Project(ConfigModel):
     )
     optional_jobstores: dict[str, JobStoreSpec] = Field(
         default_factory=dict,
-        repr=False,
         description="Further JobStores by name, which a flow may choose instead.",
     )
     remote_jobstore: JobStoreSpec | None = Field(
-        None,
-        repr=False,
+        default=None,
         description="Accepted for jobflow-remote's files, without effect: outputs travel as files.",
     )
     metadata: dict[str, Any] | None = Field(
-        None, description="Anything you want to note about the project."
+        default=None, description="Anything you want to note about the project."
     )
     broker: BrokerConfig | None = Field(
-        None, description="A Redis of your own. By default the embedded one."
+        default=None, description="A Redis of your own. By default the embedded one."
     )
     services: ServicesConfig = Field(
         default_factory=ServicesConfig, description="Which services jfcelery starts itself."
@@ -137,7 +136,7 @@ class Project(ConfigModel):
         "Accepted, not effective yet.",
     )
     slots: SlotConfig | None = Field(
-        None,
+        default=None,
         description="What each of several jobs at once in a pilot may use. Accepted, not "
         "effective yet.",
     )

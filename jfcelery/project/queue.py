@@ -18,21 +18,21 @@ class QueueConfig(ConfigModel):
 
     store: Annotated[dict[str, Any], AfterValidator(check_queue_store)] = Field(
         default_factory=dict,
-        repr=False,
         description="A maggma `MongoStore` (or `MongoURIStore`): its `type` and arguments, or its "
         "serialised form. Its collection holds the jobs. By default the embedded database.",
     )
     flows_collection: _CollectionName = Field(
-        "flows", description="Name of the collection, in the same database, for the flows."
+        default="flows", description="Name of the collection, in the same database, for the flows."
     )
     auxiliary_collection: _CollectionName = Field(
-        "jf_auxiliary", description="Name of the collection, in the same database, for counters."
+        default="jf_auxiliary",
+        description="Name of the collection, in the same database, for counters.",
     )
     batches_collection: _CollectionName = Field(
-        "batches", description="Name of the collection, in the same database, for pilots."
+        default="batches", description="Name of the collection, in the same database, for pilots."
     )
     db_id_prefix: str | None = Field(
-        None, description="Prefix of the jobs' numbers in the database; by default none."
+        default=None, description="Prefix of the jobs' numbers in the database; by default none."
     )
 
     @property

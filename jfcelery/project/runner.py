@@ -23,43 +23,43 @@ class RunnerOptions(ConfigModel):
     """
 
     delay_checkout: float = Field(
-        30,
+        default=30,
         gt=0,
         description="Seconds between two checkouts by the clock. Jobs that become ready are "
         "checked out at once; this is the net under it.",
     )
     delay_check_run_status: float = Field(
-        30,
+        default=30,
         gt=0,
         description="Seconds between two looks at a worker's queue at most; the interval adapts "
         "between `poll.min_interval` and this, unless `poll.max_interval` is set.",
     )
     delay_advance_status: float = Field(
-        30,
+        default=30,
         gt=0,
         description="Seconds between two sweeps for jobs whose step got lost; every other step "
         "starts at once.",
     )
     delay_refresh_limited: float = Field(
-        600,
+        default=600,
         gt=0,
         description="Accepted for jobflow-remote's files, without effect: jobs are counted "
         "whenever a limit is applied (seconds).",
     )
     delay_update_batch: float = Field(
-        60,
+        default=60,
         gt=0,
         description="Seconds between two looks at the pilots of a batch worker. Accepted, not "
         "effective yet.",
     )
     delay_ping_db: float = Field(
-        3600,
+        default=3600,
         gt=0,
         description="Accepted for jobflow-remote's files, without effect: no document stands for "
         "the runner (seconds).",
     )
     lock_timeout: float | None = Field(
-        DEFAULT_LEASE,
+        default=DEFAULT_LEASE,
         gt=0,
         description="Seconds after which the lease of a Celery worker that died expires; a living "
         "one renews it. Values above 600 count as 600, null as 120.",
@@ -70,13 +70,13 @@ class RunnerOptions(ConfigModel):
         "JobStore.",
     )
     max_step_attempts: int = Field(
-        3,
+        default=3,
         ge=1,
         description="How often a step of a job is tried before the job becomes REMOTE_ERROR. "
         "Troubles of the host are not counted.",
     )
     delta_retry: tuple[_Seconds, ...] = Field(
-        (30, 300, 1200),
+        default=(30, 300, 1200),
         description="Seconds to wait after the first, second, ... failed attempt of a step; the "
         "last value holds for all further ones.",
     )

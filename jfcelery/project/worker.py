@@ -53,7 +53,6 @@ ExecutionCommand = Annotated[str | None, AfterValidator(_holds_braces)]
 class WorkerBase(ConfigModel):
     """What all kinds of workers have in common."""
 
-    type: str = Field(description="Kind of the worker: `local`, `remote`, `separated_transfer`.")
     scheduler_type: SchedulerType = Field(
         description="The scheduler: `slurm`, `pbs`, `sge`, `shell` (no scheduler: plain "
         "processes), or a serialised qtoolkit `BaseSchedulerIO`."
@@ -62,38 +61,40 @@ class WorkerBase(ConfigModel):
         description="Absolute path of the folder on the worker below which the jobs run."
     )
     resources: dict[str, Any] | None = Field(
-        None,
+        default=None,
         description="Default resources of a job: the keys of qtoolkit's template of the "
         "scheduler, e.g. `nodes`, `ntasks`, `time` for Slurm.",
     )
     pre_run: str | None = Field(
-        None,
+        default=None,
         description="Shell commands to run before each job, e.g. to activate the Python "
         "environment that holds jfcelery.",
     )
-    post_run: str | None = Field(None, description="Shell commands to run after each job.")
+    post_run: str | None = Field(default=None, description="Shell commands to run after each job.")
     execution_cmd: ExecutionCommand = Field(
-        None,
+        default=None,
         description="Command that runs a job; `{}` stands for the path of its run folder. By "
         "default `jfc execution run {}`. Change it e.g. to run in a container.",
     )
     timeout_execute: float = Field(
-        60, gt=0, description="Seconds that a command on the worker (e.g. `sbatch`) may take."
+        default=60,
+        gt=0,
+        description="Seconds that a command on the worker (e.g. `sbatch`) may take.",
     )
     max_jobs: int | None = Field(
-        None,
+        default=None,
         ge=0,
         description="How many jobs may be in the worker's queue at once, waiting or running; 0 "
         "stops submission. By default no limit, but for a local `shell` worker the number "
         "of cores.",
     )
     batch: BatchConfig | None = Field(
-        None,
+        default=None,
         description="Options of batch mode: pilots that run many jobs each. Accepted, not "
         "effective yet.",
     )
     scheduler_username: str | None = Field(
-        None,
+        default=None,
         description="If set, the queue is listed by this user name instead of by job ids; some "
         "schedulers (SGE) need it.",
     )
@@ -103,18 +104,18 @@ class WorkerBase(ConfigModel):
         "shell prints is always told apart from the output of commands.",
     )
     delay_download: float | None = Field(
-        None,
+        default=None,
         ge=0,
         description="Seconds to wait after a job's end before its files are fetched, for slow "
         "network file systems. By default none.",
     )
     preload: list[str] | None = Field(
-        None,
+        default=None,
         description="Python modules that a warm process imports once for all its jobs. By "
         "default the project's `preload`. Accepted, not effective yet.",
     )
     slots: SlotConfig | None = Field(
-        None,
+        default=None,
         description="What each of several jobs at once in a pilot may use. By default the "
         "project's `slots`. Accepted, not effective yet.",
     )
@@ -122,7 +123,7 @@ class WorkerBase(ConfigModel):
     @property
     def is_local(self) -> bool:
         """Whether the worker is the machine of the Celery workers itself."""
-        return self.type == "local"
+        return False
 
     @property
     def is_batch(self) -> bool:
@@ -166,7 +167,12 @@ class WorkerBase(ConfigModel):
 class LocalWorker(WorkerBase):
     """The machine on which the Celery workers run."""
 
-    type: Literal["local"] = Field("local", description="Kind of the worker: `local`.")
+    type: Literal["local"] = Field(default="local", description="Kind of the worker: `local`.")
+
+    @property
+    def is_local(self) -> bool:
+        """Whether the worker is the machine of the Celery workers itself."""
+        return True
 
     @model_validator(mode="before")
     @classmethod
@@ -180,23 +186,26 @@ class BaseRemoteWorker(WorkerBase, ConnectionData):
     """A machine reached by SSH."""
 
     forward_agent: bool | None = Field(
-        None, description="Whether the SSH agent is forwarded to the worker; by default no."
+        default=None, description="Whether the SSH agent is forwarded to the worker; by default no."
     )
     connect_timeout: Annotated[float, BeforeValidator(_default_timeout)] = Field(
-        DEFAULT_CONNECT_TIMEOUT,
+        default=DEFAULT_CONNECT_TIMEOUT,
         gt=0,
         description="Seconds to wait for a connection; null counts as 20.",
     )
     inline_ssh_env: bool | None = Field(
-        None,
+        default=None,
         description="Accepted for jobflow-remote's files, without effect: no environment variables "
         "are sent through SSH.",
     )
     keepalive: int | None = Field(
-        60, ge=0, description="Seconds between two signs of life on an idle connection; 0: none."
+        default=60,
+        ge=0,
+        description="Seconds between two signs of life on an idle connection; 0: none; null "
+        "counts as 60.",
     )
     shell_cmd: str | None = Field(
-        "bash",
+        default="bash",
         description="Shell that runs the commands on the worker, whatever the login shell is; "
         "null: bash.",
     )
@@ -237,14 +246,14 @@ class BaseRemoteWorker(WorkerBase, ConnectionData):
 class RemoteWorker(BaseRemoteWorker):
     """A machine reached by SSH."""
 
-    type: Literal["remote"] = Field("remote", description="Kind of the worker: `remote`.")
+    type: Literal["remote"] = Field(default="remote", description="Kind of the worker: `remote`.")
 
 
 class SeparatedTransferWorker(BaseRemoteWorker):
     """A machine reached by SSH whose files go through a data-transfer node."""
 
     type: Literal["separated_transfer"] = Field(
-        "separated_transfer", description="Kind of the worker: `separated_transfer`."
+        default="separated_transfer", description="Kind of the worker: `separated_transfer`."
     )
     transfer: ConnectionData = Field(
         description="Connection data of the data-transfer node, which sees the same files. User, "
