@@ -7,11 +7,13 @@ import io
 import os
 import tarfile
 import time
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
-from typing import IO, cast
+from typing import IO, TYPE_CHECKING, cast
 
 from jfcelery.errors import InputError, TransferError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
 
 #: The last member of a stream that we send: ``sha256sum -c`` reads it, then it is removed.
 SUMS = ".jfc_sums"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from jfcelery.errors import DiskFullError, HostTimeoutError, RunFolderError, TransferError
 from jfcelery.folders import RunFolder
@@ -16,8 +15,13 @@ from jfcelery.scheduler_io.hosts import scripts
 from jfcelery.scheduler_io.hosts.answers import answer_of, storage_error
 from jfcelery.scheduler_io.hosts.archive import Sink, Source, pack, read_sums, unpack
 from jfcelery.scheduler_io.hosts.deadline import Deadline
-from jfcelery.scheduler_io.hosts.process import Process
 from jfcelery.scheduler_io.hosts.wire import marked, new_token
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path, PurePosixPath
+
+    from jfcelery.scheduler_io.hosts.process import Process
 
 #: Seconds that a command may take where nothing else is said.
 DEFAULT_TIMEOUT = 60.0
@@ -59,7 +63,7 @@ class Host(ABC):
     def _start(self, script: str, token: str, deadline: Deadline) -> Process:
         """Start a marked script (see ``wire``)."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - a host without connections has nothing to close
         """Close every connection; the next use opens them again."""
 
     # Commands -------------------------------------------------------------------------------
@@ -136,10 +140,8 @@ class Host(ABC):
         contents = {**files, RunFolder.MARKER: note.encode()}
         deadline = Deadline(self.name, stall=self.timeout)
         with self._process(scripts.publish(folder, attempt, new_token()), deadline) as process:
-            try:
+            with suppress(BrokenPipeError):  # it stopped reading: its answer says why
                 pack(contents, Sink(process.send))
-            except BrokenPipeError:
-                pass  # it stopped reading: its answer says why
             process.end_input()
             word, rest = answer_of(process.read_all().decode(errors="replace"))
             process.wait()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from contextlib import ExitStack
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import paramiko
 
 from jfcelery.errors import ConnectionLostError
-from jfcelery.scheduler_io.hosts.deadline import Deadline
 from jfcelery.scheduler_io.hosts.process import CHUNK, SLICE, Process
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jfcelery.scheduler_io.hosts.deadline import Deadline
 
 
 class ChannelProcess(Process):

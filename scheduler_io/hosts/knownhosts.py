@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import base64
 import hmac
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha1, sha256
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from jfcelery.errors import HostKeyError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
 
 #: Read where ``~/.ssh/config`` names no others.
 DEFAULT_FILES = (
@@ -19,6 +22,10 @@ DEFAULT_FILES = (
     "/etc/ssh/ssh_known_hosts",
     "/etc/ssh/ssh_known_hosts2",
 )
+
+
+#: The port that known_hosts leaves out.
+SSH_PORT = 22
 
 
 @dataclass(frozen=True)
@@ -89,16 +96,16 @@ class KnownHosts:
                 continue
             for number, line in enumerate(text.splitlines(), 1):
                 fields = line.split()
-                marker = fields.pop(0) if fields and fields[0].startswith("@") else ""
-                if len(fields) < 3 or fields[0].startswith("#") or marker == "@cert-authority":
+                marker = fields.pop(0) if line.startswith("@") else ""
+                if line.startswith("#") or marker == "@cert-authority" or not fields[2:]:
                     continue
-                where = f"{file}:{number}"
-                yield fields[0], KnownKey(fields[1], fields[2], marker == "@revoked", where)
+                names, key_type, blob = fields[:3]
+                yield names, KnownKey(key_type, blob, marker == "@revoked", f"{file}:{number}")
 
 
 def lookup_name(host: str, port: int) -> str:
     """Return how a host is named in known_hosts."""
-    return host if port == 22 else f"[{host}]:{port}"
+    return host if port == SSH_PORT else f"[{host}]:{port}"
 
 
 def fingerprint(blob: str) -> str:

@@ -26,13 +26,14 @@ _LOGIN_KEYS = ("password", "passphrase", "key_filename", "pkey", "allow_agent", 
 _STAGES = 4
 
 
-class _CheckedKeys(paramiko.MissingHostKeyPolicy):
-    """Compares the host's key with OpenSSH's known_hosts files."""
+class _CheckedKeys:
+    """Compares the host's key with OpenSSH's known_hosts files, as a policy of paramiko's."""
 
     def __init__(self, known: KnownHosts, name: str, remedy: str) -> None:
         self._known, self._name, self._remedy = known, name, remedy
 
-    def missing_host_key(self, _client: Any, _hostname: str, key: Any) -> None:
+    def missing_host_key(self, client: Any, hostname: str, key: Any) -> None:  # noqa: ARG002
+        """Raise unless the key is the known one."""
         self._known.check(self._name, key.get_name(), key.get_base64(), self._remedy)
 
 
@@ -115,7 +116,7 @@ def build(place: Place, ssh_config: Any) -> Any:
     """Return the fabric connection to a place, not opened yet."""
     settings = fabric.Config(ssh_config=ssh_config, lazy=True)
     entry = ssh_config.lookup(place.host)
-    connection = fabric.Connection(
+    connection: Any = fabric.Connection(
         place.host,
         user=place.user,
         port=place.port,
@@ -224,7 +225,7 @@ def connect_error(place: Place, exc: Exception) -> HostError:
     if isinstance(exc, socket.gaierror):
         why, remedy = "nobody knows this host name", "Check host in the project file."
     elif isinstance(exc, NoValidConnectionsError):
-        why = "; ".join(sorted({error.strerror or str(error) for error in exc.errors.values()}))
+        why = "; ".join(sorted({getattr(error, "strerror", "") for error in exc.errors.values()}))
         remedy = "Check host and port, and whether the machine is up."
     elif isinstance(exc, TimeoutError) or "timed out" in str(exc).lower() or "Timeout" in str(exc):
         why = f"no answer within {place.connect_timeout:g} s"

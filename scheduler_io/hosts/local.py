@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from jfcelery.scheduler_io.hosts.base import DEFAULT_TIMEOUT, Host
-from jfcelery.scheduler_io.hosts.deadline import Deadline
-from jfcelery.scheduler_io.hosts.process import Process
 from jfcelery.scheduler_io.hosts.subprocess_process import SubprocessProcess
+
+if TYPE_CHECKING:
+    from jfcelery.scheduler_io.hosts.deadline import Deadline
+    from jfcelery.scheduler_io.hosts.process import Process
 
 
 class LocalHost(Host):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import base64
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import paramiko
 from paramiko.ssh_exception import BadAuthenticationType
 
 from jfcelery.errors import AuthenticationError, LoginNeededError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Tried where nobody names a key.
 DEFAULT_KEYS = ("id_ed25519", "id_ecdsa", "id_rsa", "id_dsa", "id_ecdsa_sk", "id_ed25519_sk")
@@ -172,12 +174,12 @@ class Login:
                 answers.append(self.password)
         return answers
 
-    # Refusals --------------------------------------------------------------------------------------
+    # Refusals ----------------------------------------------------------------------------------
 
     def _refusal(self, transport: Any, methods: list[str]) -> Exception:
         if self._questions:
             return LoginNeededError(
-                f"{self.host}: the host asks for {self._questions[-1]!r}, which a person must type",
+                f"{self.host}: the host asks for {self._questions[-1]!r}: a person must log in",
                 remedy="Set interactive_login: true for the worker and run: jfc worker login NAME",
             )
         if not transport.is_active():

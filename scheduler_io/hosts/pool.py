@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from jfcelery.scheduler_io.hosts.base import Host
 from jfcelery.scheduler_io.hosts.local import LocalHost
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jfcelery.project import Project
     from jfcelery.project.connection import ConnectionData
     from jfcelery.project.worker import BaseRemoteWorker, WorkerBase
+    from jfcelery.scheduler_io.hosts.base import Host
 
 
 class Hosts:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
 
 from jfcelery.errors import ConnectionFailedError, HostError
-from jfcelery.scheduler_io.hosts.deadline import Deadline
-from jfcelery.scheduler_io.hosts.wire import split_at_marker
+from jfcelery.scheduler_io.hosts.wire import split_at_marker, split_stderr
+
+if TYPE_CHECKING:
+    from jfcelery.scheduler_io.hosts.deadline import Deadline
 
 #: Bytes read or written at once.
 CHUNK = 32 * 1024
@@ -114,23 +117,31 @@ class Process(ABC):
         """Return the exit code.
 
         Raises:
-            ConnectionFailedError: The login shell did not even begin the command.
+            HostError: The command did not begin, or nobody knows how it ended.
         """
         code = self._exit_code()
         if not self._marked:
-            said = (self.stderr.strip() or self._pending.decode(errors="replace").strip())[-2000:]
-            raise ConnectionFailedError(
-                f"{self.deadline.what}: the login shell did not run the command "
-                f"(exit code {code}): {said or 'it said nothing'}",
-                remedy="Log in by hand and look for an rc file that ends the shell.",
-            )
+            said = self.stderr.strip() or self._pending.decode(errors="replace").strip()
+            raise self._not_begun(code, said[-2000:] or "it said nothing")
         return code
+
+    def _not_begun(self, code: int, said: str) -> HostError:
+        """Return the error for a command that did not even begin."""
+        return ConnectionFailedError(
+            f"{self.deadline.what}: the login shell did not run the command "
+            f"(exit code {code}): {said}",
+            remedy="Log in by hand and look for an rc file that ends the shell.",
+        )
 
     @property
     def stderr(self) -> str:
         """Return the end of what the command itself printed on stderr."""
-        parts = split_at_marker(bytes(self._stderr), self._token)
-        return (parts[1] if parts else bytes(self._stderr)).decode(errors="replace")
+        return split_stderr(bytes(self._stderr), self._token)[0].decode(errors="replace")
+
+    @property
+    def reached_end(self) -> bool:
+        """Whether the command's shell lived to tell its exit code."""
+        return split_stderr(bytes(self._stderr), self._token)[1]
 
     def _note_stderr(self, data: bytes) -> None:
         self._stderr += data

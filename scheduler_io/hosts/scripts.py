@@ -7,13 +7,16 @@ files print is never taken for it.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Sequence
-from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts.answers import ANSWER
 from jfcelery.scheduler_io.hosts.archive import SUMS
 from jfcelery.scheduler_io.hosts.wire import PRELUDE, quote_pattern
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import PurePosixPath
 
 #: Minutes after which what an interrupted transfer left is taken to be dead.
 STALE_MINUTES = 24 * 60

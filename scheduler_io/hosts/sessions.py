@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import paramiko
 import tenacity
 
 from jfcelery.errors import ConnectionFailedError, HostError, HostTimeoutError
-from jfcelery.scheduler_io.hosts.deadline import Deadline
 from jfcelery.scheduler_io.hosts.link import Link
-from jfcelery.scheduler_io.hosts.place import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jfcelery.scheduler_io.hosts.deadline import Deadline
+    from jfcelery.scheduler_io.hosts.place import Place
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +80,7 @@ class Sessions:
                 failure = exc
                 self._discard(shared)
             else:
-                return channel, shared.link, lambda: self._give_back(shared)
+                return channel, shared.link, partial(self._give_back, shared)
         raise ConnectionFailedError(f"{deadline.what}: no session can be opened: {failure}")
 
     def _open_channel(self, link: Link, deadline: Deadline) -> Any:
@@ -135,23 +139,21 @@ class Sessions:
         return room[0] if room else None
 
     def _connect(self, deadline: Deadline) -> _Shared:
-        failed: HostError | None = None
         try:
             link = _open_link(self._place)
-            deadline.restart()
-            shared = _Shared(link, users=1)
-            return shared
         except HostError as exc:
-            failed = exc
-            raise
-        finally:
             with self._changed:
                 self._opening = False
-                if failed is not None:
-                    self._failed = (self._attempts, failed)
-                else:
-                    self._links.append(shared)
+                self._failed = (self._attempts, exc)
                 self._changed.notify_all()
+            raise
+        deadline.restart()
+        shared = _Shared(link, users=1)
+        with self._changed:
+            self._opening = False
+            self._links.append(shared)
+            self._changed.notify_all()
+        return shared
 
     def _give_back(self, shared: _Shared, *, retire: bool = False) -> None:
         with self._changed:

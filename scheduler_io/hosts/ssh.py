@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from contextlib import ExitStack
+from typing import TYPE_CHECKING
 
 import paramiko
 from paramiko.agent import AgentRequestHandler
@@ -13,12 +14,14 @@ from jfcelery.scheduler_io.hosts import scripts
 from jfcelery.scheduler_io.hosts.base import DEFAULT_TIMEOUT, Host
 from jfcelery.scheduler_io.hosts.channel_process import ChannelProcess
 from jfcelery.scheduler_io.hosts.deadline import Deadline
-from jfcelery.scheduler_io.hosts.link import Link
-from jfcelery.scheduler_io.hosts.place import Place
-from jfcelery.scheduler_io.hosts.process import Process
 from jfcelery.scheduler_io.hosts.sessions import MAX_SESSIONS, Sessions
 from jfcelery.scheduler_io.hosts.watchdog import WATCHDOG
 from jfcelery.scheduler_io.hosts.wire import command_line, marked, new_token
+
+if TYPE_CHECKING:
+    from jfcelery.scheduler_io.hosts.link import Link
+    from jfcelery.scheduler_io.hosts.place import Place
+    from jfcelery.scheduler_io.hosts.process import Process
 
 #: Seconds in which a connection must prove that it lives after a command timed out on it.
 PROBE_TIMEOUT = 10.0

@@ -8,11 +8,15 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from jfcelery.errors import ConnectionFailedError
-from jfcelery.scheduler_io.hosts.deadline import Deadline
 from jfcelery.scheduler_io.hosts.process import CHUNK, SLICE, Process
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from jfcelery.scheduler_io.hosts.deadline import Deadline
 
 
 class SubprocessProcess(Process):
@@ -91,13 +95,11 @@ class SubprocessProcess(Process):
 
     def _exit_code(self) -> int:
         self.end_input()
-        while True:
-            try:
+        code: int | None = None
+        while code is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
                 code = self._child.wait(self.deadline.left(SLICE))
-                break
-            except subprocess.TimeoutExpired:
-                self._drain()  # it may wait for us to read
-        self._drain()
+            self._drain()  # it may wait for us to read
         return code
 
     def _drain(self) -> None:

@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
-from jfcelery.scheduler_io.hosts.deadline import Deadline
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from jfcelery.scheduler_io.hosts.deadline import Deadline
 
 #: Seconds past the deadline: the operation's own timeout should have ended it before.
 GRACE = 5.0

@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import secrets
 import shlex
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Characters that some login shell treats specially between single quotes.
 _UNSAFE = {char: f"\\0{ord(char):03o}" for char in "'!\\\n\r\t"}
@@ -33,15 +36,18 @@ def encode(script: str) -> str:
 
 
 def marked(script: str, token: str, env: Mapping[str, str] | None = None) -> str:
-    """Return a script that says when its own output begins, and under which process id.
+    """Return a script that says when its own output begins and ends.
 
-    The subshell keeps an ``exit`` in the script from running the user's ``.bash_logout``.
+    On stdout it tells the process id of the shell first; on stderr the exit code last. The
+    subshell keeps an ``exit`` in the script from running the user's ``.bash_logout``.
     """
     exports = "".join(
         f"{name}={shlex.quote(value)}; export {name}\n" for name, value in (env or {}).items()
     )
     return (
-        f"printf '\\n%s %s\\n' {token} $$; printf '\\n%s\\n' {token} >&2\n(\n{exports}{script}\n)"
+        f"printf '\\n%s %s\\n' {token} $$; printf '\\n%s\\n' {token} >&2\n"
+        f"(\n{exports}{script}\n)\n"
+        f"jfc_code=$?; printf '\\n%s %s\\n' {token} $jfc_code >&2; (exit $jfc_code)"
     )
 
 
@@ -71,3 +77,13 @@ def split_at_marker(data: bytes, token: str) -> tuple[bytes, bytes] | None:
     if end < 0:
         return None
     return data[start + 1 + len(token) : end].strip(), data[end + 1 :]
+
+
+def split_stderr(data: bytes, token: str) -> tuple[bytes, bool]:
+    """Return what a marked script itself printed on stderr, and whether it reached its end."""
+    mark = b"\n" + token.encode()
+    body, ended, _ = data.rpartition(mark + b" ")
+    if not ended:
+        body = data
+    _, begun, rest = body.partition(mark + b"\n")
+    return (rest if begun else body), bool(ended)
