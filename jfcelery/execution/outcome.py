@@ -36,6 +36,24 @@ class ErrorReport(_Model):
     stderr_tail: str = ""
     stage: str = ""
 
+    @property
+    def name(self) -> str:
+        """Return the class of the error without its module."""
+        return self.error_class.rpartition(".")[2]
+
+    @property
+    def summary(self) -> str:
+        """Return the error in one line."""
+        return f"{self.name}: {self.message}".partition("\n")[0]
+
+    @property
+    def text(self) -> str:
+        """Return all that a person wants to read: message, traceback, tail of stderr."""
+        parts = [f"{self.error_class}: {self.message}", self.traceback.strip("\n")]
+        if self.stderr_tail:
+            parts.append(f"The last it wrote to stderr:\n{self.stderr_tail}")
+        return "\n\n".join(part for part in parts if part)
+
 
 class Outcome(_Model):
     """What came of a job.
