@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.payloads import load_payload
+from jfcelery.execution.inputs import JobInput
 from jfcelery.execution.references import collect_for_job
 from jfcelery.folders import RunFolder, queue_job_name
 from jfcelery.scheduler_io.script import build_script
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from jfcelery.database.documents import JobDoc
     from jfcelery.project import WorkerBase
 
-#: Version of the layout of ``jfremote_in.json``.
-INPUT_FORMAT = 1
-
 
 def upload_body(work: Work) -> Commit:
     """Write the run folder on the worker, in one round trip."""
@@ -30,7 +27,7 @@ def upload_body(work: Work) -> Commit:
         cancel_requested(runtime, doc)
     folder = RunFolder.of(worker.work_dir, doc.uuid, doc.index)
     files = {
-        RunFolder.INPUT: json.dumps(job_input(work)).encode(),
+        RunFolder.INPUT: job_input(work).to_bytes(),
         RunFolder.SCRIPT: job_script(work, folder).encode(),
     }
     marker = {
@@ -44,20 +41,18 @@ def upload_body(work: Work) -> Commit:
     return Commit("upload", JobState.UPLOADED, fields={"run_dir": str(folder)})
 
 
-def job_input(work: Work) -> dict[str, Any]:
+def job_input(work: Work) -> JobInput:
     """Return what ``jfremote_in.json`` says: the job, and all outputs that it refers to."""
     doc, runtime = work.doc, work.runtime
     job = load_payload(runtime.queue, doc.id)
     store = runtime.jobstore(runtime.jobs.flows.get(doc.flow).jobstore)
-    references = collect_for_job(store, job)
-    return {
-        "format": INPUT_FORMAT,
-        "job": job,
-        "job_doc": public_document(doc),
-        "references": references,
-        "stores": doc.stores,
-        "attempt": doc.attempt,
-    }
+    return JobInput(
+        job=job,
+        job_doc=public_document(doc),
+        references=collect_for_job(store, job),
+        stores=doc.stores,
+        attempt=doc.attempt,
+    )
 
 
 def public_document(doc: JobDoc) -> dict[str, Any]:
