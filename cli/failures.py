@@ -68,7 +68,7 @@ def rendered(*, full_exc: bool) -> Iterator[None]:
         fail(error.message, error.remedy, status=exit_status(error))
     except BrokenPipeError:
         raise
-    except Exception as error:  # the outermost edge: nothing may reach the terminal as a trace
+    except Exception as error:  # noqa: BLE001 - the outermost edge: no trace on the terminal
         _trace(full_exc)
         remedy = "" if full_exc else "Run `jfc --full-exc …` to see where it comes from."
         fail(f"unexpected {type(error).__name__}: {error}", remedy)

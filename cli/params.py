@@ -78,17 +78,19 @@ class LocalDate(click.ParamType):
         """Return the aware datetime of a text in one of :data:`DATE_FORMATS`."""
         if isinstance(value, datetime):
             return value.astimezone()
-        for form in DATE_FORMATS:
-            try:
-                parsed = datetime.strptime(value, form)  # noqa: DTZ007  (made aware below)
-            except ValueError:
-                continue
-            return _today(parsed) if "%Y" not in form else parsed.astimezone()
-        self.fail(
-            f"{value!r} is no date that exists. Write YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS or HH:MM.",
-            param,
-            ctx,
-        )
+        moment = next(filter(None, (_parsed(value, form) for form in DATE_FORMATS)), None)
+        if moment is None:
+            forms = "YYYY-MM-DD, YYYY-MM-DDTHH:MM:SS or HH:MM"
+            self.fail(f"{value!r} is no date that exists. Write {forms}.", param, ctx)
+        return moment
+
+
+def _parsed(text: str, form: str) -> datetime | None:
+    try:
+        parsed = datetime.strptime(text, form)  # noqa: DTZ007 - made aware below
+    except ValueError:
+        return None
+    return parsed.astimezone() if "%Y" in form else _today(parsed)
 
 
 def _today(clock: datetime) -> datetime:
@@ -109,9 +111,7 @@ class IdType(click.ParamType):
         self.name = name
         self.check = check
 
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Any:
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the checked id."""
         if not isinstance(value, str):
             return value
@@ -137,7 +137,9 @@ class Dictionary(click.ParamType):
         pairs = [chunk.partition("=") for chunk in value.split(",")]
         if not all(key.strip() and equals for key, equals, _ in pairs):
             self.fail(
-                f"{value!r} is neither JSON ('{{\"key\": 1}}') nor key=value,key2=value2", param, ctx
+                f"{value!r} is neither JSON ('{{\"key\": 1}}') nor key=value,key2=value2",
+                param,
+                ctx,
             )
         return {key.strip(): literal(text.strip()) for key, _, text in pairs}
 

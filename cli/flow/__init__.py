@@ -6,10 +6,12 @@ import click
 
 from jfcelery.cli.lazy import Entry, LazyGroup
 
+_HERE = "jfcelery.cli.flow"
+
 #: Commands of ``jfc flow``, in the order of its help.
 COMMANDS: dict[str, Entry] = {
-    "list": Entry("jfcelery.cli.flow.list:list_flows", "List flows."),
-    "info": Entry("jfcelery.cli.flow.info:info", "Show a flow with its jobs."),
+    "list": Entry(f"{_HERE}.list:list_flows", "List flows."),
+    "info": Entry(f"{_HERE}.info:info", "Show a flow with its jobs."),
 }
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ from jfcelery.errors import InputError
 from jfcelery.states import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.table import Table
 
@@ -94,7 +93,9 @@ BY_VERBOSITY = (
 )
 
 
-def chosen_columns(asked: str | None, configured: Sequence[str] | None, verbosity: int) -> list[str]:
+def chosen_columns(
+    asked: str | None, configured: Sequence[str] | None, verbosity: int
+) -> list[str]:
     """Return the names of the columns to show.
 
     Args:

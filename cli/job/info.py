@@ -83,9 +83,7 @@ def info(
     _suggest(doc)
 
 
-def _find(
-    controller: JobController, job: str | None, index: int | None, pid: str | None
-) -> JobDoc:
+def _find(controller: JobController, job: str | None, index: int | None, pid: str | None) -> JobDoc:
     from jfcelery.controller.queries import find_by_process, find_one_job
     from jfcelery.errors import JobNotFoundError
 

@@ -6,8 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from jfcelery.controller.bulk import Manner, Result, change_jobs
+from jfcelery.controller.delete import Delete, Extent
 from jfcelery.controller.pause import pause, resume
 from jfcelery.controller.queries import find_jobs
+from jfcelery.controller.rerun import Rerun
 from jfcelery.controller.retry import retry
 from jfcelery.controller.set_state import set_state
 from jfcelery.controller.stop import let_children_go, stop
@@ -57,7 +59,7 @@ class Actions:
 
     def retry(self, selected: JobFilter, manner: Manner) -> Result:
         """Try the failed step of REMOTE_ERROR jobs again, or at once what waits for its time."""
-        result = self._change(selected, retry, manner)
+        result = self._change(selected, retry(self.jobs.now()), manner)
         self.tell(result)
         return result
 
@@ -70,6 +72,32 @@ class Actions:
         result = self._change(selected, stop, manner, after=after)
         self.tell(result, cancel=True)
         return result
+
+    def rerun(self, selected: JobFilter, manner: Manner, *, force: bool = False) -> Result:
+        """Run jobs again from their beginning; the result names all jobs that were reset.
+
+        Args:
+            selected: The jobs.
+            manner: How jobs in other hands are dealt with.
+            force: Rerun also what is COMPLETED or has started jobs below it.
+        """
+        docs = self.select(selected)
+        result = Rerun(self.project, self.jobs, force).run(docs, manner)
+        self.tell(result, cancel=True)
+        return result
+
+    def delete(self, selected: JobFilter, manner: Manner, extent: Extent) -> Result:
+        """Delete jobs, with what belongs to them; a flow without jobs goes with its last."""
+        docs = self.select(selected)
+        return self.delete_docs(docs, manner, extent)
+
+    def delete_docs(self, docs: Sequence[JobDoc], manner: Manner, extent: Extent) -> Result:
+        """Delete jobs that were read already."""
+
+        def tell(result: Result) -> None:
+            self.tell(result, cancel=True)
+
+        return Delete(self.project, self.jobs, extent, tell).run(docs, manner)
 
     def set_state(self, state: JobState, selected: JobFilter, manner: Manner) -> Result:
         """Set the state of jobs by hand, whatever they are in."""

@@ -87,7 +87,9 @@ def one_job(
     if db_id is not None:
         return JobFilter(db_ids=(str(db_id),))
     uuid = str(job_id)
-    return JobFilter(newest=(uuid,)) if job_index is None else JobFilter(job_ids=((uuid, job_index),))
+    return (
+        JobFilter(newest=(uuid,)) if job_index is None else JobFilter(job_ids=((uuid, job_index),))
+    )
 
 
 def one_flow(

@@ -12,28 +12,25 @@ from jfcelery.controller.arguments import (
     JobQuery,
     flow_filter,
     job_filter,
-    one_flow,
     one_job,
 )
-from jfcelery.controller.bulk import Manner, Result
 from jfcelery.controller.info import FlowInfo, JobInfo
 from jfcelery.controller.resolve import flow_uuid
 from jfcelery.database.connection import open_queue
-from jfcelery.database.documents import JobDoc
 from jfcelery.database.flows import Flows
 from jfcelery.database.schema import prepare
 from jfcelery.errors import JobNotFoundError
 from jfcelery.project import load_project
-from jfcelery.states import FlowState, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pymongo.collection import Collection
 
-    from jfcelery.controller.filters import JobFilter
     from jfcelery.database.connection import QueueDatabase
+    from jfcelery.database.documents import JobDoc
     from jfcelery.project import Project
+    from jfcelery.states import FlowState, JobState
 
 #: Order of a list: fields and directions, 1 ascending, -1 descending.
 Sort = "Sequence[tuple[str, int]] | None"

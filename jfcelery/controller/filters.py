@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jfcelery.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from datetime import datetime
 
     from jfcelery.states import FlowState, JobState
@@ -135,7 +135,7 @@ def name_condition(name: str) -> str | dict[str, str]:
 
 
 def _glob_to_regex(pattern: str) -> str:
-    """Translate wildcards without what only Python's own regexes have (``\\Z``, ``(?s:``)."""
+    """Translate wildcards without what only Python's own regexes have, and fnmatch uses."""
     out: list[str] = []
     position = 0
     while position < len(pattern):

@@ -40,9 +40,7 @@ def check_db_id(text: str) -> str:
             remedy="Give it with --job-id UUID:INDEX or --flow-id UUID instead.",
         )
     if not is_db_id(text):
-        raise InputError(
-            f"{text!r} is no db id", remedy="A db id is a number: see `jfc job list`."
-        )
+        raise InputError(f"{text!r} is no db id", remedy="A db id is a number: see `jfc job list`.")
     return text
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.controller.bulk import Move, RefusedError
-from jfcelery.errors import InputError
-from jfcelery.project import check_resources
+from jfcelery.errors import InputError, ResourcesError, UnknownNameError
+from jfcelery.project.resources import check_resources
 from jfcelery.states import ACTIVE_STATES, JobState
 
 if TYPE_CHECKING:
@@ -41,20 +41,16 @@ class RunProperties:
             InputError: Nothing is to be changed.
             UnknownNameError: The project lacks the worker or the execution configuration.
         """
-        if self.worker is None and self.exec_config is None:
-            if self.resources is None and self.priority is None:
-                raise InputError("Nothing is to be changed: no property is given.")
+        given = (self.worker, self.exec_config, self.resources, self.priority)
+        if all(value is None for value in given):
+            raise InputError("Nothing is to be changed: no property is given.")
         if self.worker is not None:
             project.get_worker(self.worker)
         if isinstance(self.exec_config, str):
             project.get_exec_config(self.exec_config)
 
     def plan(self, project: Project, doc: JobDoc) -> Move:
-        """Plan the change of one job, which must not be under way.
-
-        Raises:
-            ResourcesError: The worker's scheduler has no use for the resources.
-        """
+        """Plan the change of one job, which must not be under way."""
         if doc.state in ACTIVE_STATES:
             raise RefusedError(
                 f"it is {doc.state}: how a job runs cannot be changed while it is under way.",
@@ -69,11 +65,17 @@ class RunProperties:
             fields["exec_config"] = self._merged(doc.exec_config, self.exec_config)
         if self.resources is not None:
             fields["resources"] = self._merged(doc.resources, self.resources)
-            worker = project.get_worker(self.worker or doc.worker)
-            check_resources(worker, fields["resources"])
+            self._check_resources(project, doc, fields["resources"])
         if self.priority is not None:
             fields["priority"] = self.priority
         return Move(fields=fields)
+
+    def _check_resources(self, project: Project, doc: JobDoc, new: dict[str, Any]) -> None:
+        name = self.worker or doc.worker
+        try:
+            check_resources(project.get_worker(name), new)
+        except (ResourcesError, UnknownNameError) as error:
+            raise RefusedError(f"worker {name}: {error.message}", remedy=error.remedy) from None
 
     def _merged(self, old: Any, new: Any) -> Any:
         if self.update and isinstance(old, dict) and isinstance(new, dict):

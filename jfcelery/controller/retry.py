@@ -8,11 +8,13 @@ from jfcelery.controller.bulk import Move, RefusedError
 from jfcelery.states import ACTIVE_STATES, JobState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
     from jfcelery.database.documents import JobDoc
 
 #: Fields that forget the failure of a step.
 _FORGET: dict[str, Any] = {
-    "retry_at": None,
     "swept": 0,
     "swept_at": None,
     "error_class": None,
@@ -24,15 +26,23 @@ _FORGET: dict[str, Any] = {
 }
 
 
-def retry(doc: JobDoc) -> Move:
-    """Plan to go back to the state before a REMOTE_ERROR, or to try at once what waits."""
-    if doc.state is JobState.REMOTE_ERROR:
-        target = doc.previous_state or JobState.READY
-        fields = {**_FORGET, "epoch": doc.epoch + 1, "error": None, "end_time": None}
-        return Move("retry", target, fields)
-    if doc.state in ACTIVE_STATES and (doc.retry_at or doc.remote.step_attempts):
-        return Move(fields=_FORGET)
-    raise RefusedError(
-        f"it is {doc.state} and no step of it failed: nothing is to be tried again.",
-        remedy="`jfc job rerun` runs it again." if doc.state is JobState.FAILED else "",
-    )
+def retry(now: datetime) -> Callable[[JobDoc], Move]:
+    """Return the plan to go back to the state before a REMOTE_ERROR, or not to wait any longer.
+
+    Args:
+        now: The time by the database's clock; a wait that is over makes the sweeper act at once.
+    """
+
+    def plan(doc: JobDoc) -> Move:
+        if doc.state is JobState.REMOTE_ERROR:
+            target = doc.previous_state or JobState.READY
+            fields = {**_FORGET, "epoch": doc.epoch + 1, "error": None, "end_time": None}
+            return Move("retry", target, {**fields, "retry_at": now})
+        if doc.state in ACTIVE_STATES and (doc.retry_at or doc.remote.step_attempts):
+            return Move(fields={**_FORGET, "retry_at": now})
+        raise RefusedError(
+            f"it is {doc.state} and no step of it failed: nothing is to be tried again.",
+            remedy="`jfc job rerun` runs it again." if doc.state is JobState.FAILED else "",
+        )
+
+    return plan

@@ -21,7 +21,9 @@ def stop(doc: JobDoc) -> Move:
     if doc.state in sources_of("stop"):
         return Move("stop", JobState.USER_STOPPED, halted(doc))
     remedy = "`jfc job pause` keeps it from starting." if doc.state is JobState.WAITING else ""
-    raise RefusedError(f"it is {doc.state}: only READY and running jobs can be stopped.", remedy=remedy)
+    raise RefusedError(
+        f"it is {doc.state}: only READY and running jobs can be stopped.", remedy=remedy
+    )
 
 
 def let_children_go(jobs: Jobs, stopped: Sequence[JobDoc]) -> None:

@@ -1,0 +1,154 @@
+"""What all commands that change jobs have in common: say what will be touched, ask, do, report."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from jfcelery.cli.failures import EXIT_REFUSED
+from jfcelery.cli.options import add_options, json_option, verbosity_option, yes_option
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from jfcelery.controller.actions import Actions
+    from jfcelery.controller.bulk import Manner, Result
+    from jfcelery.controller.filters import JobFilter
+    from jfcelery.database.documents import JobDoc
+
+#: Most db ids that one line shows.
+SHOWN = 20
+
+wait_option = click.option(
+    "--wait",
+    "-w",
+    type=click.FloatRange(0),
+    help="Seconds to wait for jobs that a step works on.  [default: 30]",
+)
+break_lock_option = click.option(
+    "--break-lock", "-bl", is_flag=True, help="Take jobs away from the steps that work on them."
+)
+raise_option = click.option(
+    "--raise-on-error", "-re", is_flag=True, help="Stop at the first job that is refused."
+)
+_COMMON = (raise_option, yes_option, verbosity_option, json_option)
+
+#: Options of operations that may take a job away from a step.
+locking_options = add_options((wait_option, break_lock_option, *_COMMON))
+#: Options of operations that never do.
+waiting_options = add_options((wait_option, *_COMMON))
+#: Options of operations that do not wait, either.
+plain_options = add_options(_COMMON)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """The options that all operations share."""
+
+    wait: float | None = None
+    break_lock: bool = False
+    raise_on_error: bool = False
+    yes: bool = False
+    verbosity: int = 0
+    as_json: bool = False
+
+
+def operate(
+    selected: JobFilter,
+    options: Options,
+    act: Callable[[Actions, JobFilter, Manner], Result],
+    *,
+    verb: str,
+    done: str,
+    warning: str = "",
+) -> None:
+    """Do something to all jobs that a filter selects, and end with status 1 if any is refused.
+
+    Args:
+        selected: The filter.
+        options: The options that all operations share.
+        act: Does it.
+        verb: What is going to be done, as in ``Pause 3 jobs``.
+        done: What was done, as in ``3 jobs paused``.
+        warning: What the person is asked to confirm, whatever the filter.
+    """
+    from jfcelery.cli.output import progress
+    from jfcelery.cli.state import open_controller
+    from jfcelery.controller.bulk import Manner
+
+    with open_controller() as controller:
+        docs = controller.actions.select(selected)
+        _announce(docs, options, verb)
+        if not _agreed(selected, options, warning, verb, len(docs)):
+            raise click.Abort
+        with progress(verb, len(docs)) as advance:
+            manner = Manner(
+                wait=options.wait,
+                break_lock=options.break_lock,
+                strict=options.raise_on_error,
+                progress=advance,
+            )
+            result = act(controller.actions, selected, manner)
+    report(result, done, as_json=options.as_json)
+
+
+def report(result: Result, done: str, *, as_json: bool) -> None:
+    """Say what was changed and what was refused."""
+    if as_json:
+        from jfcelery.cli.output import write_json
+
+        refused = [{"db_id": r.db_id, "reason": r.reason} for r in result.refused]
+        write_json({"changed": list(result.changed), "refused": refused})
+    else:
+        number = len(result.changed)
+        ids = f": {_ids(result.changed)}" if number else "."
+        click.echo(f"{number} {_jobs(number)} {done}{ids}")
+        for reason, refused_ids in _by_reason(result):
+            who = f"Job {refused_ids[0]}" if len(refused_ids) == 1 else f"Jobs {_ids(refused_ids)}"
+            click.echo(click.style(f"{who}: {reason}", fg="yellow"), err=True)
+    if result.refused:
+        raise click.exceptions.Exit(EXIT_REFUSED)
+
+
+def _announce(docs: Sequence[JobDoc], options: Options, verb: str) -> None:
+    """Print on stderr what will be touched."""
+    states = Counter(doc.state for doc in docs)
+    parts = ", ".join(f"{number} {state}" for state, number in states.most_common())
+    click.echo(f"{verb} {len(docs)} {_jobs(len(docs))}: {parts}", err=True)
+    if options.verbosity:
+        from jfcelery.cli.job.columns import chosen_columns, job_table
+        from jfcelery.cli.output import console
+        from jfcelery.controller.info import JobInfo
+
+        columns = chosen_columns(None, None, options.verbosity - 1)
+        console(stderr=True).print(job_table([JobInfo.of(doc) for doc in docs], columns))
+
+
+def _agreed(selected: JobFilter, options: Options, warning: str, verb: str, number: int) -> bool:
+    """Ask, where something is to be asked."""
+    if options.yes or not (warning or selected.is_empty):
+        return True
+    if selected.is_empty:
+        click.echo("No filter is given, so these are all jobs of the project.", err=True)
+    if warning:
+        click.echo(click.style(warning, fg="yellow"), err=True)
+    return click.confirm(f"{verb} {number} {_jobs(number)}?", err=True)
+
+
+def _by_reason(result: Result) -> list[tuple[str, list[str]]]:
+    reasons: dict[str, list[str]] = {}
+    for refusal in result.refused:
+        reasons.setdefault(refusal.reason, []).append(refusal.db_id)
+    return list(reasons.items())
+
+
+def _ids(ids: Sequence[str]) -> str:
+    more = len(ids) - SHOWN
+    return ", ".join(ids[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def _jobs(number: int) -> str:
+    return "job" if number == 1 else "jobs"

@@ -1,0 +1,132 @@
+"""Deleting jobs and flows: queue jobs first, then outputs, run folders, and the documents."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from jfcelery.controller.archive import archive
+from jfcelery.controller.bulk import (
+    DEFAULT_WAIT,
+    INTERVAL,
+    Manner,
+    Refusal,
+    Result,
+    change_jobs,
+)
+from jfcelery.controller.outputs import remove_outputs
+from jfcelery.controller.removal import remove_folders
+from jfcelery.controller.stop import stop
+from jfcelery.database.chunks import chunks
+from jfcelery.database.connection import translated
+from jfcelery.states import ACTIVE_STATES
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from jfcelery.database.documents import JobDoc
+    from jfcelery.database.jobs import Jobs
+    from jfcelery.project import Project
+
+#: Jobs deleted between two steps of the progress bar.
+PIECE = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extent:
+    """What goes with the jobs.
+
+    Args:
+        outputs: Whether their outputs are removed from the JobStore.
+        files: Whether their run folders are removed from the workers.
+        processes: Whether their queue jobs are cancelled, and waited for.
+    """
+
+    outputs: bool = False
+    files: bool = False
+    processes: bool = True
+
+
+@dataclass(frozen=True)
+class Delete:
+    """Deletes jobs of one project.
+
+    Args:
+        project: The project.
+        jobs: Its jobs.
+        extent: What goes with them.
+        tell: Tells the Celery workers that queue jobs are to be cancelled.
+    """
+
+    project: Project
+    jobs: Jobs
+    extent: Extent
+    tell: Callable[[Result], None]
+
+    def run(self, docs: Sequence[JobDoc], manner: Manner) -> Result:
+        """Delete jobs; those that are still in a queue, or whose folder stays, are refused."""
+        result, done = Result(), 0
+        for piece in chunks(docs, PIECE):
+            result += self._piece(piece, manner)
+            done += len(piece)
+            manner.progress(done)
+        self._drop_empty(dict.fromkeys(doc.flow for doc in docs))
+        return result
+
+    def _piece(self, docs: Sequence[JobDoc], manner: Manner) -> Result:
+        gone: list[JobDoc] = []
+        refused: dict[str, Refusal] = {}
+        left = list(docs)
+        while left:
+            if self.extent.processes:
+                for refusal in self._end_processes(left, manner):
+                    refused[refusal.db_id] = refusal
+            left = [doc for doc in self._again(left) if doc.db_id not in refused]
+            if self.extent.files:
+                for db_id, reason in remove_folders(self.project, left).items():
+                    refused[db_id] = Refusal(db_id, f"its folder cannot be removed: {reason}")
+            left = [doc for doc in left if doc.db_id not in refused]
+            if self.extent.outputs:
+                remove_outputs(self.project, self.jobs.queue, left)
+            gone += archive(self.jobs, left, why="deleted", keep_document=False)
+            left = self._again(left)
+        return Result(tuple(doc.db_id for doc in gone), tuple(refused.values()))
+
+    def _end_processes(self, docs: Sequence[JobDoc], manner: Manner) -> list[Refusal]:
+        """Stop what is under way, and wait until its queue jobs are gone."""
+        active = [doc for doc in docs if doc.state in ACTIVE_STATES]
+        quiet = replace(manner, progress=lambda _: None)
+        stopped = change_jobs(self.jobs, active, stop, quiet)
+        refused = list(stopped.refused)
+        asked = [doc for doc in self._again(docs) if doc.cancel]
+        if not asked:
+            return refused
+        self.tell(Result(tuple(doc.db_id for doc in asked)))
+        deadline = time.monotonic() + (DEFAULT_WAIT if manner.wait is None else manner.wait)
+        while asked and time.monotonic() < deadline:
+            time.sleep(INTERVAL)
+            asked = [doc for doc in self._again(asked) if doc.cancel]
+        return refused + [Refusal(doc.db_id, _still_queued(doc)) for doc in asked]
+
+    def _again(self, docs: Iterable[JobDoc]) -> list[JobDoc]:
+        found: list[JobDoc] = []
+        for piece in chunks([doc.id for doc in docs], PIECE):
+            found += self.jobs.find({"_id": {"$in": piece}})
+        return found
+
+    def _drop_empty(self, flows: Iterable[str]) -> None:
+        """Delete the flows that have no jobs any more."""
+        queue = self.jobs.queue
+        with translated():
+            for flow in flows:
+                if queue.jobs.find_one({"flow": flow}, {"_id": 1}) is None:
+                    queue.flows.delete_one({"_id": flow, "inserting": {"$ne": True}})
+
+
+def _still_queued(doc: JobDoc) -> str:
+    names = ", ".join(request.queue_id or request.name for request in doc.cancel)
+    return (
+        f"it is stopped, but its queue job {names} is not confirmed to be gone. "
+        "Is the runner running? Then try again; --keep-processes does not wait for it."
+    )

@@ -1,0 +1,83 @@
+"""What depends on a job: jobs that use its output, and jobs that it made while it ran."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jfcelery.database.chunks import chunks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from jfcelery.database.documents import JobDoc
+    from jfcelery.database.jobs import Jobs
+
+#: Ids in one query.
+BULK = 500
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What depends on a job, directly or through others.
+
+    Args:
+        root: The job.
+        below: Jobs that use its output and that were there before it ran, nearest first.
+        made: Jobs that it, or one of those below, made by replace, detour or addition.
+    """
+
+    root: JobDoc
+    below: tuple[JobDoc, ...]
+    made: tuple[JobDoc, ...]
+
+    @property
+    def kept(self) -> frozenset[str]:
+        """The uuids of the jobs that stay when those that were made are taken away."""
+        return frozenset({self.root.uuid, *(doc.uuid for doc in self.below)})
+
+    @property
+    def gone(self) -> frozenset[str]:
+        """The uuids of which no job stays when those that were made are taken away."""
+        return frozenset(doc.uuid for doc in self.made) - self.kept
+
+
+def lineage(jobs: Jobs, root: JobDoc) -> Lineage:
+    """Return what depends on a job."""
+    below: dict[str, JobDoc] = {}
+    made: dict[str, JobDoc] = {}
+    front = [root]
+    while front:
+        new: dict[str, JobDoc] = {}
+        for doc in _in_pieces(jobs, "generator", [doc.id for doc in front]):
+            if doc.id not in made and doc.id != root.id:
+                below.pop(doc.id, None)
+                made[doc.id] = new[doc.id] = doc
+        for doc in _in_pieces(jobs, "parents", [doc.uuid for doc in front]):
+            if doc.id not in made and doc.id not in below and doc.id != root.id:
+                below[doc.id] = new[doc.id] = doc
+        front = list(new.values())
+    return Lineage(root, tuple(below.values()), tuple(made.values()))
+
+
+def have_dependents(jobs: Jobs, docs: Iterable[JobDoc]) -> set[str]:
+    """Return the ``_id`` of those jobs whose rerun has to touch other jobs.
+
+    It has not where all jobs that use their outputs still wait for them.
+    """
+    by_uuid = {doc.uuid: doc.id for doc in docs}
+    by_id = {doc.id for doc in docs}
+    found: set[str] = set()
+    for child in _in_pieces(jobs, "parents", list(by_uuid)):
+        for uuid in child.parents:
+            if uuid in by_uuid and uuid not in child.unmet:
+                found.add(by_uuid[uuid])
+    for child in _in_pieces(jobs, "generator", list(by_id)):
+        if child.generator:
+            found.add(child.generator)
+    return found
+
+
+def _in_pieces(jobs: Jobs, field: str, values: list[str]) -> Iterable[JobDoc]:
+    for piece in chunks(values, BULK):
+        yield from list(jobs.find({field: {"$in": piece}}))
