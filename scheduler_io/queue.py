@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import (
@@ -249,6 +249,8 @@ class WorkerQueue:
         report: EndReport | None = None
         for source in sources:
             report = report.completed_by(source) if report else source
+        if report and report.reason is EndReason.UNKNOWN:
+            return replace(report, reason=_reason_left(report, own, parts, job))
         return report
 
     def cancel(self, jobs: Sequence[QueueJob], *, confirm_s: float = CONFIRM_S) -> dict[str, bool]:
@@ -312,6 +314,19 @@ def _signs(text: str) -> dict[str, FolderSigns]:
         elif kind in {"started", "gone"}:
             signs[queue_id] = FolderSigns(started=kind == "started", gone=kind == "gone")
     return signs
+
+
+def _reason_left(
+    report: EndReport, own: EndReport | None, parts: dict[str, str], job: QueueJob
+) -> EndReason:
+    """Say why a job ended when no source does.
+
+    A signal to the whole script, which so wrote it down or left no final file, is what cancelling
+    sends; a signal to the command in it alone is the command's own failure.
+    """
+    if report.signal and (own is None or _told(parts, job)):
+        return EndReason.CANCELLED
+    return EndReason.FAILED if report.exit_code or report.signal else EndReason.UNKNOWN
 
 
 def _told(parts: dict[str, str], job: QueueJob) -> EndReport | None:

@@ -55,7 +55,7 @@ _jfc_signal='' _jfc_again=''
 _jfc_note() { printf '%s\n' "$@" >>"$_jfc_status"; }
 _jfc_stage() {
   if [ -n "$_jfc_signal" ] && [ "$1" != post_run ]; then exit $((128 + _jfc_signal)); fi
-  _jfc_note "stage=$1" "time=$(date +%s)"
+  _jfc_note "stage=$1" "time=${EPOCHSECONDS:-$(date +%s)}"
 }
 _jfc_left() { [ "$2" = 0 ] || _jfc_note "failed=$1:$2"; }
 _jfc_told() { _jfc_signal=$1 _jfc_again=1; _jfc_note "signal=$1"; }
@@ -83,11 +83,11 @@ _jfc_end() {
 stage=${failed:-$stage}
 queue_id=$_jfc_id
 host=$_jfc_host
-time=$(date +%s)${_jfc_signal:+
+time=${EPOCHSECONDS:-$(date +%s)}${_jfc_signal:+
 signal=$_jfc_signal}"
   printf '%s\n' "$text" >"$_jfc_dir/@@end.tmp" &&
     mv -f "$_jfc_dir/@@end.tmp" "$_jfc_dir/@@end"
-  _jfc_note stage=ended "exit_code=$code" "time=$(date +%s)"
+  _jfc_note stage=ended "exit_code=$code" "time=${EPOCHSECONDS:-$(date +%s)}"
   exit "$code"
 }
 cd "$_jfc_dir" || exit @@no_folder
@@ -96,7 +96,7 @@ if ! ln -s "$_jfc_id" @@claim 2>/dev/null && [ "$(readlink @@claim)" != "$_jfc_i
   exit @@duplicate
 fi
 rm -f @@end
-_jfc_note stage=started "host=$_jfc_host" @@queue_id"time=$(date +%s)"
+_jfc_note stage=started "host=$_jfc_host" @@queue_id"time=${EPOCHSECONDS:-$(date +%s)}"
 trap '_jfc_end $?' EXIT
 for _jfc_n in @@signals; do trap "_jfc_pass_on $_jfc_n" "$_jfc_n"; done
 (

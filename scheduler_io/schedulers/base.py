@@ -11,6 +11,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from jfcelery.scheduler_io.schedulers.headers import as_options, own_options, submission_script
@@ -184,11 +185,23 @@ class Listing:
     rows: dict[str, Row] = field(default_factory=dict)
     unknown: frozenset[str] | None = None
 
+    def row(self, queue_id: str) -> Row | None:
+        """Return a job's row; an id may stand there with another name of the server, or none."""
+        return self.rows.get(queue_id) or self._by_number.get(_number(queue_id))
+
     def lacks(self, queue_id: str) -> bool:
         """Whether a job is certainly not in the queue."""
-        if queue_id in self.rows:
+        if self.row(queue_id):
             return False
-        return self.unknown is None or queue_id in self.unknown
+        return self.unknown is None or _number(queue_id) in self._unknown_numbers
+
+    @cached_property
+    def _by_number(self) -> dict[str, Row]:
+        return {_number(queue_id): row for queue_id, row in self.rows.items()}
+
+    @cached_property
+    def _unknown_numbers(self) -> frozenset[str]:
+        return frozenset(map(_number, self.unknown or ()))
 
     def find(self, name: str) -> str | None:
         """Return the id of the job with a name."""
@@ -278,6 +291,11 @@ class Scheduler(ABC):
     def refusal(self, output: Output) -> JfceleryError:
         """Return the error that a failed submission means."""
         return refused(self.name, output.exit_code, output.text, (*self.refusals, *COMMON))
+
+
+def _number(queue_id: str) -> str:
+    """Return an id without the server that PBS adds."""
+    return queue_id.partition(".")[0]
 
 
 def same_name(one: str, other: str) -> bool:

@@ -122,7 +122,7 @@ def _merge(report: EndReport, listed: EndReport | None) -> EndReport:
 
 def _row_of(job: QueueJob, listing: Listing | None) -> Row | None:
     """Return a job's row, unless its id was given to another job since."""
-    row = listing.rows.get(job.queue_id) if listing else None
+    row = listing.row(job.queue_id) if listing else None
     return row if row and same_name(row.name, job.name) else None
 
 
