@@ -88,6 +88,16 @@ class Host(ABC):
             HostError: The host or the link to it is in trouble.
             HostTimeoutError: It took too long; its process group was killed if the link held.
         """
+        return self._run(command, stdin=stdin, timeout=timeout, env=env)
+
+    def _run(
+        self,
+        command: str,
+        *,
+        stdin: bytes = b"",
+        timeout: float | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> CommandResult:
         total = self.timeout if timeout is None else timeout
         with self._process(command, Deadline(self.name, total=total), env) as process:
             process.send(stdin)
@@ -233,7 +243,7 @@ class Host(ABC):
         Raises:
             RunFolderError: It could not be removed.
         """
-        result = self.run(scripts.remove(folder))
+        result = self._run(scripts.remove(folder))
         word, _ = answer_of(result.stdout)
         if word not in {"yes", "no", "foreign"}:
             raise storage_error(self.name, f"cannot remove {folder}", result.stderr)

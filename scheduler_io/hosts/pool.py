@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from jfcelery.scheduler_io.hosts.local import LocalHost
@@ -16,17 +16,34 @@ if TYPE_CHECKING:
     from jfcelery.project.connection import ConnectionData
     from jfcelery.project.worker import BaseRemoteWorker, WorkerBase
     from jfcelery.scheduler_io.hosts.base import Host
+    from jfcelery.scheduler_io.hosts.multiplexed import MultiplexedHost
+    from jfcelery.scheduler_io.hosts.semaphore import Semaphores
+
+#: Options of a worker that two workers must have in common to share a host's connections.
+_SHARED_OPTIONS = (
+    "timeout_execute",
+    "shell_cmd",
+    "login_shell",
+    "connect_timeout",
+    "keepalive",
+    "forward_agent",
+    "interactive_login",
+)
 
 
 class Hosts:
     """Lends the hosts of a project's workers; thread-safe.
 
+    A host keeps few connections, opens them when they are needed, shares each among as many
+    threads as ``limits.sessions_per_connection`` allows, and replaces those that broke.
+
     Args:
         project: The project.
+        semaphores: Limits the sessions on a host over all processes; None: no such limit.
     """
 
-    def __init__(self, project: Project) -> None:
-        self._project = project
+    def __init__(self, project: Project, *, semaphores: Semaphores | None = None) -> None:
+        self._project, self._semaphores = project, semaphores
         self._lock = threading.Lock()
         self._hosts: dict[tuple[object, ...], Host] = {}
         self._pid = os.getpid()
@@ -37,9 +54,11 @@ class Hosts:
 
         Raises:
             UnknownNameError: The project has no such worker.
+            BackPressureError: All sessions on the host are in use.
         """
         worker = self._project.get_worker(worker_name)
-        yield self._get(worker, transfer=False)
+        with self._place(worker, worker.connection):
+            yield self._get(worker_name, worker, worker.connection)
 
     @contextmanager
     def transfer(self, worker_name: str) -> Iterator[Host]:
@@ -47,9 +66,20 @@ class Hosts:
 
         Raises:
             UnknownNameError: The project has no such worker.
+            BackPressureError: All sessions on the host are in use.
         """
         worker = self._project.get_worker(worker_name)
-        yield self._get(worker, transfer=True)
+        with self._place(worker, worker.transfer_connection):
+            yield self._get(worker_name, worker, worker.transfer_connection)
+
+    def interactive(self, worker_name: str) -> list[MultiplexedHost]:
+        """Return the hosts of a worker that a person must log in to (``host.login()``)."""
+        from jfcelery.scheduler_io.hosts.multiplexed import MultiplexedHost
+
+        worker = self._project.get_worker(worker_name)
+        both = (worker.connection, worker.transfer_connection)
+        hosts = dict.fromkeys(self._get(worker_name, worker, data) for data in both)
+        return [host for host in hosts if isinstance(host, MultiplexedHost)]
 
     def close(self) -> None:
         """Close all connections."""
@@ -58,39 +88,50 @@ class Hosts:
         for host in hosts.values():
             host.close()
 
-    def _get(self, worker: WorkerBase, *, transfer: bool) -> Host:
-        data = worker.transfer_connection if transfer else worker.connection
-        key = _key(worker, data)
+    def _place(
+        self, worker: WorkerBase, data: ConnectionData | None
+    ) -> AbstractContextManager[None]:
+        """Return the context in which one of the host's sessions may be used."""
+        if data is None or self._semaphores is None:
+            return nullcontext()
+        limits = self._project.limits
+        limit = limits.sessions_per_host
+        if getattr(worker, "interactive_login", False):  # one connection for all
+            limit = min(limit, limits.sessions_per_connection)
+        return self._semaphores.place(data.identity, limit)
+
+    def _get(self, name: str, worker: WorkerBase, data: ConnectionData | None) -> Host:
+        options = tuple(getattr(worker, option, None) for option in _SHARED_OPTIONS)
+        key = (data.identity if data else "", data.model_dump_json() if data else "", *options)
         with self._lock:
             if self._pid != os.getpid():  # a fork must not speak on its parent's connections
                 self._pid, self._hosts = os.getpid(), {}
             if key not in self._hosts:
-                self._hosts[key] = self._make(worker, data)
+                self._hosts[key] = self._make(name, worker, data)
             return self._hosts[key]
 
-    def _make(self, worker: WorkerBase, data: ConnectionData | None) -> Host:
+    def _make(self, name: str, worker: WorkerBase, data: ConnectionData | None) -> Host:
         from jfcelery.project.worker import BaseRemoteWorker
 
         if data is None or not isinstance(worker, BaseRemoteWorker):
             return LocalHost(timeout=worker.timeout_execute)
-        return self._make_remote(worker, data)
+        return self._make_remote(name, worker, data)
 
-    def _make_remote(self, worker: BaseRemoteWorker, data: ConnectionData) -> Host:
+    def _make_remote(self, name: str, worker: BaseRemoteWorker, data: ConnectionData) -> Host:
+        from jfcelery.scheduler_io.hosts.multiplexed import MultiplexedHost
         from jfcelery.scheduler_io.hosts.place import Place
         from jfcelery.scheduler_io.hosts.ssh import SshHost
 
+        place = Place.of(data, worker)
+        timeout, shell = worker.timeout_execute, worker.shell_cmd or "bash"
+        if worker.interactive_login:
+            return MultiplexedHost(
+                place, worker=name, timeout=timeout, shell=shell, login=worker.login_shell
+            )
         return SshHost(
-            Place.of(data, worker),
-            timeout=worker.timeout_execute,
-            shell=worker.shell_cmd or "bash",
+            place,
+            timeout=timeout,
+            shell=shell,
             login=worker.login_shell,
             max_sessions=self._project.limits.sessions_per_connection,
         )
-
-
-def _key(worker: WorkerBase, data: ConnectionData | None) -> tuple[object, ...]:
-    """Return what two workers must have in common to share a host object."""
-    if data is None:
-        return ("local", worker.timeout_execute)
-    options = ("timeout_execute", "shell_cmd", "login_shell", "connect_timeout", "keepalive")
-    return (data.identity, *(getattr(worker, name, None) for name in options))

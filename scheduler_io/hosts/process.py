@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
-from jfcelery.errors import ConnectionFailedError, HostError
+from jfcelery.errors import ConnectionFailedError, HostError, JfceleryError
 from jfcelery.scheduler_io.hosts.wire import split_at_marker, split_stderr
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Process(ABC):
             raise self._not_begun(code, said[-2000:] or "it said nothing")
         return code
 
-    def _not_begun(self, code: int, said: str) -> HostError:
+    def _not_begun(self, code: int, said: str) -> JfceleryError:
         """Return the error for a command that did not even begin."""
         return ConnectionFailedError(
             f"{self.deadline.what}: the login shell did not run the command "

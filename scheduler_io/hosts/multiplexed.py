@@ -1,0 +1,155 @@
+"""A host that a person must log in to: one OpenSSH connection that all processes share."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+from jfcelery.errors import (
+    AuthenticationError,
+    BackPressureError,
+    ConnectionFailedError,
+    ConnectionLostError,
+    HostError,
+    JfceleryError,
+    LoginNeededError,
+)
+from jfcelery.scheduler_io.hosts import openssh, scripts
+from jfcelery.scheduler_io.hosts.base import DEFAULT_TIMEOUT, Host
+from jfcelery.scheduler_io.hosts.subprocess_process import SubprocessProcess
+from jfcelery.scheduler_io.hosts.wire import command_line, marked, new_token
+
+if TYPE_CHECKING:
+    from jfcelery.scheduler_io.hosts.deadline import Deadline
+    from jfcelery.scheduler_io.hosts.place import Place
+    from jfcelery.scheduler_io.hosts.process import Process
+
+#: The exit code by which ssh reports its own failures.
+SSH_FAILED = 255
+#: Seconds in which a command must be killed after it took too long.
+KILL_TIMEOUT = 10.0
+#: Seconds for an order to the master, which is a process of this machine.
+ORDER_TIMEOUT = 10.0
+
+
+class _SshProcess(SubprocessProcess):
+    """A command through the master; ssh's own failures are told from the command's."""
+
+    host: MultiplexedHost
+
+    def _not_begun(self, code: int, said: str) -> JfceleryError:
+        if code != SSH_FAILED:
+            return super()._not_begun(code, said)
+        if "refused by peer" in said or "open failed" in said:
+            return BackPressureError(
+                f"{self.deadline.what}: all sessions of its one connection are in use",
+                remedy="limits.sessions_per_connection sets how many are used at once.",
+            )
+        return self.host.failure(said)
+
+    def _exit_code(self) -> int:
+        code = super()._exit_code()
+        if code == SSH_FAILED and self._marked and not self.reached_end:
+            raise ConnectionLostError(
+                f"{self.deadline.what}: the connection broke during a command"
+            )
+        return code
+
+    def kill(self) -> None:
+        """Kill the command on the host, and our end of it here."""
+        if self.pid is not None:
+            self.host.kill(self.pid, self._token)
+        super().kill()
+
+
+class MultiplexedHost(Host):
+    """A host behind an OpenSSH master; every process of this machine may use it once one logged in.
+
+    Args:
+        place: The host and the way to it.
+        worker: The worker's name, for the advice to log in.
+        timeout: Seconds that a command may take.
+        shell: The shell that commands are written for.
+        login: Whether it reads the user's profile.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        *,
+        worker: str,
+        timeout: float = DEFAULT_TIMEOUT,
+        shell: str = "bash",
+        login: bool = True,
+    ) -> None:
+        super().__init__(place.label, timeout=timeout)
+        self._place, self._worker = place, worker
+        self._shell, self._login_shell = shell, login
+        self._socket = openssh.socket_path(place)
+
+    # The master ---------------------------------------------------------------------------
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether a master is there."""
+        return self._order("check") == 0
+
+    def login(self) -> None:
+        """Log in, asking the person at the terminal for what the host wants.
+
+        Raises:
+            AuthenticationError: The login failed; OpenSSH said why on the terminal.
+        """
+        if self.logged_in:
+            return
+        self._socket.unlink(missing_ok=True)  # of a master that was killed
+        argv = openssh.master_argv(self._place, self._socket)
+        try:
+            code = subprocess.run(argv, check=False).returncode
+        except OSError as exc:
+            raise ConnectionFailedError(f"cannot start ssh: {exc}") from exc
+        if code or not self.logged_in:
+            raise AuthenticationError(
+                f"{self.name}: the login failed (ssh: exit code {code})",
+                remedy="See what ssh said above.",
+            )
+
+    def logout(self) -> None:
+        """End the master and with it every session."""
+        self._order("exit")
+
+    def failure(self, said: str) -> HostError:
+        """Return the error for a session that could not be opened."""
+        if self.logged_in:
+            return ConnectionFailedError(f"{self.name}: no session can be opened: {said}")
+        return LoginNeededError(
+            f"{self.name}: nobody is logged in",
+            remedy=f"Run: jfc worker login {self._worker}",
+        )
+
+    def _order(self, order: str) -> int:
+        argv = openssh.control_argv(self._place, self._socket, order)
+        try:
+            done = subprocess.run(argv, check=False, capture_output=True, timeout=ORDER_TIMEOUT)
+        except (subprocess.TimeoutExpired, OSError):
+            return -1
+        return done.returncode
+
+    # Commands -----------------------------------------------------------------------------
+
+    def _start(self, script: str, token: str, deadline: Deadline) -> Process:
+        line = command_line(script, shell=self._shell, login=self._login_shell)
+        argv = openssh.session_argv(self._place, self._socket, line)
+        process = _SshProcess(argv, token=token, deadline=deadline)
+        process.host = self
+        return process
+
+    def kill(self, pid: int, token: str) -> None:
+        """Kill a command of ours on the host, as far as the link allows it."""
+        probe = new_token()
+        script = marked(scripts.kill(pid, token), probe)
+        argv = openssh.session_argv(self._place, self._socket, command_line(script))
+        try:
+            subprocess.run(argv, check=False, capture_output=True, timeout=KILL_TIMEOUT)
+        except (subprocess.TimeoutExpired, OSError):
+            return
