@@ -16,6 +16,7 @@ COMMANDS: dict[str, Entry] = {
     "flow": Entry("jfcelery.cli.flow:flow", "Look at flows and change them."),
     "runner": Entry("jfcelery.cli.runner:runner", "Start, stop and look at the runner."),
     "flower": Entry("jfcelery.cli.flower:flower", "Show Celery's web page."),
+    "demo": Entry("jfcelery.cli.demo:demo", "Run a real calculation in a throwaway project."),
 }
 
 
