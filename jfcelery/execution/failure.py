@@ -52,7 +52,8 @@ class Failure:
             trace = _traceback_of(error.__cause__ or error, only_users=True)
             error = SerializationError(f"the job returned what cannot be stored: {unfit}")
         else:
-            trace = _traceback_of(error)
+            hidden = isinstance(error, JfceleryError | ImportError)
+            trace = _traceback_of(error, only_users=hidden)
         return ErrorReport(
             error_class=_class_name(error),
             message=_shortened(self._message(error), MESSAGE_LIMIT),

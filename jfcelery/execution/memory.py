@@ -111,9 +111,9 @@ class FolderJobStore(JobStore):
 
     def query(
         self,
-        criteria: dict[str, Any] | None = None,
-        properties: dict[str, Any] | list[str] | None = None,
-        sort: dict[str, Any] | None = None,
+        criteria: Any = None,
+        properties: Any = None,
+        sort: Any = None,
         skip: int = 0,
         limit: int = 0,
         load: Any = None,

@@ -9,13 +9,15 @@ from __future__ import annotations
 import contextlib
 import faulthandler
 import json
+import logging
 import os
 import platform
 import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from jfcelery.errors import JfceleryError, SerializationError
 from jfcelery.execution.current import CURRENT_JOBDOC, PublicJobDoc
@@ -111,12 +113,10 @@ class _Execution:
         return outcome
 
     def _run(self, job: Job, store: FolderJobStore) -> Response[Any]:
-        from jobflow import initialize_logger
-
         given = self.given
         if given is not None and given.job_doc:
             CURRENT_JOBDOC.job_doc = PublicJobDoc(**given.job_doc)
-        initialize_logger()
+        _log_to(self.streams.log_stream())
         try:
             return job.run(store=store, job_dir=self.folder)
         finally:
@@ -209,6 +209,15 @@ class _Execution:
         self.status.enter(stage, **facts)
 
 
+def _log_to(stream: TextIO) -> None:
+    """Let jobflow log to a stream, in its own format."""
+    from jobflow import initialize_logger
+
+    for handler in initialize_logger().handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(stream)
+
+
 def _decoded(payload: dict[str, Any]) -> Job:
     from jobflow import Job
 
@@ -261,6 +270,7 @@ def _python() -> str:
     return f"{platform.python_version()} {sys.executable}"
 
 
+@cache
 def _versions() -> dict[str, str]:
     from importlib.metadata import PackageNotFoundError, version
 

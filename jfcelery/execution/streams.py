@@ -7,6 +7,7 @@ import os
 import stat
 import sys
 from pathlib import Path
+from typing import TextIO
 
 from jfcelery.folders import RunFolder
 
@@ -31,6 +32,11 @@ class StandardStreams:
         self._folder = folder
         self._streams = (sys.stdout, sys.stderr)
         self._copies = {fd: _duplicate(fd) for fd in (_STDOUT, _STDERR)}
+
+    def log_stream(self) -> TextIO:
+        """Return a stream to stdout that the job cannot close by accident."""
+        copy = self._copies[_STDOUT]
+        return _reopened(_STDOUT if copy is None else copy)
 
     def restore(self) -> None:
         """Make stdout and stderr what they were."""
@@ -94,5 +100,5 @@ def _usable(stream: object) -> bool:
     return stream is not None and not getattr(stream, "closed", True)
 
 
-def _reopened(fd: int):  # type: ignore[no-untyped-def]  # noqa: ANN202  # a text stream
+def _reopened(fd: int) -> TextIO:
     return os.fdopen(fd, "w", buffering=1, closefd=False, errors="replace")
