@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.database import Database
 
-    from jfcelery.services.endpoints import DatabaseEndpoint, ServiceProject
+    from jfcelery.project import Project
+    from jfcelery.services.endpoints import DatabaseEndpoint
 
 #: Milliseconds in which a server must be found.
 SELECTION_MILLISECONDS = 5000
@@ -30,8 +31,6 @@ SELECTION_MILLISECONDS = 5000
 SOCKET_MILLISECONDS = 60_000
 #: Milliseconds in which a connection must be made.
 CONNECT_MILLISECONDS = 5000
-
-
 #: Seconds for which a database that was there is taken to be there, while nothing fails.
 LOOK_SECONDS = 1.0
 
@@ -99,12 +98,12 @@ class CollectionNames:
     files: str = "payload_files"
 
     @classmethod
-    def of(cls, project: ServiceProject) -> CollectionNames:
+    def of(cls, project: Project) -> CollectionNames:
         """Return the names that a project's ``queue`` section asks for."""
         queue = project.queue
         if queue is None:
             return cls()
-        jobs = (queue.store or {}).get("collection_name") or cls.jobs
+        jobs = (queue.target and queue.target.collection) or cls.jobs
         # Two queues may share a database; what jobflow-remote does not name follows the jobs.
         prefix = "" if jobs == cls.jobs else f"{jobs}_"
         return cls(
@@ -133,7 +132,7 @@ class QueueDatabase:
     payloads: Collection[dict[str, Any]]
     files: GridFSBucket
 
-    def __init__(self, project: ServiceProject) -> None:
+    def __init__(self, project: Project) -> None:
         self._project = project
         self._names = CollectionNames.of(project)
         self._guard = threading.RLock()
@@ -236,7 +235,7 @@ def _client(endpoint: DatabaseEndpoint) -> MongoClient[dict[str, Any]]:
 _open: dict[tuple[int, str, str], QueueDatabase] = {}
 
 
-def open_queue(project: ServiceProject) -> QueueDatabase:
+def open_queue(project: Project) -> QueueDatabase:
     """Return the queue's database, connected; start it if it is embedded and does not run.
 
     The same object is returned to all threads of a process. After a failure it is looked at

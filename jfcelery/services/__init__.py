@@ -19,7 +19,6 @@ from jfcelery.services.endpoints import (
     BrokerEndpoint,
     DatabaseEndpoint,
     Endpoints,
-    ServiceProject,
 )
 from jfcelery.services.manage import (
     ServiceStatus,
@@ -40,7 +39,6 @@ __all__ = [
     "DatabaseEndpoint",
     "DatabaseService",
     "Endpoints",
-    "ServiceProject",
     "ServiceStatus",
     "broker_endpoint",
     "check_broker",

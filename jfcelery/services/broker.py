@@ -11,7 +11,6 @@ from urllib.parse import quote
 
 from jfcelery.errors import ServiceStartError
 from jfcelery.services.binaries import find_broker
-from jfcelery.services.credentials import Credentials
 from jfcelery.services.endpoints import KEY_PREFIX
 from jfcelery.services.record import write_private
 from jfcelery.services.service import Service
@@ -24,8 +23,9 @@ logger = logging.getLogger(__name__)
 
 #: Seconds that one probe may take.
 PROBE_SECONDS = 3.0
-#: What the user may do: everything with our own keys and channels; to the server, only look.
-RIGHTS = f"~{KEY_PREFIX}* resetchannels &{KEY_PREFIX}* +@all -@admin -@dangerous +info"
+#: What the user may do: everything with our own keys; to the server, only look. All channels:
+#: Celery subscribes by pattern, which Redis allows only for a literally equal rule.
+RIGHTS = f"~{KEY_PREFIX}* allchannels +@all -@admin -@dangerous +info"
 
 # What the server says of a file that a full disk or a crash of the machine has spoilt.
 _SPOILT = re.compile(
@@ -42,20 +42,23 @@ class BrokerService(Service):
 
     def url(self, record: ServiceRecord) -> str:
         """Return the URL, secret included, that Celery takes."""
-        login = Credentials.of(self.files.credentials)
+        login = self.credentials()
         where = f"{quote(login.user)}:{quote(login.password)}@{quote(record.address)}"
         return f"redis+socket://{where}?virtual_host=0"
 
     def answers(self, address: str) -> bool:
         """Return whether the server answers to our user."""
         import redis  # costs 0.1 s
+        from redis.backoff import NoBackoff
+        from redis.retry import Retry
 
-        login = Credentials.of(self.files.credentials)
+        login = self.credentials()
         client = redis.Redis(
             unix_socket_path=address,
             username=login.user,
             password=login.password,
             socket_timeout=PROBE_SECONDS,
+            retry=Retry(NoBackoff(), 0),  # by default, ten times
         )
         try:
             return bool(client.ping())
@@ -95,7 +98,7 @@ class BrokerService(Service):
     def _write_users(self) -> None:
         import hashlib
 
-        login = Credentials.of(self.files.credentials)
+        login = self.credentials()
         digest = hashlib.sha256(login.password.encode()).hexdigest()
         lines = ("user default off resetchannels -@all", f"user {login.user} on #{digest} {RIGHTS}")
         write_private(self._users, "".join(f"{line}\n" for line in lines))

@@ -11,14 +11,17 @@ from jfcelery.services.manage import broker_endpoint
 if TYPE_CHECKING:
     import redis
 
-    from jfcelery.services.endpoints import BrokerEndpoint, ServiceProject
+    from jfcelery.project import Project
+    from jfcelery.services.endpoints import BrokerEndpoint
 
 #: Seconds to wait for a connection, and for an answer.
 TIMEOUT_SECONDS = 5.0
+#: Times that a command is tried again after the connection broke (a pooled one may be stale).
+RETRIES = 1
 _SOCKET_SCHEME = "redis+socket"
 
 
-def redis_client(project: ServiceProject) -> redis.Redis:
+def redis_client(project: Project) -> redis.Redis:
     """Return a client of the broker; start the broker if it is embedded and does not run.
 
     Keys must begin with the ``key_prefix`` of the endpoint.
@@ -29,8 +32,14 @@ def redis_client(project: ServiceProject) -> redis.Redis:
 def client_of(endpoint: BrokerEndpoint) -> redis.Redis:
     """Return a client of the broker at an endpoint; nothing is sent yet."""
     import redis  # costs 0.1 s
+    from redis.backoff import ExponentialBackoff
+    from redis.retry import Retry
 
-    options: dict[str, Any] = {"socket_timeout": TIMEOUT_SECONDS, **(endpoint.ssl or {})}
+    options: dict[str, Any] = {
+        "socket_timeout": TIMEOUT_SECONDS,
+        "retry": Retry(ExponentialBackoff(), RETRIES),
+        **(endpoint.ssl or {}),
+    }
     parts = urlsplit(endpoint.url)
     if parts.scheme == _SOCKET_SCHEME:
         return redis.Redis(
@@ -45,7 +54,7 @@ def client_of(endpoint: BrokerEndpoint) -> redis.Redis:
     return client
 
 
-def check_broker(project: ServiceProject) -> None:
+def check_broker(project: Project) -> None:
     """Check that the broker answers; restart an embedded one that does not.
 
     Raises:

@@ -9,13 +9,13 @@ from urllib.parse import quote
 
 from jfcelery.errors import ServiceStartError
 from jfcelery.services.binaries import find_database
-from jfcelery.services.credentials import Credentials
 from jfcelery.services.options import cache_size
 from jfcelery.services.service import GRACE_SECONDS, Service
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from jfcelery.services.credentials import Credentials
     from jfcelery.services.locks import LockFile
     from jfcelery.services.record import ServiceRecord
 
@@ -35,16 +35,16 @@ class DatabaseService(Service):
 
     def uri(self, record: ServiceRecord) -> str:
         """Return the URI, secret included, of the running server."""
-        return self._uri(record.address, Credentials.of(self.files.credentials))
+        return self._uri(record.address, self.credentials())
 
     def answers(self, address: str) -> bool:
         """Return whether the server answers to our user."""
-        return _ask(self._uri(address, Credentials.of(self.files.credentials)))
+        return _ask(self._uri(address, self.credentials()))
 
     def start(self, lock: LockFile) -> ServiceRecord:
         """Start the server; the first time, create its user before."""
         program = find_database()
-        credentials = Credentials.of(self.files.credentials)
+        credentials = self.credentials()
         if not (credentials.known and (self.files.data / "WiredTiger").exists()):
             self._create_user(program, lock, credentials)
         port = self._usual_port()

@@ -3,48 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
 #: Database that holds the queue, in the embedded server.
 DATABASE_NAME = "jfcelery"
 #: What all keys and channels in the broker begin with.
 KEY_PREFIX = "jfcelery:"
-
-
-class ServiceProject(Protocol):
-    """What the services need to know of a project."""
-
-    @property
-    def name(self) -> str:
-        """Name of the project."""
-
-    @property
-    def base_dir(self) -> Path:
-        """Folder of the project's own files."""
-
-    @property
-    def log_dir(self) -> Path:
-        """Folder of the log files."""
-
-    @property
-    def queue(self) -> Any:
-        """Section ``queue`` of the project file, None if it is not there."""
-
-    @property
-    def broker(self) -> Any:
-        """Section ``broker`` of the project file, None if it is not there."""
-
-    @property
-    def uses_embedded_database(self) -> bool:
-        """Whether the queue is in the embedded database."""
-
-    @property
-    def uses_embedded_broker(self) -> bool:
-        """Whether messages go through the embedded broker."""
 
 
 @dataclass(frozen=True)

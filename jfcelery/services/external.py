@@ -8,19 +8,19 @@ from jfcelery.errors import ProjectInvalidError
 from jfcelery.services.endpoints import BrokerEndpoint, DatabaseEndpoint
 
 if TYPE_CHECKING:
-    from jfcelery.project.broker import BrokerConfig, TLSConfig
-    from jfcelery.project.queue import QueueConfig
+    from jfcelery.project import Project
+    from jfcelery.project.broker import TLSConfig
 
 _URI_SCHEMES = ("mongodb://", "mongodb+srv://")
 
 
-def external_database(queue: QueueConfig) -> DatabaseEndpoint:
+def external_database(project: Project) -> DatabaseEndpoint:
     """Return where the store of a project's ``queue`` section is.
 
     Raises:
         ProjectInvalidError: Only maggma could reach it.
     """
-    target = queue.target
+    target = project.queue.target if project.queue else None
     if target is None or not target.database:
         raise ProjectInvalidError(
             "queue.store: the name of the database is missing", remedy="Add 'database: NAME'."
@@ -39,9 +39,16 @@ def external_database(queue: QueueConfig) -> DatabaseEndpoint:
     return DatabaseEndpoint(host, target.database, arguments)
 
 
-def external_broker(broker: BrokerConfig) -> BrokerEndpoint:
-    """Return where the broker of a project's ``broker`` section is."""
-    url = broker.url.get_secret_value()
+def external_broker(project: Project) -> BrokerEndpoint:
+    """Return where the broker of a project's ``broker`` section is.
+
+    Raises:
+        ProjectInvalidError: There is no such section.
+    """
+    broker = project.broker
+    if broker is None:
+        raise ProjectInvalidError("broker: missing", remedy="Add 'broker: {url: redis://…}'.")
+    url = broker.url
     ssl = _tls(broker.tls) if url.startswith("rediss://") else None
     return BrokerEndpoint(url=url, key_prefix=broker.key_prefix, ssl=ssl)
 

@@ -14,15 +14,15 @@ from jfcelery.services.endpoints import (
     BrokerEndpoint,
     DatabaseEndpoint,
     Endpoints,
-    ServiceProject,
 )
 from jfcelery.services.external import external_broker, external_database
 
 if TYPE_CHECKING:
+    from jfcelery.project import Project
     from jfcelery.services.service import Service
 
 
-def database_endpoint(project: ServiceProject, *, probe: bool = False) -> DatabaseEndpoint:
+def database_endpoint(project: Project, *, probe: bool = False) -> DatabaseEndpoint:
     """Return where the database is; start it if it is embedded and does not run.
 
     Args:
@@ -33,14 +33,14 @@ def database_endpoint(project: ServiceProject, *, probe: bool = False) -> Databa
         ServiceStartError: It cannot be started.
     """
     if not project.uses_embedded_database:
-        return external_database(project.queue)
+        return external_database(project)
     service = DatabaseService(project.base_dir, project.log_dir)
     users.register(service.files)
     record = service.ensure(probe=probe)
     return DatabaseEndpoint(service.uri(record), DATABASE_NAME)
 
 
-def broker_endpoint(project: ServiceProject, *, probe: bool = False) -> BrokerEndpoint:
+def broker_endpoint(project: Project, *, probe: bool = False) -> BrokerEndpoint:
     """Return where the broker is; start it if it is embedded and does not run.
 
     Args:
@@ -51,14 +51,14 @@ def broker_endpoint(project: ServiceProject, *, probe: bool = False) -> BrokerEn
         ServiceStartError: It cannot be started.
     """
     if not project.uses_embedded_broker:
-        return external_broker(project.broker)
+        return external_broker(project)
     service = BrokerService(project.base_dir, project.log_dir)
     users.register(service.files)
     record = service.ensure(probe=probe)
     return BrokerEndpoint(service.url(record))
 
 
-def endpoint(project: ServiceProject, *, probe: bool = False) -> Endpoints:
+def endpoint(project: Project, *, probe: bool = False) -> Endpoints:
     """Return where database and broker are; start what is embedded and does not run.
 
     Args:
@@ -71,7 +71,7 @@ def endpoint(project: ServiceProject, *, probe: bool = False) -> Endpoints:
     return Endpoints(database_endpoint(project, probe=probe), broker_endpoint(project, probe=probe))
 
 
-def ensure(project: ServiceProject, *, probe: bool = False) -> None:
+def ensure(project: Project, *, probe: bool = False) -> None:
     """Start what is embedded and does not run.
 
     Args:
@@ -87,7 +87,7 @@ def ensure(project: ServiceProject, *, probe: bool = False) -> None:
         broker_endpoint(project, probe=probe)
 
 
-def _embedded(project: ServiceProject) -> list[Service]:
+def _embedded(project: Project) -> list[Service]:
     services: list[Service] = []
     if project.uses_embedded_broker:
         services.append(BrokerService(project.base_dir, project.log_dir))
@@ -96,12 +96,12 @@ def _embedded(project: ServiceProject) -> list[Service]:
     return services
 
 
-def stop(project: ServiceProject) -> list[str]:
+def stop(project: Project) -> list[str]:
     """Stop what is embedded, and return the names of what ran."""
     return [service.name for service in _embedded(project) if service.stop()]
 
 
-def in_use(project: ServiceProject) -> bool:
+def in_use(project: Project) -> bool:
     """Return whether another process, here, uses the embedded services of a project."""
     for service in _embedded(project)[:1]:
         with users.alone(service.files) as alone:
@@ -109,7 +109,7 @@ def in_use(project: ServiceProject) -> bool:
     return False
 
 
-def stop_if_unused(project: ServiceProject) -> list[str]:
+def stop_if_unused(project: Project) -> list[str]:
     """Stop what is embedded unless another process uses it; return the names of what ran."""
     for service in _embedded(project)[:1]:
         with users.alone(service.files) as alone:
@@ -140,14 +140,14 @@ class ServiceStatus:
     log: str = ""
 
 
-def status(project: ServiceProject) -> list[ServiceStatus]:
+def status(project: Project) -> list[ServiceStatus]:
     """Return what runs where; start nothing, connect to nothing."""
     found = [_status_of(service) for service in _embedded(project)]
     if not project.uses_embedded_database:
-        database = external_database(project.queue)
+        database = external_database(project)
         found.append(ServiceStatus("database", embedded=False, address=_bare(database.uri)))
     if not project.uses_embedded_broker:
-        broker = external_broker(project.broker)
+        broker = external_broker(project)
         found.append(ServiceStatus("broker", embedded=False, address=_bare(broker.url)))
     return sorted(found, key=lambda one: one.name)
 

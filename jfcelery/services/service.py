@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from jfcelery.errors import ServiceStartError
+from jfcelery.services.credentials import Credentials
 from jfcelery.services.layout import ServiceFiles
 from jfcelery.services.locks import LockFile, locked
 from jfcelery.services.log import ServerLog
@@ -60,6 +61,10 @@ class Service(ABC):
     @abstractmethod
     def answers(self, address: str) -> bool:
         """Return whether the server at an address answers us, within seconds."""
+
+    def credentials(self) -> Credentials:
+        """Return user and password; the first call, under the service's lock, makes them."""
+        return Credentials.of(self.files.credentials)
 
     def record(self) -> ServiceRecord | None:
         """Return what is written about the latest instance."""
