@@ -6,7 +6,7 @@ import ast
 import json
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
@@ -14,6 +14,11 @@ from click.shell_completion import CompletionItem
 from jfcelery.cli.lazy import did_you_mean
 from jfcelery.controller import ids
 from jfcelery.errors import InputError
+
+if TYPE_CHECKING:
+    _ParamType = click.ParamType[Any]
+else:  # older versions of click are not generic
+    _ParamType = click.ParamType
 
 _State = TypeVar("_State", bound=StrEnum)
 
@@ -29,7 +34,7 @@ DATE_FORMATS = (
 )
 
 
-class StateType(click.ParamType, Generic[_State]):
+class StateType(_ParamType, Generic[_State]):
     """A state by its full or short name, in any case.
 
     Args:
@@ -67,7 +72,7 @@ class StateType(click.ParamType, Generic[_State]):
         return [CompletionItem(s) for s in self.states if s.startswith(incomplete.upper())]
 
 
-class LocalDate(click.ParamType):
+class LocalDate(_ParamType):
     """A date or time, local, as an aware datetime."""
 
     name = "date"
@@ -99,7 +104,7 @@ def _today(clock: datetime) -> datetime:
     return moment if moment <= now else moment - timedelta(days=1)
 
 
-class IdType(click.ParamType):
+class IdType(_ParamType):
     """An id of one kind, checked by one of the functions of :mod:`~jfcelery.controller.ids`.
 
     Args:
@@ -121,7 +126,7 @@ class IdType(click.ParamType):
             self.fail(f"{error.message}. {error.remedy}", param, ctx)
 
 
-class Dictionary(click.ParamType):
+class Dictionary(_ParamType):
     """A dictionary: JSON, or ``key=value`` pairs separated by commas."""
 
     name = "dict"

@@ -15,6 +15,7 @@ from jfcelery.controller.set_state import set_state
 from jfcelery.controller.stop import let_children_go, stop
 from jfcelery.database.jobs import Jobs
 from jfcelery.errors import JobNotFoundError, ServiceError
+from jfcelery.flows.release import release_children
 from jfcelery.messages import messenger
 
 if TYPE_CHECKING:
@@ -101,7 +102,13 @@ class Actions:
 
     def set_state(self, state: JobState, selected: JobFilter, manner: Manner) -> Result:
         """Set the state of jobs by hand, whatever they are in."""
-        result = self._change(selected, set_state(state), manner)
+
+        def after(changed: Sequence[JobDoc]) -> None:
+            for doc in changed:
+                if doc.release:
+                    release_children(self.jobs, doc)
+
+        result = self._change(selected, set_state(state), manner, after=after)
         self.tell(result, cancel=True)
         return result
 

@@ -51,12 +51,13 @@ class FlowQuery(TypedDict, total=False):
 
 def job_filter(query: JobQuery) -> JobFilter:
     """Return the filter that a method's arguments describe."""
-    given = dict(query)
+    given: dict[str, Any] = dict(query)
     _check(given, JobQuery)
-    pairs = given.pop("job_ids", None) or ()
-    single = isinstance(pairs, tuple) and len(pairs) == _PAIR and isinstance(pairs[0], str)
+    pairs: Any = given.pop("job_ids", None) or ()
+    if isinstance(pairs, tuple) and len(pairs) == _PAIR and isinstance(pairs[0], str):
+        pairs = (pairs,)
     return JobFilter(
-        job_ids=(pairs,) if single else tuple((uuid, index) for uuid, index in pairs),
+        job_ids=tuple((uuid, index) for uuid, index in pairs),
         query=given.pop("custom_query", None) or {},
         **_common(given),
     )
@@ -64,7 +65,7 @@ def job_filter(query: JobQuery) -> JobFilter:
 
 def flow_filter(query: FlowQuery) -> FlowFilter:
     """Return the filter that a method's arguments describe."""
-    given = dict(query)
+    given: dict[str, Any] = dict(query)
     _check(given, FlowQuery)
     return FlowFilter(job_ids=_several(given.pop("job_ids", None)), **_common(given))
 

@@ -50,7 +50,7 @@ class JobInfo(BaseModel):
     lock_until: datetime | None = None
 
     @classmethod
-    def of(cls, doc: JobDoc) -> Self:
+    def of(cls, doc: JobDoc) -> JobInfo:
         """Return what listings show of a job's document."""
         shown = {name: getattr(doc, name) for name in cls.model_fields if hasattr(doc, name)}
         job = {"name": doc.job.name, "metadata": doc.job.metadata, "hosts": doc.job.hosts}

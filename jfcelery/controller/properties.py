@@ -81,3 +81,12 @@ class RunProperties:
         if self.update and isinstance(old, dict) and isinstance(new, dict):
             return {**old, **new}
         return new
+
+
+def plain(value: Any) -> Any:
+    """Return an execution configuration or resources as a name or a plain dict."""
+    if value is None or isinstance(value, (str, dict)):
+        return value
+    if hasattr(value, "as_dict"):
+        return value.as_dict()
+    return value.model_dump(mode="json", exclude_none=True)
