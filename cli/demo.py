@@ -74,7 +74,7 @@ def demo(metal: str, folder: Path | None, as_json: bool) -> None:
     screen = console(stderr=as_json)
     result = run_demo(where, metal, lambda project: LocalRunner(Runner(project)), screen)
     if as_json:
-        write_json(result)
+        write_json(vars(result))
     else:
         _report(result, screen)
 
