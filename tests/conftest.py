@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
+from jfcelery.errors import ServiceStartError
 from tests.support.cluster import Cluster, ClusterMissingError, cluster
-from tests.support.servers import ServerMissingError, mongo_server, redis_server
+from tests.support.servers import mongo_server, redis_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -63,7 +64,7 @@ def redis_url(session_folder: Path) -> Iterator[str]:
     try:
         with redis_server(folder) as server:
             yield server.url
-    except ServerMissingError as why:
+    except ServiceStartError as why:
         missing(why)
 
 
@@ -78,7 +79,7 @@ def mongo_url(session_folder: Path) -> Iterator[str]:
     try:
         with mongo_server(folder) as server:
             yield server.url
-    except ServerMissingError as why:
+    except ServiceStartError as why:
         missing(why)
 
 

