@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING, Any
 
-from jobflow.utils.find import find_key
+from jfcelery.execution.stores import additional_stores, blob_infos
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -27,9 +27,9 @@ def contents(store: JobStore, known: Collection[str]) -> dict[str, Any]:
     loaded = [_clean(doc) for doc in store.query({}, load=True)]
     blobs = {
         name: [_clean(blob) for blob in additional.query({})]
-        for name, additional in store.additional_stores.items()
+        for name, additional in additional_stores(store).items()
     }
-    ids = {info["blob_uuid"] for doc in raw for info in _infos(doc)}
+    ids = {info["blob_uuid"] for doc in raw for info in blob_infos(doc)}
     assert ids <= {blob["blob_uuid"] for found in blobs.values() for blob in found}
     numbers: dict[str, str] = {}
     return {
@@ -37,16 +37,6 @@ def contents(store: JobStore, known: Collection[str]) -> dict[str, Any]:
         "loaded": _numbered(loaded, known, numbers),
         "blobs": {name: _numbered(found, known, numbers) for name, found in blobs.items()},
     }
-
-
-def _infos(doc: dict[str, Any]) -> list[dict[str, Any]]:
-    found = []
-    for path in find_key(doc, "blob_uuid"):
-        item: Any = doc
-        for key in path:
-            item = item[key]
-        found.append(item)
-    return found
 
 
 def _clean(doc: dict[str, Any]) -> dict[str, Any]:

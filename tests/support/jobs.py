@@ -133,7 +133,7 @@ def replace_by_flow(a: int, with_output: bool = True) -> Response[Any]:
 def replace_by_many(kind: str) -> Any:
     jobs = [named(add(number, 5), f"many {number}") for number in range(3)]
     by_name = {f"job {number}": item for number, item in enumerate(jobs)}
-    forms = {"list": jobs, "tuple": tuple(jobs), "dict": by_name}
+    forms: dict[str, Any] = {"list": jobs, "tuple": tuple(jobs), "dict": by_name}
     return Response(replace=forms[kind])
 
 

@@ -103,7 +103,7 @@ def chain() -> Flow:
     jobs = [add(1)]
     for _ in range(3):
         jobs.append(add(jobs[-1].output))
-    return Flow(jobs, output=jobs[-1].output)
+    return Flow([*jobs], output=jobs[-1].output)
 
 
 @shape()
@@ -168,12 +168,13 @@ def linear_order() -> Flow:
 
 @shape()
 def decorated_flow() -> Flow:
-    @flow
+    @flow  # type: ignore[untyped-decorator]  # jobflow leaves it open
     def compute(a: int) -> Any:
         first = add(a, 1)
         return add(first.output, 2).output
 
-    return compute(5)
+    made: Flow = compute(5)
+    return made
 
 
 @shape(failing=("fail",))
@@ -251,7 +252,7 @@ def returned_jobs() -> Flow:
     inner = [
         Flow([parent, named(identity(parent.output), f"of {parent.name}")]) for parent in parents
     ]
-    return Flow(inner)
+    return Flow([*inner])
 
 
 @shape()
