@@ -83,9 +83,13 @@ class Runtime:
         return timedelta(seconds=self.project.runner.lease)
 
     def close(self) -> None:
-        """Close the connections to the hosts."""
+        """Close the connections to the hosts and JobStores."""
         if "hosts" in self.__dict__:
             self.hosts.close()
+        with self._lock:
+            stores, self._stores = self._stores, {}
+        for store in stores.values():
+            store.close()  # type: ignore[no-untyped-call]
 
 
 class Current:

@@ -18,7 +18,9 @@ logger = logging.getLogger(__name__)
 #: Seconds before a job that met a limit is tried again; it doubles up to the last.
 PRESSURE_WAITS = (5, 10, 20, 40, 60)
 #: Characters of an error that a job's document keeps.
-ERROR_LENGTH = 1000
+ERROR_LENGTH = 1500
+#: Innermost frames of a trace that are kept with it.
+TRACE_FRAMES = 5
 
 
 def handle(work: Work, step: str, error: Exception) -> None:
@@ -50,8 +52,9 @@ def describe(error: BaseException) -> str:
     """Return an error in one or two lines, or with its trace where it is not one of ours."""
     if isinstance(error, JfceleryError):
         return str(error)[:ERROR_LENGTH]
-    trace = "".join(traceback.format_exception(error))
-    return trace[-ERROR_LENGTH:]
+    head = f"Unforeseen, please report it: {type(error).__name__}: {error}\n"
+    trace = "".join(traceback.format_tb(error.__traceback__)[-TRACE_FRAMES:])
+    return f"{head}Traceback (most recent call last):\n{trace}"[:ERROR_LENGTH]
 
 
 def _may_pass(work: Work, error: Exception) -> bool:

@@ -1,0 +1,46 @@
+"""Fixtures of the tests of the runner's tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from tests.support.bench import Bench, quick_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.support.projects import ProjectFactory
+
+
+class MakeBench(Protocol):
+    """Makes a bench; options of the worker, and sections of the project file."""
+
+    def __call__(self, *, worker: dict[str, Any] | None = None, **sections: Any) -> Bench:
+        """Make one."""
+
+
+@pytest.fixture
+def make_bench(
+    make_project: ProjectFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[MakeBench]:
+    """A function that makes the runner of a new project, driven by hand."""
+
+    made = []
+
+    def make(*, worker: dict[str, Any] | None = None, **sections: Any) -> Bench:
+        workers = {"here": quick_worker(tmp_path, **(worker or {}))}
+        made.append(Bench(make_project(workers=workers, **sections), tmp_path, monkeypatch))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.runtime.close()
+
+
+@pytest.fixture
+def bench(make_bench: MakeBench) -> Bench:
+    """The runner of a project with one local worker whose jobs take no time."""
+    return make_bench()

@@ -1,0 +1,301 @@
+"""Jobs move through the pipeline by messages, and exactly once whatever becomes of these."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jfcelery.errors import (
+    BackPressureError,
+    ConnectionLostError,
+    RunFolderError,
+    TransferError,
+)
+from jfcelery.flows.insert import Placement, add_flow
+from jfcelery.states import JobState
+from jfcelery.tasks.checkout import checkout
+from jfcelery.tasks.pipeline import PIPELINE, tail
+from jfcelery.tasks.poll import poll_host
+from jfcelery.tasks.sweep import sweep
+from jfcelery.tasks.upload import upload
+from tests.support.entries import flow_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tests.support.bench import Bench
+    from tests.tasks.conftest import MakeBench
+
+HERE = Placement(worker="here")
+
+
+def add(bench: Bench, edges: Mapping[str, Sequence[str]]) -> str:
+    """Add a flow of quick jobs, and return its uuid."""
+    job = {
+        "config": {"resolve_references": False, "expose_store": False},
+        "function_args": [],
+        "function_kwargs": {},
+    }
+    flow = flow_of(edges, payload=job)
+    add_flow(bench.runtime.queue, flow, HERE)
+    return flow.uuid
+
+
+def test_the_pipeline_is_five_steps_and_its_tail_follows_from_the_state() -> None:
+    """A job that is DOWNLOADED has finalize before it, one in the queue all from there."""
+    names = [step.name for step in PIPELINE]
+    assert names == ["upload", "submit", "check_run_status", "download", "finalize"]
+    assert [s.name for s in tail(JobState.DOWNLOADED)] == ["finalize"]
+    assert [s.name for s in tail(JobState.RUNNING)] == names[2:]
+    assert [s.name for s in tail(JobState.UPLOADED)] == names[1:]
+
+
+def test_a_chain_of_jobs_completes(bench: Bench) -> None:
+    """Each finished parent's child is sent by the parent's own finalize."""
+    flow = add(bench, {"a": [], "b": ["a"], "c": ["b"]})
+    assert bench.run_until_rest(flow) == {"a": "C", "b": "C", "c": "C"}
+    assert bench.starts() == ["a_1 1", "b_1 1", "c_1 1"]
+    (document,) = bench.runtime.jobstore(None).query({"uuid": "c"})
+    assert document["output"] == 1
+
+
+def test_a_message_five_times_is_a_message_once(bench: Bench) -> None:
+    """Every message of every step delivered five times changes nothing."""
+    flow = add(bench, {"a": [], "b": ["a"]})
+    checkout(bench.runtime)
+    for _ in range(200):
+        for message in [bench.messages.pop(0) for _ in range(len(bench.messages))]:
+            for _ in range(5):
+                bench.deliver(message)
+        if set(bench.states(flow).values()) == {"C"}:
+            break
+        bench.forward(5)
+        poll_host(bench.runtime, "local")
+    assert bench.starts() == ["a_1 1", "b_1 1"]
+    events = [c.event for c in bench.runtime.jobs.history.of(bench.runtime.jobs.get("b"))]
+    assert events == ["insert", "release", "checkout", "upload", "submit", "end", "finalize"]
+
+
+def test_lost_messages_cost_time_only(bench: Bench) -> None:
+    """The sweep sends again what was lost, with the same epoch, after a grace."""
+    add(bench, {"a": []})
+    checkout(bench.runtime)
+    epoch = bench.runtime.jobs.get("a").epoch
+    bench.messages.clear()
+    sweep(bench.runtime)
+    assert bench.messages == []
+    bench.forward(15)
+    sweep(bench.runtime)
+    (message,) = bench.messages
+    assert message.args == ("a", 1, epoch)
+    bench.messages.clear()
+    bench.forward(15)
+    sweep(bench.runtime)
+    assert bench.messages == []  # the grace has doubled
+    bench.forward(15)
+    sweep(bench.runtime)
+    assert len(bench.messages) == 1
+
+
+def test_an_old_epoch_is_ignored(bench: Bench) -> None:
+    """A message from before a rerun or stop does nothing."""
+    add(bench, {"a": []})
+    checkout(bench.runtime)
+    doc = bench.runtime.jobs.get("a")
+    bench.runtime.jobs.update(doc, {"epoch": doc.epoch + 1})
+    bench.drain()
+    assert bench.runtime.jobs.get("a").state == JobState.CHECKED_OUT
+
+
+def test_a_live_lease_keeps_a_second_step_out(bench: Bench) -> None:
+    """While somebody works on a job, a doubled message ends at once."""
+    add(bench, {"a": []})
+    checkout(bench.runtime)
+    jobs = bench.runtime.jobs
+    doc = jobs.acquire(jobs.get("a"), "somebody", timedelta(seconds=60))
+    assert not upload.run(bench.runtime, "a", 1, doc.epoch)
+    assert jobs.get("a").lock_id == "somebody"
+    bench.forward(61)
+    assert upload.run(bench.runtime, "a", 1, doc.epoch)
+    assert jobs.get("a").state == JobState.UPLOADED
+    assert jobs.get("a").lock_id is None
+
+
+def test_a_fenced_off_step_commits_nothing(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever lost its lease while it worked does not overwrite what came after."""
+    add(bench, {"a": []})
+    checkout(bench.runtime)
+    jobs = bench.runtime.jobs
+    epoch = jobs.get("a").epoch
+
+    def stopped_meanwhile(*_args: object, **_options: object) -> None:
+        doc = jobs.get("a")
+        fields = {"epoch": doc.epoch + 1, "lock_id": None, "lock_until": None}
+        jobs.transition(doc, "stop", JobState.USER_STOPPED, by="user", fields=fields)
+
+    monkeypatch.setattr("jfcelery.scheduler_io.hosts.local.LocalHost.publish", stopped_meanwhile)
+    assert not upload.run(bench.runtime, "a", 1, epoch)
+    assert jobs.get("a").state == JobState.USER_STOPPED
+
+
+def _failing(bench: Bench, error: Exception, patch: pytest.MonkeyPatch) -> None:
+    """Let upload fail with an error."""
+    del bench
+
+    def fail(*_args: object, **_options: object) -> None:
+        raise error
+
+    patch.setattr("jfcelery.scheduler_io.hosts.local.LocalHost.publish", fail)
+
+
+def test_a_trouble_of_the_host_pauses_the_host_not_the_job(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job keeps state and attempts; all goes on when the host answers."""
+    flow = add(bench, {"a": []})
+    with monkeypatch.context() as patch:
+        _failing(bench, ConnectionLostError("cable"), patch)
+        checkout(bench.runtime)
+        bench.drain()
+        doc = bench.runtime.jobs.get("a")
+        assert (doc.state, doc.remote.step_attempts) == (JobState.CHECKED_OUT, 0)
+        assert doc.lock_id is None
+        assert bench.runtime.host_records.get("local").reason == "cable"
+        assert checkout(bench.runtime) == 0
+    assert bench.run_until_rest(flow) == {"a": "C"}
+    assert bench.runtime.host_records.get("local").failures == 0
+    assert bench.starts() == ["a_1 1"]
+
+
+def test_passing_troubles_are_tried_again_and_end_in_an_error(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After max_step_attempts the job is REMOTE_ERROR, with class and message kept."""
+    bench = make_bench(runner={"max_step_attempts": 3, "delta_retry": [40, 80]})
+    flow = add(bench, {"a": []})
+    _failing(bench, TransferError("half a file"), monkeypatch)
+    checkout(bench.runtime)
+    bench.drain()
+    doc = bench.runtime.jobs.get("a")
+    assert doc.remote.step_attempts == 1
+    assert doc.remote.error == "half a file"
+    assert doc.retry_at is not None
+    sweep(bench.runtime)
+    assert bench.messages == []
+    assert bench.run_until_rest(flow) == {"a": "RERR"}
+    doc = bench.runtime.jobs.get("a")
+    assert (doc.error_class, doc.remote.error) == ("TransferError", "half a file")
+    assert doc.remote.step_attempts == 3
+    assert doc.previous_state == JobState.CHECKED_OUT
+
+
+@pytest.mark.parametrize("error", [RunFolderError("no right"), ValueError("a defect of ours")])
+def test_what_cannot_pass_is_an_error_at_once_or_soon(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    """A permanent error is not tried again; an unforeseen one keeps its trace."""
+    flow = add(bench, {"a": []})
+    _failing(bench, error, monkeypatch)
+    assert bench.run_until_rest(flow, rounds=100) == {"a": "RERR"}
+    doc = bench.runtime.jobs.get("a")
+    assert doc.error_class == type(error).__name__
+    assert str(error) in (doc.remote.error or "")
+    assert ("Traceback" in (doc.remote.error or "")) == isinstance(error, ValueError)
+
+
+def test_a_limit_makes_the_job_wait_without_an_error(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The site's refusal is shown as waiting; the job goes on when it is lifted."""
+    flow = add(bench, {"a": []})
+    with monkeypatch.context() as patch:
+
+        def full(*_args: object, **_options: object) -> str:
+            raise BackPressureError("QOSMaxSubmitJobPerUserLimit")
+
+        patch.setattr("jfcelery.scheduler_io.queue.WorkerQueue.submit", full)
+        for _ in range(5):
+            bench.drain()
+            bench.beat()
+        doc = bench.runtime.jobs.get("a")
+        assert doc.state == JobState.UPLOADED
+        assert doc.remote.waiting == "QOSMaxSubmitJobPerUserLimit"
+        assert doc.remote.error is None
+    assert bench.run_until_rest(flow) == {"a": "C"}
+    assert bench.runtime.jobs.get("a").remote.waiting is None
+
+
+def test_max_jobs_is_never_exceeded_and_always_filled(make_bench: MakeBench) -> None:
+    """With two places, never more than two jobs are in the queue, and all complete."""
+    bench = make_bench(worker={"max_jobs": 2})
+    flow = add(bench, {f"j{n}": [] for n in range(7)})
+    most = 0
+    for _ in range(200):
+        if bench.messages:
+            bench.deliver(bench.messages.pop(0))
+        else:
+            bench.beat()
+        states = list(bench.states(flow).values())
+        most = max(most, states.count("SU") + states.count("RU"))
+        if set(states) == {"C"}:
+            break
+    assert set(bench.states(flow).values()) == {"C"}
+    assert most == 2
+    assert sorted(bench.starts()) == [f"j{n}_1 1" for n in range(7)]
+
+
+def test_priority_goes_before_age(make_bench: MakeBench) -> None:
+    """With one place, the job of highest priority runs first."""
+    bench = make_bench(worker={"max_jobs": 1})
+    flow = add(bench, {"old": [], "young": []})
+    young = bench.runtime.jobs.get("young")
+    bench.runtime.jobs.update(young, {"priority": 5})
+    bench.run_until_rest(flow)
+    assert bench.starts() == ["young_1 1", "old_1 1"]
+
+
+def test_a_raising_job_is_failed_with_its_error(bench: Bench) -> None:
+    """FAILED keeps class and message; children that need the output stay WAITING."""
+    flow = add(bench, {"a": [], "b": ["a"]})
+    (bench.folder / "fail").write_text("a_1\n")
+    assert bench.run_until_rest(flow) == {"a": "F", "b": "W"}
+    doc = bench.runtime.jobs.get("a")
+    assert doc.error_class == "ValueError"
+    assert "on purpose" in (doc.error or "")
+
+
+def test_a_job_that_leaves_nothing_says_why(make_bench: MakeBench) -> None:
+    """REMOTE_ERROR names the exit code and the last lines of stderr."""
+    bench = make_bench(worker={"execution_cmd": "echo 'libmpi.so missing' >&2; exit 7 #{}"})
+    flow = add(bench, {"a": []})
+    assert bench.run_until_rest(flow) == {"a": "RERR"}
+    doc = bench.runtime.jobs.get("a")
+    assert doc.error_class == "OutputMissingError"
+    assert "libmpi.so missing" in (doc.remote.error or "")
+    assert "7" in (doc.remote.error or "")
+    assert doc.remote.end is not None
+    assert doc.remote.end.exit_code == 7
+
+
+def test_jobs_of_a_flow_that_is_being_added_are_passed_over(bench: Bench) -> None:
+    """Until a submission is complete none of its jobs is taken; others are."""
+    partial, whole = add(bench, {"a": []}), add(bench, {"b": []})
+    bench.runtime.queue.flows.update_one({"_id": partial}, {"$set": {"inserting": True}})
+    assert checkout(bench.runtime) == 1
+    assert bench.states(whole) == {"b": "CE"}
+    assert bench.states(partial) == {"a": "R"}
+
+
+def test_an_interrupted_submission_is_removed(bench: Bench) -> None:
+    """After an hour the sweep removes what a dead submission left."""
+    partial = add(bench, {"a": []})
+    bench.runtime.queue.flows.update_one({"_id": partial}, {"$set": {"inserting": True}})
+    sweep(bench.runtime)
+    assert bench.states(partial) == {"a": "R"}
+    bench.forward(3700)
+    sweep(bench.runtime)
+    assert bench.states(partial) == {}
+    assert bench.runtime.queue.flows.count_documents({}) == 0
+    assert bench.runtime.queue.payloads.count_documents({}) == 0
