@@ -1,5 +1,7 @@
 """Every error that jfcelery raises on purpose.
 
+::
+
     JfceleryError
     ├── ConfigError                 the person's settings or project file
     │   ├── ProjectNotFoundError
