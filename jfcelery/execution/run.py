@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 #: Exit code if not even the outcome could be written (EX_IOERR of sysexits.h).
 NO_OUTCOME = 74
 
+_RESULTS = (RunFolder.STORE_DATA, RunFolder.OUTPUT)
+
 
 def run_job(
     folder: str | Path, attempt: int | None = None, *, patience: Patience | None = None
@@ -84,8 +86,6 @@ class _Execution:
         with contextlib.suppress(ValueError, OSError, AttributeError):
             faulthandler.enable()  # a crash in compiled code then says where, on stderr
         os.chdir(self.folder)
-        for name in (RunFolder.OUTPUT, RunFolder.STORE_DATA):
-            (self.folder / name).unlink(missing_ok=True)  # of a run that the scheduler restarted
         owner = os.getpid()
         try:
             outcome = self._outcome()
@@ -97,6 +97,7 @@ class _Execution:
 
     def _outcome(self) -> Outcome:
         self._enter(Stage.LOAD)
+        self._remove_results()  # of a run that the scheduler has started again
         import_jobflow()
         self.given = JobInput.read(self.folder / RunFolder.INPUT)
         self._enter(Stage.IMPORT, function=_function_of(self.given.job), **_versions())
@@ -187,7 +188,7 @@ class _Execution:
         """Write the outcome; return the exit code."""
         try:
             if outcome.error is not None:
-                self._remove_documents()
+                self._remove_results()  # also to make room
             self._write(RunFolder.OUTPUT, outcome.model_dump_json())
         except (OSError, JfceleryError) as error:
             print(f"jfcelery: the job's outcome cannot be written: {error}", file=sys.stderr)  # noqa: T201
@@ -199,9 +200,9 @@ class _Execution:
             self._enter(Stage.FAILED, error_class=outcome.error.error_class)
         return 0
 
-    def _remove_documents(self) -> None:
-        """Remove what a failed job left, also to make room for its outcome."""
-        for path in (self.folder / RunFolder.STORE_DATA, *self.folder.glob("additional_store_*")):
+    def _remove_results(self) -> None:
+        additional = self.folder.glob(RunFolder.additional_store("*"))
+        for path in (*additional, *map(self.folder.joinpath, _RESULTS)):
             path.unlink(missing_ok=True)
 
     def _enter(self, stage: Stage, **facts: object) -> None:

@@ -13,18 +13,11 @@ from jfcelery.flows.entries import flow_entries
 from tests.support.comparing import contents
 from tests.support.driver import Driver
 from tests.support.shapes import SHAPES, STORES, external_document, make
-from tests.support.warm import WarmRunner
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator[WarmRunner]:
-    """A process that runs jobs in processes of their own."""
-    with WarmRunner() as warm:
-        yield warm
+    from tests.support.warm import WarmRunner
 
 
 def memory_store() -> JobStore:
