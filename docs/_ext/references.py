@@ -152,7 +152,7 @@ def command_text(command: click.Command, context: click.Context, path: str) -> I
 
 
 def paragraphs(text: str) -> list[str]:
-    """Return a docstring's paragraphs; what click must not wrap (``\\b``) as literal text."""
+    r"""Return a docstring's paragraphs; what click must not wrap (``\\b``) as literal text."""
     lines: list[str] = []
     for part in re.split(r"\n\s*\n", inspect.cleandoc(text)):
         if part.startswith("\b"):
