@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import paramiko
@@ -25,7 +24,6 @@ class ChannelProcess(Process):
         token: The marker at which its own output begins.
         deadline: How long it may take.
         kill: Kills the command whose shell has this process id on the host (None: not known).
-        resources: What to give back at the end.
     """
 
     def __init__(
@@ -35,12 +33,10 @@ class ChannelProcess(Process):
         token: str,
         deadline: Deadline,
         kill: Callable[[int | None], None],
-        resources: ExitStack,
     ) -> None:
         super().__init__(token, deadline)
         self._channel = channel
         self._kill = kill
-        self._resources = resources
 
     def _lost(self) -> bool:
         return not self._channel.get_transport().is_active()
@@ -97,7 +93,6 @@ class ChannelProcess(Process):
         """Kill the command's process group, in another session of the connection."""
         self._kill(self.pid)
 
-    def close(self) -> None:
-        """Close the session."""
-        with self._resources, contextlib.suppress(OSError, EOFError, paramiko.SSHException):
+    def _close(self) -> None:
+        with contextlib.suppress(OSError, EOFError, paramiko.SSHException):
             self._channel.close()

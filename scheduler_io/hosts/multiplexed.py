@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import threading
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import (
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from jfcelery.scheduler_io.hosts.place import Place
     from jfcelery.scheduler_io.hosts.process import Process
 
+#: sshd's MaxSessions where its administrator changed nothing.
+MAX_SESSIONS = 10
 #: The exit code by which ssh reports its own failures.
 SSH_FAILED = 255
 #: Seconds in which a command must be killed after it took too long.
@@ -71,6 +75,7 @@ class MultiplexedHost(Host):
         timeout: Seconds that a command may take.
         shell: The shell that commands are written for.
         login: Whether it reads the user's profile.
+        max_sessions: Commands at once; one is kept free for killing those that take too long.
     """
 
     def __init__(
@@ -81,8 +86,10 @@ class MultiplexedHost(Host):
         timeout: float = DEFAULT_TIMEOUT,
         shell: str = "bash",
         login: bool = True,
+        max_sessions: int = MAX_SESSIONS,
     ) -> None:
         super().__init__(place.label, timeout=timeout)
+        self._room = threading.BoundedSemaphore(max(1, max_sessions - 1))
         self._place, self._worker = place, worker
         self._shell, self._login_shell = shell, login
         self._socket = openssh.socket_path(place)
@@ -140,8 +147,13 @@ class MultiplexedHost(Host):
     def _start(self, script: str, token: str, deadline: Deadline) -> Process:
         line = command_line(script, shell=self._shell, login=self._login_shell)
         argv = openssh.session_argv(self._place, self._socket, line)
-        process = _SshProcess(argv, token=token, deadline=deadline)
-        process.host = self
+        while not self._room.acquire(timeout=deadline.left(1)):
+            pass
+        with ExitStack() as stack:
+            stack.callback(self._room.release)
+            process = _SshProcess(argv, token=token, deadline=deadline)
+            process.host = self
+            process.resources.push(stack.pop_all())
         return process
 
     def kill(self, pid: int, token: str) -> None:

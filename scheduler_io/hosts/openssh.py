@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import shlex
 import socket
 from pathlib import Path
@@ -24,7 +25,7 @@ ALIVE_COUNT = 3
 
 def ssh_options(place: Place) -> list[str]:
     """Return the options that reach a place: user, port, keys, gateways."""
-    options = ["-o", f"ConnectTimeout={max(1, round(place.connect_timeout))}"]
+    options = [*_home_options(), "-o", f"ConnectTimeout={max(1, round(place.connect_timeout))}"]
     if place.user:
         options += ["-l", place.user]
     if place.port:
@@ -42,6 +43,22 @@ def ssh_options(place: Place) -> list[str]:
     if place.forward_agent is not None:
         options += ["-o", f"ForwardAgent={'yes' if place.forward_agent else 'no'}"]
     return options
+
+
+def _home_options() -> list[str]:
+    """Return the options that make ssh read the files of ``$HOME``, as paramiko does.
+
+    By itself it takes the home directory from the user database.
+    """
+    home = Path.home()
+    if str(home) == pwd.getpwuid(os.getuid()).pw_dir:
+        return []
+    config = home / ".ssh" / "config"
+    files = [home / ".ssh" / name for name in ("known_hosts", "known_hosts2")]
+    return [
+        *(["-F", str(config)] if config.exists() else []),
+        *("-o", f"UserKnownHostsFile={' '.join(shlex.quote(str(file)) for file in files)}"),
+    ]
 
 
 def master_argv(place: Place, socket_path: Path) -> list[str]:

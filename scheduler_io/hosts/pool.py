@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jfcelery.scheduler_io.hosts.local import LocalHost
 
@@ -123,15 +123,12 @@ class Hosts:
         from jfcelery.scheduler_io.hosts.ssh import SshHost
 
         place = Place.of(data, worker)
-        timeout, shell = worker.timeout_execute, worker.shell_cmd or "bash"
+        options: dict[str, Any] = {
+            "timeout": worker.timeout_execute,
+            "shell": worker.shell_cmd or "bash",
+            "login": worker.login_shell,
+            "max_sessions": self._project.limits.sessions_per_connection,
+        }
         if worker.interactive_login:
-            return MultiplexedHost(
-                place, worker=name, timeout=timeout, shell=shell, login=worker.login_shell
-            )
-        return SshHost(
-            place,
-            timeout=timeout,
-            shell=shell,
-            login=worker.login_shell,
-            max_sessions=self._project.limits.sessions_per_connection,
-        )
+            return MultiplexedHost(place, worker=name, **options)
+        return SshHost(place, **options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import ConnectionFailedError, HostError, JfceleryError
@@ -35,6 +36,8 @@ class Process(ABC):
         self.deadline = deadline
         #: Process id of the shell on the host, once it said so.
         self.pid: int | None = None
+        #: What to give back at the end.
+        self.resources = ExitStack()
         self._token = token
         self._marked = False
         self._pending = bytearray()  # stdout that arrived while we were sending
@@ -66,10 +69,15 @@ class Process(ABC):
         """Kill the command with its whole process group, if the link still allows it."""
 
     @abstractmethod
-    def close(self) -> None:
-        """Let go of everything; never waits."""
+    def _close(self) -> None:
+        """Let go of the streams; never waits for the command."""
 
     # What all have in common -----------------------------------------------------------------
+
+    def close(self) -> None:
+        """Let go of everything; never waits for the command."""
+        with self.resources:
+            self._close()
 
     def send(self, data: bytes) -> bool:
         """Send input, taking in what the command prints meanwhile.

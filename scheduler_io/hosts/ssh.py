@@ -68,14 +68,14 @@ class SshHost(Host):
             except (paramiko.SSHException, OSError, EOFError) as exc:
                 deadline.left(1)  # the watchdog's work is a timeout, not a loss
                 raise ConnectionLostError(f"{self.name}: the connection broke: {exc}") from exc
-            return ChannelProcess(
+            process = ChannelProcess(
                 channel,
                 token=token,
                 deadline=deadline,
                 kill=lambda pid: self._kill(link, pid, token),
-                resources=stack.pop_all(),
             )
-        raise AssertionError  # the stack swallows nothing
+            process.resources.push(stack.pop_all())
+        return process
 
     def _kill(self, link: Link, pid: int | None, token: str) -> None:
         """Kill a command that took too long; a connection that cannot do that is dead."""
@@ -87,9 +87,7 @@ class SshHost(Host):
             with WATCHDOG.watch(deadline, link.close):
                 channel = link.transport.open_session(timeout=PROBE_TIMEOUT)
                 channel.exec_command(line)
-                process = ChannelProcess(
-                    channel, token=probe, deadline=deadline, kill=_nothing, resources=ExitStack()
-                )
+                process = ChannelProcess(channel, token=probe, deadline=deadline, kill=_nothing)
                 with contextlib.closing(process):
                     process.read_all()
         except paramiko.ChannelException:

@@ -121,7 +121,7 @@ class SubprocessProcess(Process):
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._child.pid, signal.SIGKILL)
 
-    def close(self) -> None:
+    def _close(self) -> None:
         """Close the pipes, and see to it that no zombie stays."""
         self._selector.close()
         for stream in (self._child.stdin, self._child.stdout, self._child.stderr):
