@@ -15,9 +15,6 @@ from jfcelery.tasks.runner.configuration import USER
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Seconds that the supervisor gets for an answer.
-TIMEOUT = 10.0
-
 
 @dataclass(frozen=True)
 class ProcessState:
@@ -49,10 +46,10 @@ class SupervisorClient:
         timeout: Seconds that an answer may take.
     """
 
-    def __init__(self, socket_path: Path, password: str, *, timeout: float = TIMEOUT) -> None:
+    def __init__(self, socket_path: Path, password: str, *, timeout: float) -> None:
         secret = base64.b64encode(f"{USER}:{password}".encode()).decode()
-        transport = _UnixTransport(str(socket_path), timeout, f"Basic {secret}")
-        self._proxy = xmlrpc.client.ServerProxy("http://localhost", transport=transport)
+        self._transport = _UnixTransport(str(socket_path), timeout, f"Basic {secret}")
+        self._proxy = xmlrpc.client.ServerProxy("http://localhost", transport=self._transport)
 
     def processes(self) -> list[ProcessState]:
         """Return the state of all processes.
@@ -69,6 +66,8 @@ class SupervisorClient:
             raise SupervisorSilentError(str(error)) from error
         except (KeyError, TypeError) as error:
             raise SupervisorSilentError(f"unexpected answer: {error}") from error
+        finally:
+            self._transport.close()
 
 
 class _UnixTransport(xmlrpc.client.Transport):
@@ -77,11 +76,20 @@ class _UnixTransport(xmlrpc.client.Transport):
     def __init__(self, path: str, timeout: float, authorization: str) -> None:
         super().__init__(headers=[("Authorization", authorization)])
         self._path, self._timeout = path, timeout
+        self._made: _UnixConnection | None = None
 
     def make_connection(self, host: object) -> http.client.HTTPConnection:
         """Return a connection to the socket, whatever host is asked for."""
+        if not self._made:
+            self._made = _UnixConnection(self._path, self._timeout)
         del host
-        return _UnixConnection(self._path, self._timeout)
+        return self._made
+
+    def close(self) -> None:
+        """Close the connection, also one that was never made."""
+        if self._made:
+            self._made.close()
+            self._made = None
 
 
 class _UnixConnection(http.client.HTTPConnection):

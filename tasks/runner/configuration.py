@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jfcelery.tasks.runner.layout import Role
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Mapping
 
     from jfcelery.tasks.runner.folder import RunnerFolder
     from jfcelery.tasks.runner.layout import Layout, Member
@@ -35,26 +38,27 @@ _MODULES = {
 }
 
 #: Where all logs go in the foreground.
-_STDOUT = "/dev/stdout"
+STDOUT = "/dev/stdout"
 
 _HEAD = """\
 [supervisord]
 nodaemon=true
 silent={silent}
 identifier=jfcelery
-logfile={log}
+logfile=%(ENV_SUPERVISOR_LOG)s
 logfile_maxbytes={bytes}
 logfile_backups={backups}
 loglevel=info
-pidfile={pidfile}
-childlogdir={logs}
+pidfile=%(ENV_PIDFILE)s
+childlogdir=%(ENV_LOGS)s
 nocleanup=true
 minfds=256
 minprocs=1
 umask=077
+{user_line}
 
 [unix_http_server]
-file={socket}
+file=%(ENV_SOCKET)s
 chmod=0600
 username={user}
 password={password}
@@ -68,18 +72,32 @@ programs={programs}
 
 _PROGRAM = """
 [program:{name}]
-command={command}
+command=%(ENV_COMMAND_{name})s
 autostart=true
 autorestart=true
 startsecs={startsecs}
 startretries={startretries}
 stopsignal=TERM
 stopwaitsecs={drain}
-stdout_logfile={log}
+stdout_logfile=%(ENV_LOG_{name})s
 stdout_logfile_maxbytes={bytes}
 stdout_logfile_backups={backups}
 redirect_stderr=true
 """
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What supervisor is told.
+
+    Args:
+        text: The configuration file.
+        values: What supervisor puts in the place of ``%(ENV_...)s``: paths and commands, in
+            which a blank and a ``;`` or ``#`` would otherwise begin a comment.
+    """
+
+    text: str
+    values: Mapping[str, str]
 
 
 def configuration(
@@ -89,8 +107,8 @@ def configuration(
     password: str,
     supervisor: int,
     foreground: bool = False,
-) -> str:
-    """Return the text of the supervisor's configuration.
+) -> Configuration:
+    """Return what supervisor is told.
 
     Args:
         folder: Where the runner's files lie.
@@ -100,29 +118,46 @@ def configuration(
         foreground: Whether all logs go to stdout instead of into files.
     """
     members = layout.members()
+    log_bytes = 0 if foreground else LOG_BYTES
     head = _HEAD.format(
-        silent="false" if foreground else "true",
-        log="/dev/null" if foreground else _escaped(folder.log("supervisor")),
-        bytes=0 if foreground else LOG_BYTES,
+        silent=str(not foreground).lower(),
+        bytes=log_bytes,
         backups=LOG_BACKUPS,
-        pidfile=_escaped(folder.path / "supervisord.pid"),
-        logs=_escaped(folder.logs),
-        socket=_escaped(folder.socket),
+        user_line="user=root" if os.getuid() == 0 else "",  # else it complains, as root only
         user=USER,
-        password=_escaped(password),
+        password=password,
         group=GROUP,
         programs=",".join(member.name for member in members),
     )
     programs = (
-        _program(
-            member.name,
-            member_command(folder, layout, member, supervisor),
-            layout.drain,
-            _STDOUT if foreground else _escaped(folder.log(member.name)),
+        _PROGRAM.format(
+            name=member.name,
+            startsecs=START_SECONDS,
+            startretries=START_RETRIES,
+            drain=round(layout.drain),
+            bytes=log_bytes,
+            backups=LOG_BACKUPS,
         )
         for member in members
     )
-    return head + "".join(programs)
+    values = _values(folder, foreground=foreground)
+    for member in members:
+        command = member_command(folder, layout, member, supervisor)
+        log = STDOUT if foreground else str(folder.log(member.name))
+        values[f"ENV_COMMAND_{member.name}"] = shlex.join(command)
+        values[f"ENV_LOG_{member.name}"] = log.replace("%", "%%")  # it is expanded twice
+    return Configuration(head + "".join(programs), values)
+
+
+def _values(folder: RunnerFolder, *, foreground: bool) -> dict[str, str]:
+    log = Path(os.devnull) if foreground else folder.log("supervisor")
+    paths = {
+        "SUPERVISOR_LOG": log,
+        "PIDFILE": folder.path / "supervisord.pid",
+        "LOGS": folder.logs,
+        "SOCKET": folder.socket,
+    }
+    return {f"ENV_{name}": str(path) for name, path in paths.items()}
 
 
 def member_command(
@@ -140,21 +175,3 @@ def member_command(
     command += ["--role", member.role, "--concurrency", str(layout.concurrency)]
     command += ["--log-level", layout.log_level]
     return [*command, "--beat"] if member.beat else command
-
-
-def _program(name: str, command: list[str], drain: float, log: str) -> str:
-    return _PROGRAM.format(
-        name=name,
-        command=_escaped(shlex.join(command)),
-        startsecs=START_SECONDS,
-        startretries=START_RETRIES,
-        drain=round(drain),
-        log=log,
-        bytes=0 if log == _STDOUT else LOG_BYTES,
-        backups=LOG_BACKUPS,
-    )
-
-
-def _escaped(value: str | Path) -> str:
-    """Return a value in which supervisor finds nothing to expand."""
-    return str(value).replace("%", "%%")

@@ -13,7 +13,7 @@ from jfcelery.errors import RunnerError, RunnerRunningError
 from jfcelery.tasks.runner.ending import await_end, end
 from jfcelery.tasks.runner.folder import RunnerFolder
 from jfcelery.tasks.runner.layout import DRAIN, Layout
-from jfcelery.tasks.runner.records import SUPERVISOR, Phase, Record, Records
+from jfcelery.tasks.runner.records import SUPERVISOR, Phase, Record, Records, find_folder
 from jfcelery.tasks.runner.status import RunnerInfo, RunnerState, inspect, last_line
 from jfcelery.tasks.runner.supervise import EXIT_LOCKED
 
@@ -39,7 +39,7 @@ class Runner:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self.folder = RunnerFolder.of(project)
+        self.folder = find_folder(RunnerFolder.of(project))
         self._records = Records(self.folder)
 
     def info(self) -> RunnerInfo:
@@ -102,8 +102,8 @@ class Runner:
         """
         from jfcelery.services import ensure
 
-        ensure(self.project)  # as long as this process uses the services, nobody stops them
-        self.stop(timeout=timeout)
+        ensure(self.project)  # as long as this process uses the services, no other stops them
+        self._end(timeout)
         return self.start(layout or self.layout() or Layout())
 
     def run_flower(self, port: int, *, browser: bool = False) -> NoReturn:
@@ -130,16 +130,11 @@ class Runner:
         Args:
             timeout: Seconds after which whatever still runs is killed; 0 kills at once.
         """
-        living = self._records.living()
-        supervisor = self._records.supervisor()
-        if supervisor and timeout > 0:
-            self._stop_supervisor(supervisor, timeout)
-        elif supervisor:  # it first, or it starts the others again
-            end([supervisor], grace=0)
-        end(self._records.living(), grace=timeout)
-        self._records.forget_dead()
-        self._stop_services()
-        return bool(living)
+        from jfcelery.services import stop_if_unused
+
+        ran = self._end(timeout)
+        stop_if_unused(self.project)
+        return ran
 
     def tell_to_stop(self) -> bool:
         """Tell the runner to stop, and do not wait; return whether one runs."""
@@ -175,6 +170,17 @@ class Runner:
         self.stop()
         return bool(left)
 
+    def _end(self, timeout: float) -> bool:
+        living = self._records.living()
+        supervisor = self._records.supervisor()
+        if supervisor and timeout > 0:
+            self._stop_supervisor(supervisor, timeout)
+        elif supervisor:  # it first, or it starts the others again
+            end([supervisor], grace=0)
+        end(self._records.living(), grace=timeout)
+        self._records.forget_dead()
+        return bool(living)
+
     def _stop_supervisor(self, supervisor: Record, timeout: float) -> None:
         """Have the supervisor end its processes; kill those of them that take too long."""
         self.tell_to_stop()
@@ -190,13 +196,13 @@ class Runner:
     def _members(self) -> list[Record]:
         return [record for record in self._records.living() if record.name != SUPERVISOR]
 
-    def _stop_services(self) -> None:
-        from jfcelery.services import stop_if_unused
-
-        stop_if_unused(self.project)
-
     def _running(self) -> RunnerRunningError:
         supervisor = self._records.supervisor()
+        if supervisor and supervisor.phase is Phase.ENDING:
+            return RunnerRunningError(
+                f"the last runner of project {self.project.name!r} is still ending its steps",
+                remedy="Wait for it, or end it at once: `jfc runner kill`.",
+            )
         which = f" (process {supervisor.pid})" if supervisor else ""
         return RunnerRunningError(
             f"project {self.project.name!r} already has a runner on this machine{which}",

@@ -12,11 +12,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from jfcelery.services.processes import ProcessIdentity, machine, start_token
 from jfcelery.services.record import write_private
+from jfcelery.tasks.runner.folder import RunnerFolder
 
 if TYPE_CHECKING:
     import signal
-
-    from jfcelery.tasks.runner.folder import RunnerFolder
 
 #: Name of the record of the process that supervises the others.
 SUPERVISOR = "supervisor"
@@ -141,3 +140,16 @@ class Records:
         for record in dead:
             self.remove(record)
         return dead
+
+
+def find_folder(usual: RunnerFolder) -> RunnerFolder:
+    """Return the folder in which processes of this machine are on record, else the usual one.
+
+    A laptop may have had another name when they were started.
+    """
+    paths = sorted(usual.path.parent.glob("*/processes"))
+    for path in paths:
+        folder = RunnerFolder(path.parent, usual.logs.parent / path.parent.name)
+        if Records(folder).living():
+            return folder
+    return usual

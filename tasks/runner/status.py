@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from jfcelery.tasks.runner.folder import RunnerFolder
 
+#: Seconds that the supervisor gets for an answer.
+TIMEOUT = 10.0
 #: Bytes at the end of a log in which its last line is looked for.
 TAIL = 4096
 
@@ -82,6 +84,10 @@ class RunnerInfo:
         return next((p for p in self.processes if p.name == SUPERVISOR), None)
 
 
+#: What a supervisor that does not answer is doing.
+_SILENT_STATES = {Phase.STARTING: RunnerState.STARTING, Phase.ENDING: RunnerState.STOPPING}
+
+
 def inspect(folder: RunnerFolder) -> RunnerInfo:
     """Return how the runner is whose files lie in a folder."""
     records = Records(folder)
@@ -93,11 +99,10 @@ def inspect(folder: RunnerFolder) -> RunnerInfo:
         states = _client(folder, supervisor).processes()
     except SupervisorSilentError:
         living = [r for r in records.living() if r.name != SUPERVISOR]
-        members = [_of_record(folder, record, "unknown") for record in living]
-        state = {
-            Phase.STARTING: RunnerState.STARTING,
-            Phase.ENDING: RunnerState.STOPPING,
-        }.get(supervisor.phase, RunnerState.SILENT)
+        # While it ends it answers no questions.
+        state = _SILENT_STATES.get(supervisor.phase, RunnerState.SILENT)
+        words = "unknown" if state is RunnerState.SILENT else state.value
+        members = [_of_record(folder, record, words) for record in living]
     else:
         members = [_of_state(folder, records, found) for found in states]
         state = summarise(members)
@@ -145,7 +150,7 @@ def _client(folder: RunnerFolder, supervisor: Record) -> SupervisorClient:
         password = parser["unix_http_server"]["password"]
     except (configparser.Error, KeyError):
         password = ""
-    return SupervisorClient(Path(supervisor.socket), password)
+    return SupervisorClient(Path(supervisor.socket), password, timeout=TIMEOUT)
 
 
 def _of_record(folder: RunnerFolder, record: Record, state: str) -> ProcessInfo:

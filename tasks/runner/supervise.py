@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from jfcelery.services.locks import LockFile
 from jfcelery.services.record import write_private
-from jfcelery.tasks.runner.configuration import configuration
+from jfcelery.tasks.runner.configuration import Configuration, configuration
 from jfcelery.tasks.runner.ending import end
 from jfcelery.tasks.runner.folder import RunnerFolder
 from jfcelery.tasks.runner.layout import DRAIN, Layout
@@ -61,8 +61,7 @@ class Supervision:
         self.records.write(self.record)
         try:
             self._end_others()
-            self._configure()
-            _run_supervisor(self)
+            _run_supervisor(self, self._configure())
         finally:
             self.advance(Phase.ENDING)
             self._end_others()
@@ -82,19 +81,20 @@ class Supervision:
         for record in self.records.forget_dead():
             logger.debug("Forgot %s (pid %d)", record.name, record.pid)
 
-    def _configure(self) -> None:
+    def _configure(self) -> Configuration:
         write_private(self.folder.layout, self.layout.model_dump_json())
-        text = configuration(
+        made = configuration(
             self.folder,
             self.layout,
             password=secrets.token_urlsafe(PASSWORD_BYTES),
             supervisor=os.getpid(),
             foreground=self.foreground,
         )
-        write_private(self.folder.configuration, text)
+        write_private(self.folder.configuration, made.text)
+        return made
 
 
-def _run_supervisor(supervision: Supervision) -> None:
+def _run_supervisor(supervision: Supervision, told: Configuration) -> None:
     """Run supervisor's loop in this process until it is told to end."""
     from supervisor.medusa.asyncore_25 import ExitNow
     from supervisor.options import ServerOptions
@@ -120,6 +120,7 @@ def _run_supervisor(supervision: Supervision) -> None:
                 self.options.mood = SupervisorStates.SHUTDOWN
 
     options = ServerOptions()
+    options.environ_expansions.update(told.values)
     options.realize(["-c", str(supervision.folder.configuration)])
     options.first, options.test = True, False
     try:
