@@ -100,7 +100,8 @@ class BrokerService(Service):
 
         login = self.credentials()
         digest = hashlib.sha256(login.password.encode()).hexdigest()
-        lines = ("user default off resetchannels -@all", f"user {login.user} on #{digest} {RIGHTS}")
+        # Flower sends the password without the user's name, which makes it the default user's.
+        lines = [f"user {user} on #{digest} {RIGHTS}" for user in ("default", login.user)]
         write_private(self._users, "".join(f"{line}\n" for line in lines))
 
     @property

@@ -11,8 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jfcelery import services
+from jfcelery.errors import ServiceStartError
 from jfcelery.project import Project
+from jfcelery.services import binaries
 from jfcelery.services.processes import ProcessIdentity, command_line
+from tests.conftest import missing
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -29,10 +32,17 @@ CACHE = "32M"
 def embedded_project(name: str = "embedded", *, below: str = "") -> Iterator[Project]:
     """Give a project with embedded services; stop them and remove all files at the end.
 
+    Where the programs are missing, the test is skipped.
+
     Args:
         name: Name of the project.
         below: Folder, in a temporary one, for the project's files.
     """
+    try:
+        binaries.find_database()
+        binaries.find_broker()
+    except ServiceStartError as why:
+        missing(why)
     folder = Path(tempfile.mkdtemp(prefix="jfcs-", dir="/tmp"))
     project = Project(name=name, base_dir=folder / (below or name))
     try:

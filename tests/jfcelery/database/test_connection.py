@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import socket
 import threading
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,21 +27,37 @@ if TYPE_CHECKING:
     from tests.support.projects import ProjectFactory
 
 
+@contextmanager
+def closing() -> Iterator[None]:
+    """Close at the end what was opened."""
+    before = set(connection._open)
+    try:
+        yield
+    finally:
+        for key in set(connection._open) - before:
+            connection._open.pop(key).close()
+
+
 @pytest.fixture(autouse=True)
 def closed() -> Iterator[None]:
     """Close at the end what a test opened."""
-    before = set(connection._open)
-    yield
-    for key in set(connection._open) - before:
-        connection._open.pop(key).close()
+    with closing():
+        yield
 
 
 @pytest.fixture
 def embedded(monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """A project with an embedded database that does not run yet."""
     monkeypatch.setenv("JFCELERY_DATABASE_CACHE", CACHE)
-    with embedded_project("connection") as project:
+    # A server that is told to stop waits some seconds for its clients to leave.
+    with embedded_project("connection") as project, closing():
         yield project
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not wait long for a server that is known to be dead."""
+    monkeypatch.setattr(connection, "SELECTION_MILLISECONDS", 500)
 
 
 def external(**store: Any) -> Project:
@@ -109,9 +126,8 @@ def test_names_by_default(embedded: Project) -> None:
     assert CollectionNames.of(embedded) == CollectionNames()
 
 
-def test_unreachable_database_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreachable_database_is_one_line(impatient: None) -> None:
     """A database that does not answer is told in one line, without secrets."""
-    monkeypatch.setattr(connection, "SELECTION_MILLISECONDS", 50)
     project = external(uri="mongodb://user:secret@127.0.0.1:1/")
     with pytest.raises(DatabaseUnavailableError, match=r"not answer: 127\.0\.0\.1:1") as caught:
         open_queue(project)
@@ -181,7 +197,7 @@ def test_errors_of_the_operation_pass(error: Exception) -> None:
     assert caught.value is error
 
 
-def test_killed_database_is_restarted_by_who_needs_it(embedded: Project) -> None:
+def test_killed_database_is_restarted_by_who_needs_it(embedded: Project, impatient: None) -> None:
     """A process that finds it dead starts it, and finds all its documents."""
     queue = open_queue(embedded)
     queue.jobs.insert_one({"_id": 1})
@@ -193,7 +209,7 @@ def test_killed_database_is_restarted_by_who_needs_it(embedded: Project) -> None
     assert queue.jobs.find_one() == {"_id": 1}
 
 
-def test_moved_database_is_found_by_who_holds_the_queue(embedded: Project) -> None:
+def test_moved_database_is_found_by_who_holds_the_queue(embedded: Project, impatient: None) -> None:
     """If it had to come back at another port, the same object leads there."""
     queue = open_queue(embedded)
     queue.jobs.insert_one({"_id": 1})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -108,7 +109,7 @@ def test_worker_can_be_inspected_and_told(app: Celery) -> None:
     inspect = app.control.inspect(here, timeout=30, limit=1)
     assert [len(queues) for queues in (inspect.active_queues() or {}).values()] == [2]
     assert inspect.stats()
-    answers = app.control.add_consumer("third", here, reply=True, timeout=30)
+    answers = app.control.add_consumer("third", destination=here, reply=True, timeout=30)
     assert [next(iter(answer.values()))["ok"] for answer in answers or []]
 
 
@@ -126,6 +127,17 @@ def test_events_arrive(app: Celery, tmp_path: Path) -> None:
         receiver = app.events.Receiver(connection, handlers={"*": note})
         receiver.capture(limit=None, timeout=60, wakeup=True)
     assert "task-succeeded" in seen
+
+
+def test_flower_sees_the_length_of_queues(app: Celery, celery_project: Project) -> None:
+    """Flower, which sends the password without a user's name, is let in as well."""
+    from flower.utils.broker import Broker
+
+    for _ in range(3):
+        app.send_task("nothing", queue="idle")
+    options = dict(app.conf.broker_transport_options)
+    found = Broker(app.conf.broker_url, broker_options=options)
+    assert asyncio.run(found.queues(["idle"])) == [{"name": "idle", "messages": 3}]
 
 
 def test_all_keys_have_the_prefix(app: Celery, celery_project: Project, tmp_path: Path) -> None:

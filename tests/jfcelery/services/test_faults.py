@@ -175,7 +175,7 @@ def test_server_that_ends_at_once_is_quoted(
     "change", [{"started": "1"}, {"machine": "an earlier boot"}], ids=["reused pid", "rebooted"]
 )
 def test_record_of_another_process_is_not_believed(
-    embedded: Project, change: dict[str, str]
+    embedded: Project, change: dict[str, Any]
 ) -> None:
     """A process that has the recorded pid, but started at another time or boot, is no server."""
     one = broker(embedded)

@@ -143,18 +143,24 @@ def test_status_starts_nothing(embedded: Project) -> None:
 
 def test_a_crowd_gets_one_instance(embedded: Project) -> None:
     """However many processes ask at once, each service is started once."""
-    crowd = [
-        script(embedded, "sys.stdin.read(); print(services.endpoint(project).database_uri)")
-        for _ in range(CROWD)
-    ]
-    for one in crowd:
-        assert one.stdin is not None
-        one.stdin.close()
-        one.stdin = None
-    answers = {one.communicate()[0] for one in crowd}
+    crowd = script(
+        embedded,
+        f"""
+        import multiprocessing, pymongo, redis
+        context = multiprocessing.get_context("fork")
+        barrier = context.Barrier({CROWD})
 
-    assert [one.returncode for one in crowd] == [0] * CROWD
-    assert answers == {services.endpoint(embedded).database_uri + "\n"}
+        def ask(number):
+            barrier.wait()
+            return services.endpoint(project).database_uri
+
+        with context.Pool({CROWD}) as pool:
+            print(*pool.map(ask, range({CROWD}), chunksize=1))
+        """,
+    )
+    answers = crowd.communicate()[0].split()
+
+    assert answers == [services.endpoint(embedded).database_uri] * CROWD
     assert len(instances(database(embedded))) == 1
     assert len(instances(broker(embedded))) == 1
     # Each program was started once: the database a second time, without a user yet.
