@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from jfcelery.states import JobState
 from jfcelery.tasks.dispatch import dispatch
 from jfcelery.tasks.places import free_place
 from jfcelery.tasks.sending import sender
+from jfcelery.tasks.watch import RENEW, WATCH, is_watched, only_one, wait_for_an_end
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -52,13 +54,32 @@ def poll_host(runtime: Runtime, host_key: str) -> None:
     try:
         if status.open:
             _probe(runtime, host_key, names)
-        for name in names:
-            _poll_worker(runtime, name)
+        _poll_workers(runtime, names)
+        if is_watched(runtime, names):
+            _watch(runtime, host_key, names)
     except HostError as error:
         logger.warning("Host %s does not answer: %s", host_key, error)
         runtime.host_records.failed(host_key, error, probe=status.open)
         return
     runtime.host_records.poll_soon(host_key, _interval(runtime, names))
+
+
+def _poll_workers(runtime: Runtime, names: Sequence[str]) -> None:
+    for name in names:
+        _poll_worker(runtime, name)
+
+
+def _watch(runtime: Runtime, host_key: str, names: Sequence[str]) -> None:
+    """Ask the queue of this machine again as soon as one of its jobs has left its final file."""
+    over = time.monotonic() + WATCH
+    query = {"state": {"$in": _IN_QUEUE}, "worker": {"$in": list(names)}}
+    with only_one(runtime, host_key) as alone:
+        while alone and time.monotonic() < over:
+            docs = list(runtime.jobs.find(query))
+            if not docs:
+                return
+            if wait_for_an_end(docs, time.monotonic() + RENEW):
+                _poll_workers(runtime, names)
 
 
 def queue_job(runtime: Runtime, doc: JobDoc) -> QueueJob:
@@ -184,8 +205,7 @@ def _interval(runtime: Runtime, names: Sequence[str]) -> timedelta:
     if not ages:
         return IDLE_INTERVAL
     poll, runner = runtime.project.poll, runtime.project.runner
-    workers = [runtime.project.get_worker(name) for name in names]
-    if all(worker.is_local and worker.scheduler_name == "shell" for worker in workers):
+    if is_watched(runtime, names):
         return timedelta(seconds=poll.local_interval)
     longest = poll.max_interval or runner.delay_check_run_status
     seconds = min(max(min(ages) * AGE_PART, poll.min_interval), longest)

@@ -83,6 +83,7 @@ class Bench:
         self.folder = folder
         self.recorder = Recorder()
         patch.setenv("QUICK", str(folder))
+        patch.setattr("jfcelery.tasks.poll.WATCH", 0.0)  # time is the test's
         key = (project.name, endpoint(project).broker_url)
         patch.setitem(sending._senders, key, self.recorder)  # type: ignore[arg-type]
         self.runtime = Runtime(project)
