@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import tomllib
 from typing import TYPE_CHECKING, Any
 
@@ -54,10 +55,21 @@ def _yaml(text: str) -> Any:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        msg = f"{where}{_first_line(error.problem or error.context or 'not YAML')}"
+        msg = f"{where}{_without_text(error.problem or error.context or 'not YAML')}"
         raise SyntaxProblem(msg) from None
     except YAMLError as error:
-        raise SyntaxProblem(_first_line(str(error))) from None
+        raise SyntaxProblem(_without_text(str(error))) from None
+
+
+def _without_text(problem: str) -> str:
+    """Return the parser's complaint without what it quotes of the file, which may be a secret."""
+    duplicate = re.match(r"found duplicate key \"(\w+)\"", problem)
+    if duplicate:
+        return f"the key {duplicate[1]!r} is there twice; remove one"
+    # One character, or a token such as '<block end>', gives nothing away.
+    kept = re.sub(r"(['\"])(?!<).{2,}\1", "...", _first_line(problem))
+    needs_quotes = re.search(r"\b(alias|anchor|tag)\b|cannot start any token", kept)
+    return f"{kept}; put such a value in quotes" if needs_quotes else kept
 
 
 def _json(text: str) -> Any:

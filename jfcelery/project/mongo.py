@@ -105,7 +105,7 @@ def mongo_target(spec: Mapping[str, Any]) -> MongoTarget:
 def _from_arguments(arguments: Mapping[str, Any]) -> MongoTarget:
     uri = arguments.get("uri")
     return MongoTarget(
-        database=arguments.get("database") or (_uri_database(uri) if uri else ""),
+        database=arguments.get("database") or database_in(uri),
         collection=arguments.get("collection_name") or "",
         host=arguments.get("host") or "localhost",
         port=arguments.get("port") or DEFAULT_PORT,
@@ -118,5 +118,6 @@ def _from_arguments(arguments: Mapping[str, Any]) -> MongoTarget:
     )
 
 
-def _uri_database(uri: str) -> str:
-    return unquote(urlsplit(uri).path.lstrip("/"))
+def database_in(uri: str | None) -> str:
+    """Return the database that a connection string names; empty for none."""
+    return unquote(urlsplit(uri or "").path.lstrip("/"))

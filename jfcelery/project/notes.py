@@ -19,6 +19,11 @@ if TYPE_CHECKING:
 _IN_VAIN = re.compile(r"Accepted,? (not effective yet|for jobflow-remote's files, without effect)")
 #: A call of jobflow-remote's own command.
 _JF = re.compile(r"(^|[\s/;&|])jf\s+(-\S+\s+)*execution\s+run\b")
+#: A password that stands in a file itself, as a value or in an address.
+_PASSWORD = re.compile(
+    r"\b(?:password|passphrase)\b['\"]?+\s*+[:=]\s*+['\"]?+(?!\$\{|file:|null\b|[~#,}'\"])\S"
+    r"|://[^/\s:@]*+:(?!\$\{)[^/\s@]++@"
+)
 #: Permission bits of group and others.
 _OTHERS = 0o077
 
@@ -80,7 +85,5 @@ def _open(project: Project) -> Iterator[Problem]:
     if source is None or not source.exists() or not source.stat().st_mode & _OTHERS:
         return
     text = source.read_text(encoding="utf-8", errors="replace")
-    if re.search(
-        r"\b(password|passphrase)\b['\"]?\s*[:=]\s*['\"]?(?!\s*(\$\{|file:|null|~|#))\S", text
-    ):
+    if _PASSWORD.search(text):
         yield Problem("", f"passwords in a file that others may read; run `chmod 600 {source}`")

@@ -50,6 +50,9 @@ def decode_scheduler(spec: Mapping[str, Any]) -> BaseSchedulerIO:
     except Exception as error:
         msg = f"cannot make a scheduler of {name} ({type(error).__name__}: {error}); {REMEDY}"
         raise ValueError(msg) from error
+    if isinstance(decoded, dict):  # monty leaves what it cannot import as it is
+        msg = f"cannot import {name}; install its package here, or {REMEDY}"
+        raise ValueError(msg)  # noqa: TRY004 - pydantic reports ValueErrors only
     if not isinstance(decoded, BaseSchedulerIO):
         msg = f"{name} is no scheduler; {REMEDY}"
         raise ValueError(msg)  # noqa: TRY004 - pydantic reports ValueErrors only

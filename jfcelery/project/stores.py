@@ -6,6 +6,7 @@ table does not know is decided by maggma itself.
 
 from __future__ import annotations
 
+import inspect
 import re
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,7 @@ from pydantic_core import PydanticCustomError
 
 from jfcelery.project.masking import redact
 from jfcelery.project.model import problem_at
-from jfcelery.project.mongo import is_direct, mongo_target, plain_spec
+from jfcelery.project.mongo import database_in, is_direct, mongo_target, plain_spec
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,7 +27,7 @@ from jfcelery.project.mongo import MongoTarget
 
 _STORE = {"key", "last_updated_field", "last_updated_type"}
 _LOGIN = {"database", "collection_name", "host", "port", "username", "password", "auth_source",
-          "mongoclient_kwargs"}  # fmt: skip
+          "mongoclient_kwargs", "uri"}  # fmt: skip
 #: Arguments of the usual stores that maggma takes for sure, and those it insists on.
 _KNOWN: dict[str, tuple[set[str], set[str]]] = {
     "MongoStore": (_STORE | _LOGIN | {"safe_update"}, {"database", "collection_name"}),
@@ -38,6 +39,8 @@ _KNOWN: dict[str, tuple[set[str], set[str]]] = {
                        {"uri", "database", "collection_name"}),
     "MemoryStore": (_STORE | {"collection_name"}, set()),
 }  # fmt: skip
+#: Stores that newer versions of maggma have merged into others, which take a ``uri`` too.
+_MERGED = {"MongoURIStore": "MongoStore", "GridFSURIStore": "GridFSStore"}
 #: Keys of a JobStore's spec.
 _JOBSTORE_KEYS = {"docs_store", "additional_stores", "save", "load"}
 #: Stores that maggma derives from MongoStore but that live in one process or in files.
@@ -90,28 +93,55 @@ def check_jobstore(spec: dict[str, Any]) -> dict[str, Any]:
 
 def build_store(spec: Mapping[str, Any]) -> Store:
     """Build the maggma store that a spec describes; it is not connected."""
-    if "@class" in spec and "@module" in spec:
-        from monty.json import MontyDecoder
-
-        decoded: Store = MontyDecoder().process_decoded(dict(spec))
-        return decoded
-    arguments: dict[str, Any] = {
+    name, arguments = plain_spec(spec)
+    if name in _MERGED and _is_maggmas(spec):
+        name = _MERGED[name] if _takes_uri() else name
+        arguments["database"] = _database_of(arguments)
+    elif "@class" in spec and "@module" in spec:
+        return _decoded(spec)
+    built: dict[str, Any] = {
         key: build_store(value) if isinstance(value, dict) and "type" in value else value
-        for key, value in spec.items()
-        if key != "type"
+        for key, value in arguments.items()
     }
-    made: Store = _store_class(str(spec.get("type", "")))(**arguments)
+    made: Store = _store_class(name)(**built)
     return made
+
+
+def _database_of(arguments: Mapping[str, Any]) -> str | None:
+    # maggma would find it as well, but asks the name servers about a mongodb+srv:// address first.
+    return arguments.get("database") or database_in(arguments.get("uri")) or None
+
+
+def _takes_uri() -> bool:
+    """Return whether this maggma's MongoStore takes a ``uri``, as it does from some 0.7x on."""
+    from maggma.stores import MongoStore
+
+    return "uri" in inspect.signature(MongoStore.__init__).parameters
+
+
+def _decoded(spec: Mapping[str, Any]) -> Store:
+    from maggma.core import Store
+    from monty.json import MontyDecoder
+
+    decoded = MontyDecoder().process_decoded(dict(spec))
+    if not isinstance(decoded, Store):
+        name = f"{spec['@module']}.{spec['@class']}"
+        raise problem_at("@class", f"{name} is no maggma store, or cannot be imported here")
+    return decoded
 
 
 def build_jobstore(spec: Mapping[str, Any]) -> JobStore:
     """Build the JobStore that a spec describes; it is not connected."""
     from jobflow.core.store import JobStore
+    from monty.json import MontyDecoder
 
-    serialised = spec.get("@class") == "JobStore"
-    make: Any = JobStore.from_dict if serialised else JobStore.from_dict_spec
-    jobstore: JobStore = make(dict(spec))
-    return jobstore
+    rules = {key: spec[key] for key in ("save", "load") if key in spec}
+    additional = spec.get("additional_stores") or {}
+    return JobStore(
+        build_store(spec["docs_store"]),
+        {name: build_store(store) for name, store in additional.items()},
+        **MontyDecoder().process_decoded(rules),
+    )
 
 
 def default_jobstore_spec(target: MongoTarget) -> dict[str, Any]:
@@ -122,7 +152,6 @@ def default_jobstore_spec(target: MongoTarget) -> dict[str, Any]:
     """
     if target.uri is not None:
         place: dict[str, Any] = {"uri": target.uri, "database": target.database}
-        kinds = ("MongoURIStore", "GridFSURIStore")
     else:
         place = {
             "database": target.database,
@@ -133,12 +162,11 @@ def default_jobstore_spec(target: MongoTarget) -> dict[str, Any]:
             "auth_source": target.auth_source,
             "ssh_tunnel": target.ssh_tunnel,
         }
-        kinds = ("MongoStore", "GridFSStore")
     place["mongoclient_kwargs"] = dict(target.client_kwargs)
     return {
-        "docs_store": {"type": kinds[0], "collection_name": "outputs", **place},
+        "docs_store": {"type": "MongoStore", "collection_name": "outputs", **place},
         "additional_stores": {
-            "data": {"type": kinds[1], "collection_name": "outputs_blobs", **place}
+            "data": {"type": "GridFSStore", "collection_name": "outputs_blobs", **place}
         },
     }
 
@@ -151,11 +179,18 @@ def jobstore_target(spec: Mapping[str, Any]) -> MongoTarget | None:
 
 def _is_known(spec: Mapping[str, Any]) -> bool:
     name, arguments = plain_spec(spec)
-    if not str(spec.get("@module", "maggma.stores")).startswith("maggma.stores"):
+    if not _is_maggmas(spec):
         return False
+    if name in _MERGED:
+        arguments = {**arguments, "database": _database_of(arguments)}
     accepted, needed = _KNOWN.get(name, (set(), {""}))
     nested = any(isinstance(v, dict) and {"type", "@class"} & set(v) for v in arguments.values())
-    return not nested and needed <= set(arguments) <= accepted
+    given = {key for key, value in arguments.items() if value is not None}
+    return not nested and needed <= given and set(arguments) <= accepted
+
+
+def _is_maggmas(spec: Mapping[str, Any]) -> bool:
+    return str(spec.get("@module", "maggma.stores")).startswith("maggma.stores")
 
 
 def _store_class(name: str) -> Any:
