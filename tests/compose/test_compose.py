@@ -114,6 +114,8 @@ def test_redis_serves_celery_with_these_rights(session_folder: Path) -> None:
             queue.put({"id": 1}, serializer="json")
             assert queue.get(timeout=30).payload == {"id": 1}
             queue.close()
-        with redis.Redis(unix_socket_path=str(address)) as stranger:
-            with pytest.raises(redis.AuthenticationError):
-                stranger.ping()
+        with (
+            redis.Redis(unix_socket_path=str(address)) as stranger,
+            pytest.raises(redis.AuthenticationError),
+        ):
+            stranger.ping()

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
+from packaging.utils import NormalizedName, canonicalize_name
 
 from tests.support.tree import configuration, modules
 
@@ -37,7 +37,7 @@ COMPANIONS = {
 }
 
 
-def declared(*extras: str) -> set[str]:
+def declared(*extras: str) -> set[NormalizedName]:
     """Return the names of the declared dependencies, those of some extras included."""
     project = configuration()["project"]
     lines = list(project["dependencies"])
@@ -57,7 +57,7 @@ def test_every_import_is_declared() -> None:
             if top == "jfcelery" or top in sys.stdlib_module_names:
                 continue
             owners = {canonicalize_name(owner) for owner in distributions.get(top, [top])}
-            owners.add(COMPANIONS.get(top, top))
+            owners.add(canonicalize_name(COMPANIONS.get(top, top)))
             if not owners & allowed:
                 undeclared.add(f"{module.name}: {top}")
     assert sorted(undeclared) == []

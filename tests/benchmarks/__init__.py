@@ -1,0 +1,1 @@
+"""Speed and memory, printed by one command: ``python tests/benchmarks/run.py``."""

@@ -1,0 +1,106 @@
+"""The standing system that is measured: embedded services and a runner, in a throwaway project."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jfcelery import services, submit_flow, wait_for
+from jfcelery.project import load_file
+from jfcelery.states import JobState
+from jfcelery.tasks.runner.layout import Layout
+from jfcelery.tasks.runner.lifecycle import Runner
+from tests.support.tree import TREE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jobflow import Flow
+
+    from jfcelery.project import Project
+
+#: Seconds after which a flow counts as stuck.
+LIMIT = 1800.0
+#: Bytes in a megabyte.
+MEGABYTE = 1e6
+
+FILE = """\
+name: benchmark
+workers:
+  here:
+    type: local
+    scheduler_type: shell
+    work_dir: {folder}/jobs
+    pre_run: export PYTHONPATH={tree}
+"""
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory of one process, in MB.
+
+    Args:
+        name: What the process is.
+        rss: Resident set: all pages that it has in memory.
+        pss: Proportional set: pages that n processes share count as an n-th.
+    """
+
+    name: str
+    rss: float
+    pss: float
+
+
+@dataclass(frozen=True)
+class System:
+    """A running system.
+
+    Args:
+        project: Its project.
+    """
+
+    project: Project
+
+    def run(self, flow: Flow) -> float:
+        """Run a flow to its end; return how many seconds it took from its submission on."""
+        began = time.monotonic()
+        ids = submit_flow(flow, project=self.project)
+        counts = wait_for(ids, LIMIT, progress=False, project=self.project)
+        seconds = time.monotonic() - began
+        if set(counts) != {JobState.COMPLETED}:
+            raise RuntimeError(f"not all jobs completed: {counts}")
+        return seconds
+
+    def memory(self) -> list[Memory]:
+        """Return the memory of each process of the system."""
+        found = {one.name: one.pid for one in Runner(self.project).info().processes}
+        found |= {one.name: one.pid or 0 for one in services.status(self.project)}
+        return [_memory(name, pid) for name, pid in found.items() if pid]
+
+
+@contextmanager
+def running_system() -> Iterator[System]:
+    """Start a system with two Celery workers and beat, without Flower; stop it at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="jfc-bench-"))
+    path = folder / "benchmark.yaml"
+    path.write_text(FILE.format(folder=folder, tree=TREE))
+    project = load_file(path)
+    runner = Runner(project)
+    try:
+        runner.start(Layout(flower=False))
+        yield System(project)
+    finally:
+        runner.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _memory(name: str, pid: int) -> Memory:
+    sizes = {}
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
+        key, value = line.split()[:2]
+        sizes[key] = int(value) * 1024 / MEGABYTE
+    return Memory(name, round(sizes["Rss:"], 1), round(sizes["Pss:"], 1))
