@@ -10,7 +10,8 @@
     ├── InputError                  arguments of a command or call
     │   ├── JobNotFoundError
     │   ├── FlowNotFoundError
-    │   └── SerializationError
+    │   ├── SerializationError
+    │   └── FunctionImportError     a job's function, where the job runs
     ├── ServiceError                (transient) something that jfcelery itself needs
     │   ├── DatabaseUnavailableError
     │   ├── BrokerUnavailableError
@@ -98,6 +99,10 @@ class FlowNotFoundError(InputError):
 
 class SerializationError(InputError):
     """Raised when a job or its arguments cannot be turned into JSON."""
+
+
+class FunctionImportError(InputError):
+    """Raised when a job's function does not exist where the job runs."""
 
 
 class ServiceError(JfceleryError):

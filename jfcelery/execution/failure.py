@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from jfcelery.errors import JfceleryError, SerializationError
+from jfcelery.errors import FunctionImportError, JfceleryError, SerializationError
 from jfcelery.execution.outcome import ErrorReport
 from jfcelery.execution.unserializable import describe
 
@@ -24,10 +24,6 @@ TRACEBACK_LIMIT = 20000
 #: Packages whose frames stand between the execution and the user's code.
 _OWN = ("jfcelery.execution.", "jfcelery.flows.")
 _BETWEEN = (*_OWN, "jobflow.", "monty.", "importlib.", "_frozen_importlib")
-
-
-class FunctionImportError(JfceleryError):
-    """Raised when the job's function does not exist where the job runs."""
 
 
 @dataclass(frozen=True)

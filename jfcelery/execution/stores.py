@@ -91,7 +91,9 @@ def ensure_indexes(jobstore: JobStore) -> None:
     Args:
         jobstore: A connected JobStore; stores that are not in MongoDB are left alone.
     """
-    key = (jobstore.docs_store.name, *sorted(additional_stores(jobstore)))
+    stores = [jobstore.docs_store, *additional_stores(jobstore).values()]
+    # A store's name may be no more than the server's address.
+    key = tuple(str(vars(s).get(n)) for s in stores for n in ("uri", "host", "port", *_PLACE))
     if key in _indexed:
         return
     _create_index(jobstore.docs_store, "uuid", "index")
@@ -100,6 +102,7 @@ def ensure_indexes(jobstore: JobStore) -> None:
     _indexed.add(key)
 
 
+_PLACE = ("database", "collection_name")
 _indexed: set[tuple[str, ...]] = set()
 
 

@@ -262,7 +262,9 @@ def every_type() -> dict[str, Any]:
 
 @job
 def look_at_types(value: dict[str, Any]) -> dict[str, str]:
-    return {key: f"{type(item).__name__}: {item!r}" for key, item in value.items()}
+    # A large integer comes out of MongoDB as bson's Int64, which prints differently.
+    items = {key: int(item) if isinstance(item, int) else item for key, item in value.items()}
+    return {key: f"{type(item).__name__}: {item!r}" for key, item in items.items()}
 
 
 @job

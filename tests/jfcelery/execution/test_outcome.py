@@ -1,0 +1,69 @@
+"""Reading what an execution left."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jfcelery.errors import OutputInvalidError, OutputMissingError
+from jfcelery.execution.outcome import ErrorReport, Outcome, read_outcome
+from jfcelery.flows.entries import flow_entries
+from tests.support.shapes import make
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NOW = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def test_outcomes_come_back(tmp_path: Path) -> None:
+    """An outcome survives the way through its file, with new jobs, times and odd numbers."""
+    outcome = Outcome(
+        attempt=2,
+        start_time=NOW,
+        end_time=NOW,
+        stored_data={"inf": math.inf, "list": [1, {"a": None}]},
+        replace=flow_entries(make("nested_flows")),
+    )
+    path = tmp_path / "out.json"
+    path.write_text(outcome.model_dump_json())
+    assert read_outcome(path) == outcome
+
+
+def test_missing(tmp_path: Path) -> None:
+    """No file is an error of its own."""
+    with pytest.raises(OutputMissingError):
+        read_outcome(tmp_path / "out.json")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"attempt": 1}',
+        '{"format": 2, "attempt": 1, "start_time": "2024-01-01", "end_time": "2024-01-01"}',
+        '{"attempt": 1, "start_time": "2024-01-01", "end_time": "2024-01-01", "what": 1}',
+    ],
+)
+def test_damaged(text: str, tmp_path: Path) -> None:
+    """Anything that is no outcome is an error that names the file."""
+    path = tmp_path / "out.json"
+    path.write_text(text)
+    with pytest.raises(OutputInvalidError, match=r"out\.json"):
+        read_outcome(path)
+
+
+def test_error_in_words() -> None:
+    """An error can be had as a name, as a line, and in full."""
+    report = ErrorReport(
+        error_class="ase.Problem", message="one\ntwo", traceback="T\n", stderr_tail="S"
+    )
+    assert report.name == "Problem"
+    assert report.summary == "Problem: one"
+    assert report.text == "ase.Problem: one\ntwo\n\nT\n\nThe last it wrote to stderr:\nS"
