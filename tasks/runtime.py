@@ -89,7 +89,7 @@ class Runtime:
         with self._lock:
             stores, self._stores = self._stores, {}
         for store in stores.values():
-            store.close()  # type: ignore[no-untyped-call]
+            store.close()
 
 
 class Current:

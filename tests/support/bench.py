@@ -85,7 +85,7 @@ class Bench:
         patch.setenv("QUICK", str(folder))
         patch.setattr("jfcelery.tasks.poll.WATCH", 0.0)  # time is the test's
         key = (project.name, endpoint(project).broker_url)
-        patch.setitem(sending._senders, key, self.recorder)  # type: ignore[arg-type]
+        patch.setitem(sending._senders, key, self.recorder)
         self.runtime = Runtime(project)
         self._ahead = timedelta()
         clock = self.runtime.queue.clock
@@ -144,6 +144,7 @@ class Bench:
         import time
 
         moving = {"R", "CE", "U", "SU", "RU", "RF", "D", "BS", "BR"}
+        states: dict[str, str] = {}
         for _ in range(rounds):
             self.drain()
             states = self.states(flow)
