@@ -16,6 +16,7 @@ from jfcelery.project import load_project
 from jfcelery.services import endpoint, ensure
 from jfcelery.tasks.pipeline import PIPELINE
 from jfcelery.tasks.queues import control_queue
+from jfcelery.tasks.runner.quiet import PERIODIC
 from jfcelery.tasks.runtime import Current
 from jfcelery.tasks.schedule import beat_schedule
 from jfcelery.tasks.sending import task_name
@@ -79,7 +80,9 @@ def _register_others(app: Celery, current: Current) -> None:
 
     for function in (checkout_task, tick_task, poll_task, cancel_task, sweep_task):
         name = function.__name__.removesuffix("_task")
-        app.task(name=task_name(name))(_quiet(function))
+        # Several a second would drown the jobs' steps in Flower.
+        shown = task_name(name) not in PERIODIC
+        app.task(name=task_name(name), send_events=shown)(_quiet(function))
 
 
 def _quiet(function: Callable[..., None]) -> Callable[..., None]:

@@ -29,6 +29,7 @@ from jfcelery.errors import RunnerError
 from jfcelery.tasks.runner.flower import ADDRESS, FlowerAccess
 from jfcelery.tasks.runner.folder import RunnerFolder
 from jfcelery.tasks.runner.member import LOG_FORMAT, Membership, current_project, holding_off
+from jfcelery.tasks.runner.quiet import PERIODIC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,6 +42,8 @@ logger = logging.getLogger(__name__)
 
 #: Celery tasks and workers that Flower remembers; its own default of 100,000 takes 300 MB.
 MAX_TASKS, MAX_WORKERS = 10_000, 200
+#: Variable with which Flower itself takes the login, as ``user:password``.
+LOGIN_VARIABLE = "FLOWER_BASIC_AUTH"
 #: Milliseconds that Celery workers get to answer Flower.
 INSPECT_TIMEOUT = 2000.0
 
@@ -84,19 +87,21 @@ def make_flower(project: Project, access: FlowerAccess) -> GuardedFlower:
     from jfcelery.tasks.sending import sender
 
     _teach_login_on_socket(project)
-    flower_options.address = ADDRESS
     flower_options.basic_auth = [access.login]
     flower_options.max_tasks, flower_options.max_workers = MAX_TASKS, MAX_WORKERS
     flower_options.inspect_timeout = INSPECT_TIMEOUT
-    return GuardedFlower(capp=sender(project).app, options=flower_options, **flower_settings)
+    made = GuardedFlower(capp=sender(project).app, options=flower_options, **flower_settings)
+    _ignore_periodic_tasks(made)
+    return made
 
 
-def listen(flower: GuardedFlower, access: FlowerAccess, wanted: int) -> int:
+def listen(flower: GuardedFlower, access: FlowerAccess, address: str, wanted: int) -> int:
     """Let Flower listen on a free port; return which.
 
     Args:
         flower: What listens.
         access: Which port it had last.
+        address: Address to listen on.
         wanted: The one port to take; 0 for any.
 
     Raises:
@@ -104,13 +109,24 @@ def listen(flower: GuardedFlower, access: FlowerAccess, wanted: int) -> int:
     """
     for port in access.ports(wanted):
         try:
-            sockets = bind_sockets(port, address=ADDRESS)
+            sockets = bind_sockets(port, address=address)
         except OSError as error:
             logger.info("Port %d: %s", port, error.strerror)
             continue
         HTTPServer(flower).add_sockets(sockets)
         return int(sockets[0].getsockname()[1])
     raise RunnerError(f"port {wanted} is taken", remedy="Choose another one, or none.")
+
+
+def _ignore_periodic_tasks(flower: GuardedFlower) -> None:
+    """Let Flower forget that periodic tasks were sent; what they do sends no events."""
+    heed = flower.events.on_event
+
+    def on_event(event: dict[str, Any]) -> None:
+        if event.get("type") != "task-sent" or event.get("name") not in PERIODIC:
+            heed(event)
+
+    flower.events.on_event = on_event
 
 
 def _teach_login_on_socket(project: Project) -> None:
@@ -148,6 +164,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--folder", type=Path, required=True, help="the runner's folder")
     parser.add_argument("--supervisor", type=int, default=0, help="its parent; 0 if it has none")
     parser.add_argument("--port", type=int, default=0, help="port to take; 0 for any")
+    parser.add_argument("--address", default=ADDRESS, help="address to listen on")
     parser.add_argument("--browser", action="store_true", help="open it in a browser")
     options = parser.parse_args(arguments)
     logging.basicConfig(level="INFO", format=LOG_FORMAT)
@@ -161,9 +178,10 @@ def _serve(project: Project, options: argparse.Namespace, membership: Membership
     from jfcelery.tasks.runner.watcher import Watcher
 
     path = RunnerFolder(options.folder, options.folder).flower
-    access = FlowerAccess.of(path)
+    access = FlowerAccess.of(path).with_login(os.environ.get(LOGIN_VARIABLE, ""))
     flower = make_flower(project, access)
-    access = access.model_copy(update={"port": listen(flower, access, options.port)})
+    port = listen(flower, access, options.address, options.port)
+    access = access.model_copy(update={"port": port})
     access.save(path)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: flower.io_loop.add_callback_from_signal(flower.stop))

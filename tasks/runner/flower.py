@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -45,6 +46,11 @@ class FlowerAccess(BaseModel):
             made.save(path)
             return made
 
+    def with_login(self, login: str) -> FlowerAccess:
+        """Return this with another login, ``user:password``; with an empty one, this."""
+        user, _, password = login.partition(":")
+        return self.model_copy(update={"user": user, "password": password}) if password else self
+
     def save(self, path: Path) -> None:
         """Write the file, readable by its owner only."""
         write_private(path, self.model_dump_json())
@@ -57,7 +63,8 @@ class FlowerAccess(BaseModel):
     @property
     def url(self) -> str:
         """The address to open in a browser, with the login in it."""
-        return f"http://{self.login}@{ADDRESS}:{self.port}/"
+        login = f"{quote(self.user, safe='')}:{quote(self.password, safe='')}"
+        return f"http://{login}@{ADDRESS}:{self.port}/"
 
     def ports(self, wanted: int) -> list[int]:
         """Return the ports to try, the best first; 0 stands for any that is free.

@@ -106,10 +106,11 @@ class Runner:
         self._end(timeout)
         return self.start(layout or self.layout() or Layout())
 
-    def run_flower(self, port: int, *, browser: bool = False) -> NoReturn:
+    def run_flower(self, address: str, port: int, *, browser: bool = False) -> NoReturn:
         """Become Flower: this process is replaced.
 
         Args:
+            address: Address to listen on.
             port: Port to take; 0 for any.
             browser: Whether to open it in a browser.
         """
@@ -119,6 +120,7 @@ class Runner:
         ensure(self.project)
         command = [sys.executable, "-P", "-m", "jfcelery.tasks.flower_app"]
         command += ["--folder", str(self.folder.path), "--port", str(port)]
+        command += ["--address", address]
         command += ["--browser"] if browser else []
         os.execve(command[0], command, self._environment())  # noqa: S606 - no shell is wanted
 

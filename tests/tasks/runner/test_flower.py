@@ -38,3 +38,11 @@ def test_ports() -> None:
     assert FlowerAccess(port=7001).ports(8000) == [8000]
     assert FlowerAccess(port=7001).ports(0) == [7001, USUAL_PORT, 0]
     assert FlowerAccess().ports(0) == [USUAL_PORT, 0]
+
+
+def test_given_login() -> None:
+    """A login that somebody gives is used; whatever is in it, the address stays one."""
+    access = FlowerAccess(port=5555).with_login("me:p@ss/w:rd")
+    assert access.login == "me:p@ss/w:rd"
+    assert access.url == "http://me:p%40ss%2Fw%3Ard@127.0.0.1:5555/"
+    assert FlowerAccess().with_login("nonsense").user == "jfcelery"

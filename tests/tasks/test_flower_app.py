@@ -1,0 +1,211 @@
+"""Flower, all of it behind one door."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+from flower.urls import handlers
+
+from jfcelery import services
+from jfcelery.services.processes import command_line
+from jfcelery.tasks.runner.lifecycle import Runner
+from jfcelery.tasks.sending import sender
+from tests.support.waiting import DEADLINE, wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jfcelery.project import Project
+    from tests.support.projects import ProjectFactory
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Page:
+    """A running Flower.
+
+    Args:
+        process: Its process.
+        url: Its address, with the login.
+    """
+
+    process: subprocess.Popen[str]
+    url: str
+
+    @property
+    def login(self) -> str:
+        """User and password."""
+        parts = urlsplit(self.url)
+        return f"{parts.username}:{parts.password}"
+
+    @property
+    def bare(self) -> str:
+        """The address without the login and the slash at the end."""
+        parts = urlsplit(self.url)
+        return f"http://{parts.hostname}:{parts.port}"
+
+    def ask(self, path: str, authorization: str = "", method: str = "GET") -> tuple[int, str]:
+        """Return status and text of an answer."""
+        headers = {"Authorization": authorization} if authorization else {}
+        request = urllib.request.Request(self.bare + path, headers=headers, method=method)  # noqa: S310 - http
+        try:
+            with urllib.request.urlopen(request, timeout=DEADLINE) as answer:  # noqa: S310 - http
+                return answer.status, answer.read().decode(errors="replace")
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode(errors="replace")
+
+    def healthy(self) -> bool:
+        """Return whether it answers somebody who is logged in."""
+        try:
+            return self.get("/healthcheck")[0] == 200
+        except OSError:
+            return False
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Return status and text of an answer to somebody who is logged in."""
+        return self.ask(path, "Basic " + base64.b64encode(self.login.encode()).decode())
+
+
+def start(project: Project, *options: str) -> subprocess.Popen[str]:
+    """Start Flower as a person does."""
+    command = [sys.executable, "-m", "jfcelery.cli.main", "-p", project.name, "flower"]
+    return subprocess.Popen(
+        [*command, *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def end(process: subprocess.Popen[str]) -> int:
+    """End Flower as a person does, and return its exit status."""
+    if process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        process.communicate()
+    return process.returncode
+
+
+@pytest.fixture
+def embedded(make_project: ProjectFactory) -> Iterator[Project]:
+    """A project with embedded services, stopped at the end."""
+    project = make_project(queue=None, broker=None)
+    yield project
+    services.stop(project)
+
+
+@pytest.fixture
+def page(embedded: Project) -> Iterator[Page]:
+    """Flower of a project with embedded services."""
+    process = start(embedded)
+    assert process.stdout is not None
+    try:
+        lines = iter(process.stdout.readline, "")
+        url = next(line for line in lines if line.startswith("Flower: ")).split()[1]
+        yield Page(process, url)
+    finally:
+        end(process)
+
+
+def test_one_door(page: Page, embedded: Project) -> None:
+    """Nothing, not even metrics or a picture, comes without the login; with it, everything."""
+    patterns = [h.regex.pattern if hasattr(h, "regex") else h[0] for h in handlers]
+    paths = {re.sub(r"\(.*?\)|[$?]|\.\*", "", pattern) for pattern in patterns}
+    paths |= {"/static/favicon.ico", "/nothing/here", "/metrics", "/healthcheck"}
+    assert len(paths) > 20
+    wrong = base64.b64encode(b"jfcelery:wrong").decode()
+    for path in sorted(paths):
+        for method in ("GET", "POST", "HEAD", "OPTIONS"):
+            assert page.ask(path or "/", method=method)[0] == 401, (method, path)
+        assert page.ask(path or "/", f"Basic {wrong}")[0] == 401, path
+    for header in ("Basic", "Basic !", "Bearer x", "Basic é", f"Bearer {page.login}"):
+        assert page.ask("/", header.encode().decode("latin-1"))[0] == 401, header
+    for path in ("/", "/workers", "/tasks", "/metrics", "/healthcheck", "/static/favicon.ico"):
+        assert page.get(path)[0] == 200, path
+    assert page.login.partition(":")[2] not in command_line(page.process.pid)
+    _shows_queues(page, embedded)
+    _listens_here_only(page)
+    assert end(page.process) == 0
+
+
+def _shows_queues(page: Page, project: Project) -> None:
+    """The lengths of the queues are shown although the broker asks for a login on a socket."""
+    sent = sender(project)
+    queue = sent.app.conf.task_default_queue
+    sent.send("anything", queue=queue)
+    sent.send("tick", queue=queue)
+    status, text = page.get("/api/queues/length")
+    assert status == 200
+    assert json.loads(text)["active_queues"] == [{"name": queue, "messages": 2}]
+    assert queue in page.get("/broker")[1]
+    wait_until(lambda: "jfcelery.anything" in page.get("/api/tasks")[1], "the task", every=0.5)
+    assert "jfcelery.tick" not in page.get("/api/tasks")[1]
+
+
+def _listens_here_only(page: Page) -> None:
+    port = urlsplit(page.url).port
+    assert port is not None
+    with socket.socket() as other, pytest.raises(OSError, match="refused"):
+        other.connect(("127.0.0.2", port))
+
+
+def test_same_address_again(page: Page, embedded: Project) -> None:
+    """Flower keeps its address and login from start to start, so a bookmark stays good."""
+    end(page.process)
+    again = start(embedded)
+    assert again.stdout is not None
+    try:
+        assert any(page.url in line for line in iter(again.stdout.readline, ""))
+    finally:
+        end(again)
+
+
+def test_taken_port(project: Project) -> None:
+    """A wanted port that is taken is named, and Flower goes on trying until it is ended."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        process = start(project, "--port", str(taken.getsockname()[1]))
+        assert process.stdout is not None
+        try:
+            line = next(line for line in iter(process.stdout.readline, "") if "is taken" in line)
+            assert str(taken.getsockname()[1]) in line
+        finally:
+            end(process)
+
+
+def test_with_the_runner(project: Project) -> None:
+    """Flower that runs with the runner is shown with its address, and found by `jfc flower`."""
+    from jfcelery.tasks.runner.layout import Layout
+
+    runner = Runner(project)
+    try:
+        info = runner.start(Layout(single=True, flower=True, concurrency=2))
+        assert info.flower
+        shown = start(project)
+        output, _ = shown.communicate()
+        assert info.flower in output
+        page = Page(shown, info.flower)
+        node = f"{project.name}.worker@"
+        workers = "/api/workers?refresh=1"
+        wait_until(lambda: node in page.get(workers)[1], "the Celery worker", every=0.5)
+        os.kill(next(p.pid for p in info.processes if p.name == "flower"), signal.SIGKILL)
+        wait_until(lambda: runner.info().flower, "Flower to be started again")
+        wait_until(page.healthy, "an answer at the same address", every=0.5)
+    finally:
+        runner.kill()
