@@ -68,19 +68,25 @@ def _text_of(path: Path) -> str | None:
 
 def _doing(status: Status) -> str:
     if not status.stages:
-        return "The job left no outcome and its script left no trace in the run folder:"
-    for stage, words in _DOING.items():
-        if status.last == stage:
-            return f"The job left no outcome: while {words}, it"
-    return f"The job left no outcome: Python never started; after stage {status.last!r} the script"
+        return "The job left no outcome and its script left no trace in the run folder: it"
+    if status.reached is not None:
+        return f"The job left no outcome: while {_DOING[status.reached]}, it"
+    failed = "".join(
+        f" {stage} failed with exit code {code};"
+        for stage, _, code in (failure.partition(":") for failure in status.failures)
+    )
+    return f"The job left no outcome: Python never started;{failed} in {status.last!r} the script"
 
 
 def _how_it_ended(status: Status, final: Status, end: Mapping[str, object]) -> str:
     words = str(end.get("words") or end.get("reason") or "")
-    scheduler = f" (the scheduler says {words})" if words else ""
+    scheduler = f" (the scheduler says {words})" if words and words != "UNKNOWN" else ""
     code = _number(final.facts.get("exit_code"))
     if code is None:
         code = _number(end.get("exit_code"))
+    asked = _number(final.facts.get("signal"))
+    if asked:
+        return f"was ended by {_signal_name(asked)}, sent to the queue job{scheduler}"
     number = _number(end.get("signal"))
     if not number and code is not None and _BY_SIGNAL < code <= _BY_SIGNAL + 64:
         number = code - _BY_SIGNAL
@@ -94,7 +100,7 @@ def _how_it_ended(status: Status, final: Status, end: Mapping[str, object]) -> s
 def _meaning(code: int, status: Status) -> str:
     if code == NO_OUTCOME:
         return ", since its outcome could not be written"
-    if status.last == Stage.RUN:
+    if status.reached == Stage.RUN:
         return ": the function ended the process itself (os._exit, or a library that calls exit)"
     if code == _NOT_FOUND:
         return ": a command was not found"

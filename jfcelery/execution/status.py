@@ -76,24 +76,45 @@ def _one_line(value: object) -> str:
 
 @dataclass(frozen=True)
 class Status:
-    """What a status file says.
+    """What a status file says of the latest start of its script.
 
     Attributes:
-        stages: All stages entered, by script and execution, in order.
+        stages: The stages entered, by script and execution, in order.
+        failures: ``stage:exit_code`` of each part of the script that failed.
         facts: All keys with the value that was written last.
     """
 
     stages: tuple[str, ...] = ()
+    failures: tuple[str, ...] = ()
     facts: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str | None) -> Self:
         """Read a status file; lines that make no sense are passed over."""
-        pairs = [line.partition("=") for line in (text or "").splitlines() if "=" in line]
-        facts = {key.strip(): value.strip() for key, _, value in pairs}
-        return cls(tuple(v.strip() for k, _, v in pairs if k.strip() == "stage"), facts)
+        lines = [line.partition("=") for line in (text or "").splitlines() if "=" in line]
+        pairs = [(key.strip(), value.strip()) for key, _, value in lines]
+        starts = [number for number, pair in enumerate(pairs) if pair == ("stage", _STARTED)]
+        latest = pairs[starts[-1] :] if starts else pairs
+        return cls(
+            tuple(value for key, value in latest if key == "stage"),
+            tuple(value for key, value in latest if key == "failed"),
+            dict(latest),
+        )
+
+    @property
+    def reached(self) -> Stage | None:
+        """Return the last stage of the execution, whatever the script did after it."""
+        known = [stage for stage in self.stages if stage in _KNOWN]
+        return Stage(known[-1]) if known else None
 
     @property
     def last(self) -> str:
-        """Return the stage entered last; empty if there is none."""
-        return self.stages[-1] if self.stages else ""
+        """Return the stage entered last, but for the script's end; empty if there is none."""
+        stages = [stage for stage in self.stages if stage != _ENDED]
+        return stages[-1] if stages else ""
+
+
+#: Stages of the submission script itself.
+_STARTED = "started"
+_ENDED = "ended"
+_KNOWN = frozenset(stage.value for stage in Stage)

@@ -37,7 +37,8 @@ def leave(folder: Path, status: str = "", code: int | None = None, stderr: str =
 )
 def test_stages(stage: Stage, words: str, tmp_path: Path) -> None:
     """The reason tells what was being done."""
-    leave(tmp_path, f"stage=script\nhost=n1\nstage={stage}\n", 137)
+    script = f"stage=started\nhost=n1\nstage=exec\nstage={stage}\nstage=post_run\nstage=ended\n"
+    leave(tmp_path, script, 137)
     why = why_no_output(tmp_path, attempt=1)
     assert words in why
     assert "SIGKILL" in why
@@ -55,9 +56,10 @@ def test_stages(stage: Stage, words: str, tmp_path: Path) -> None:
 )
 def test_before_python(code: int, words: str, tmp_path: Path) -> None:
     """A script that never came to Python is told with its last stage and its stderr."""
-    leave(tmp_path, "stage=pre_run\n", code, "module: command not found\n")
+    script = "stage=started\nstage=modules\nfailed=modules:1\nstage=exec\nstage=ended\n"
+    leave(tmp_path, script, code, "module: command not found\n")
     why = why_no_output(tmp_path, attempt=1)
-    assert "Python never started; after stage 'pre_run'" in why
+    assert "Python never started; modules failed with exit code 1; in 'exec' the script" in why
     assert words in why
     assert why.endswith("module: command not found")
 
@@ -74,6 +76,20 @@ def test_words_of_the_scheduler(end: dict[str, Any], words: str, tmp_path: Path)
     """What the scheduler knows is told where the job left no final file."""
     leave(tmp_path, "stage=run\n")
     assert words in why_no_output(tmp_path, attempt=1, end=end)
+
+
+def test_signals_to_the_queue_job(tmp_path: Path) -> None:
+    """A signal that the script was sent is told as such: it is how schedulers end jobs."""
+    leave(tmp_path, "stage=started\nstage=run\nsignal=15\nstage=ended\n")
+    (tmp_path / RunFolder.end(1)).write_text("exit_code=143\nsignal=15\n")
+    why = why_no_output(tmp_path, attempt=1, end={"words": "CANCELLED by 1000"})
+    assert "ended by SIGTERM (15), sent to the queue job (the scheduler says CANCELLED" in why
+
+
+def test_only_the_latest_start_counts(tmp_path: Path) -> None:
+    """A script that the scheduler started again is told by what it did then."""
+    leave(tmp_path, "stage=started\nstage=run\nfailed=exec:1\nstage=started\nstage=exec\n", 1)
+    assert "Python never started; in 'exec' the script" in why_no_output(tmp_path, attempt=1)
 
 
 def test_no_trace_at_all(tmp_path: Path) -> None:
