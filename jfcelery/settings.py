@@ -60,6 +60,12 @@ class Settings(BaseModel):
         default=None,
         description="Columns of `jfc job list`; in the environment separated by commas.",
     )
+    database_cache: str = Field(
+        default="256M",
+        pattern=r"^[1-9]\d*[MG]$",
+        description="Memory that an embedded database may use as a cache, e.g. 256M or 1G; read "
+        "when the database is started.",
+    )
 
 
 def settings() -> Settings:

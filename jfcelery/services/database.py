@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 from jfcelery.errors import ServiceStartError
 from jfcelery.services.binaries import find_database
-from jfcelery.services.options import cache_size
 from jfcelery.services.service import GRACE_SECONDS, Service
 
 if TYPE_CHECKING:
@@ -60,6 +59,8 @@ class DatabaseService(Service):
         return self.launch(command, lock, find=_port_in, answers=self.answers)
 
     def _command(self, program: Path, port: str) -> list[str]:
+        from jfcelery.settings import settings  # costs as much as all of this package
+
         # A configuration file of our own, empty: the server looks for others in the user's home.
         config = self.files.folder / "server.toml"
         config.touch(mode=0o600)
@@ -71,7 +72,7 @@ class DatabaseService(Service):
             *("--storage-path", str(self.files.data)),
             *("--log-level", "WARNING"),
             *("--log-file-max", "64MB"),  # the default, 2 GB, is allocated and slow to reopen
-            *("--cache-size", cache_size()),
+            *("--cache-size", settings().database_cache),
             *("--write-tickets", "2"),
             "--sync-on-commit",  # else a kill loses what was acknowledged
         ]

@@ -19,6 +19,8 @@ _TELLING = re.compile(
     r"error|fail|fatal|denied|in use|no space|cannot|can't|panic|bad |invalid|not permitted",
     re.IGNORECASE,
 )
+# What Redis puts before each line: its pid and role, the time, the level.
+_STAMP = re.compile(r"^\d+:\w \d+ \w+ \d+ [\d:.]+ \S ")
 _HINTS = (
     (r"no space left|disk quota", "Free some space on that disk."),
     (r"permission denied|not permitted|read-only", "Give yourself the right to write there."),
@@ -62,7 +64,7 @@ class ServerLog:
         lines = [line.strip() for line in self.text().splitlines() if line.strip()]
         telling = [line for line in lines if _TELLING.search(line)]
         line = (telling or lines or ["it left no word"])[-1]
-        return line[:LINE_CHARACTERS]
+        return _STAMP.sub("", line)[:LINE_CHARACTERS]
 
     def remedy(self) -> str:
         """Return what to do about :meth:`reason`."""

@@ -24,8 +24,9 @@ FOREIGN_VARIABLES = ("SECANTUS",)
 
 # The outer shell ends at once, so that the server belongs to nobody who could leave it a zombie.
 _OUTER = '"$@" &'
-# The inner shell becomes the server; even if we die right now, its pid is on disk.
-_INNER = 'umask 077; echo "$$" > "$0.new" && mv "$0.new" "$0" && exec "$@"'
+# The inner shell becomes the server; even if we die right now, its pid is on disk. It has only
+# words of the shell itself, as PATH may lead nowhere.
+_INNER = 'umask 077; echo "$$" > "$0" && exec "$@"'
 
 
 def spawn(command: Sequence[str], *, pid_file: Path, log: Path, lock: LockFile) -> int:
@@ -76,6 +77,7 @@ def _await_pid(pid_file: Path, program: str) -> int:
 def read_pid(pid_file: Path) -> int | None:
     """Return the pid in a file, None if there is none."""
     try:
-        return int(pid_file.read_text())
+        text = pid_file.read_text()
+        return int(text) if text.endswith("\n") else None  # else it is being written
     except (OSError, ValueError):
         return None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import tempfile
+import textwrap
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jfcelery import services
 from jfcelery.errors import ServiceStartError
@@ -26,6 +29,15 @@ if TYPE_CHECKING:
 
 #: Cache of the embedded database in tests: many of them run on small machines.
 CACHE = "32M"
+
+
+_PRELUDE = """
+import os, sys, time
+from pathlib import Path
+from jfcelery import services
+from jfcelery.project import Project
+project = Project(name=sys.argv[1], base_dir=Path(sys.argv[2]))
+"""
 
 
 @contextmanager
@@ -85,3 +97,12 @@ def kill(service: Service) -> ServiceRecord:
     os.kill(record.process.pid, signal.SIGKILL)
     wait_until(lambda: not record.process.alive, "the server to end")
     return record
+
+
+def script(project: Project, body: str, **options: Any) -> subprocess.Popen[str]:
+    """Run Python code in a process of its own, with ``project`` at hand."""
+    code = _PRELUDE + textwrap.dedent(body)
+    command = [sys.executable, "-c", code, project.name, str(project.base_dir)]
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options
+    )

@@ -240,6 +240,7 @@ def _count_in_a_fork(project: Project, parent: object, answers: Any) -> None:
     answers.put((os.getpid(), queue is not parent, queue.jobs.count_documents({})))
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # that is what is tested
 def test_a_fork_has_its_own_connection(project: Project) -> None:
     """Sockets are never shared between a process and its fork."""
     queue = open_queue(project)

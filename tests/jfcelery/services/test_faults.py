@@ -33,6 +33,7 @@ from tests.support.embedded import (
     instances,
     kill,
     record_of,
+    script,
 )
 from tests.support.waiting import wait_until
 
@@ -184,7 +185,7 @@ def test_record_of_another_process_is_not_believed(
     ours = ProcessIdentity.of(os.getpid())
     assert ours is not None
     replace(dead, process=replace(ours, **change)).write(one.files.record)
-    one.files.pid.write_text(str(os.getpid()))
+    one.files.pid.write_text(f"{os.getpid()}\n")
 
     services.check_broker(embedded)
     assert len(instances(one)) == 1
@@ -196,7 +197,7 @@ def test_stop_leaves_the_owner_of_a_reused_pid_alone(embedded: Project) -> None:
     one.ensure()
     dead = kill(one)
     replace(dead, process=replace(dead.process, pid=os.getpid())).write(one.files.record)
-    one.files.pid.write_text(str(os.getpid()))
+    one.files.pid.write_text(f"{os.getpid()}\n")
     assert services.stop(embedded) == []
 
 
@@ -242,6 +243,20 @@ def test_starter_killed_too_early_leaves_no_second_server(embedded: Project) -> 
 
     services.check_broker(embedded)
     assert instances(one) == [record_of(one).process.pid] != [orphan]
+
+
+def test_starter_killed_while_it_sets_up_the_database(embedded: Project) -> None:
+    """The next one ends the open server that was left, and sets up anew."""
+    one = database(embedded)
+    one.files.make()
+    with script(embedded, "services.endpoint(project)") as starter:
+        wait_until(lambda: "listening" in one.files.log.read_text(), "the open server")
+        starter.kill()
+
+    found = services.database_endpoint(embedded, probe=True)
+    assert len(instances(one)) == 1
+    with pymongo.MongoClient[dict[str, Any]](found.uri) as client:
+        assert len(client["admin"].command("usersInfo")["users"]) == 1
 
 
 @pytest.mark.parametrize("which", [database, broker])

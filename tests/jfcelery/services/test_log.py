@@ -33,6 +33,14 @@ def test_last_line_is_the_reason_if_none_tells(tmp_path: Path) -> None:
     assert server.remedy() == f"Its log: {path}"
 
 
+def test_stamps_are_left_out(tmp_path: Path) -> None:
+    """Pid and time, with which Redis begins its lines, are of no interest in an error."""
+    path = tmp_path / "log"
+    server = ServerLog(path)
+    path.write_text("27780:M 28 Nov 2026 22:38:54.285 # Bad file format: look at it\n")
+    assert server.reason() == "Bad file format: look at it"
+
+
 def test_large_log_is_put_aside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A log does not grow for ever."""
     monkeypatch.setattr(log, "ROTATE_BYTES", 10)

@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import stat
-import subprocess
-import sys
-import textwrap
 from typing import TYPE_CHECKING, Any
 
 import pymongo
@@ -19,7 +16,7 @@ from jfcelery import services
 from jfcelery.errors import BrokerUnavailableError
 from jfcelery.project import Project
 from jfcelery.services.client import client_of
-from tests.support.embedded import broker, database, embedded_project, instances, record_of
+from tests.support.embedded import broker, database, embedded_project, instances, record_of, script
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -27,23 +24,6 @@ if TYPE_CHECKING:
 
 #: Processes that ask for the services at once.
 CROWD = 20
-
-_PRELUDE = """
-import os, sys, time
-from pathlib import Path
-from jfcelery import services
-from jfcelery.project import Project
-project = Project(name=sys.argv[1], base_dir=Path(sys.argv[2]))
-"""
-
-
-def script(project: Project, body: str, **options: Any) -> subprocess.Popen[str]:
-    """Run Python code in a process of its own, with ``project`` at hand."""
-    code = _PRELUDE + textwrap.dedent(body)
-    command = [sys.executable, "-c", code, project.name, str(project.base_dir)]
-    return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options
-    )
 
 
 def project_of(**sections: Any) -> Project:
