@@ -12,9 +12,13 @@ from jfcelery.cli.state import CliState
 
 #: All commands, in the order of ``jfc --help``. A line here is a promise that the command exists.
 COMMANDS: dict[str, Entry] = {
+    "submit": Entry("jfcelery.cli.submit:submit", "Submit the flow that a file holds."),
     "job": Entry("jfcelery.cli.job:job", "Look at jobs and change them."),
     "flow": Entry("jfcelery.cli.flow:flow", "Look at flows and change them."),
+    "project": Entry("jfcelery.cli.project:project", "Look at projects, make and check them."),
+    "worker": Entry("jfcelery.cli.worker:worker", "Look at workers, try them, hold them back."),
     "runner": Entry("jfcelery.cli.runner:runner", "Start, stop and look at the runner."),
+    "execution": Entry("jfcelery.cli.execution:execution", "Run jobs on the worker."),
     "flower": Entry("jfcelery.cli.flower:flower", "Show Celery's web page."),
     "demo": Entry("jfcelery.cli.demo:demo", "Run a real calculation in a throwaway project."),
 }

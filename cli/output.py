@@ -6,6 +6,7 @@ import json
 import os
 import sys
 from contextlib import contextmanager
+from dataclasses import fields, is_dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -107,18 +108,25 @@ def write_json(value: Any) -> None:
 
 
 def _plain(value: Any) -> Any:
+    """Return what JSON has for a value that it does not know."""
     if isinstance(value, datetime):
         aware = value if value.tzinfo else value.replace(tzinfo=UTC)
         return aware.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, Enum):
         return value.value
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="python")
-    if hasattr(value, "as_dict"):
-        return value.as_dict()
     if isinstance(value, (set, frozenset, tuple)):
         return list(value)
-    return str(value)
+    return _fields(value) or str(value)
+
+
+def _fields(value: Any) -> dict[str, Any] | None:
+    """Return a model, a dataclass or an MSONable as a dictionary; None for anything else."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    if hasattr(value, "model_dump"):
+        dumped: dict[str, Any] = value.model_dump(mode="python")
+        return dumped
+    return value.as_dict() if hasattr(value, "as_dict") else None
 
 
 def hint(text: str) -> None:

@@ -140,8 +140,11 @@ class Actions:
             result: What was changed; nothing is sent where nothing was.
             cancel: Whether queue jobs may have to be cancelled.
         """
-        if not result.changed:
-            return
+        if result.changed:
+            self.wake(cancel=cancel)
+
+    def wake(self, *, cancel: bool = False) -> None:
+        """Have the Celery workers look at everything that may be set going."""
         try:
             messages = messenger(self.project)
             messages.checkout()

@@ -15,6 +15,7 @@ from jfcelery.controller.arguments import (
     job_filter,
     one_job,
 )
+from jfcelery.controller.flows import FlowActions
 from jfcelery.controller.info import FlowInfo, JobInfo
 from jfcelery.controller.resolve import flow_uuid
 from jfcelery.database.connection import open_queue
@@ -96,6 +97,11 @@ class JobController(JobActions):
     def actions(self) -> Actions:
         """The operations on jobs, with a reason for every job that they refuse."""
         return Actions(self.project, self.queue)
+
+    @cached_property
+    def flow_actions(self) -> FlowActions:
+        """The operations on flows."""
+        return FlowActions(self.actions)
 
     # ------------------------------------------------------------------ jobs
 

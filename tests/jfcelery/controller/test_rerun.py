@@ -153,8 +153,7 @@ def test_what_a_replace_made_is_archived_and_made_anew(
     flow.jobs.transition(doc, "finalize", _S.COMPLETED, by="test")
     for name, index in (("s", 1), ("a", 2)):
         made = flow.doc(name, index)
-        fields = {"unmet": []}
-        flow.jobs.transition(made, "release", _S.READY, by="test", fields=fields)
+        flow.jobs.transition(made, "release", _S.READY, by="test", fields={"unmet": []})
         flow.bring(name, _S.COMPLETED)
     assert flow.state("b") is _S.READY
     replacement = flow.doc("a", 2)
@@ -168,7 +167,7 @@ def test_what_a_replace_made_is_archived_and_made_anew(
     assert old[-1].event == "archive"
     raw = controller.queue.history.find_one({"_id": old[-1].id})
     assert raw is not None
-    assert raw["document"]["state"] == _S.COMPLETED
+    assert raw["document"]["previous_state"] == _S.COMPLETED
     assert controller.queue.payloads.find_one({"_id": replacement.id}) is None
     flow.bring("a", _S.COMPLETED)
     assert flow.state("b") is _S.READY
@@ -193,10 +192,8 @@ def test_children_no_longer_wait_for_a_detour_that_is_archived(
     assert flow.doc("b").parents == [flow.uuids["a"]]
     assert flow.doc("b").unmet == [flow.uuids["a"]]
     assert controller.count_jobs(flow_ids=flow.flow) == 2
-    requests = flow.doc("a").cancel
-    assert [request.name.split("-", 1)[1].startswith(running.uuid) for request in requests] == [
-        True
-    ]
+    (request,) = flow.doc("a").cancel
+    assert running.uuid in request.name
 
 
 def test_half_made_jobs_of_a_failed_finalize_need_no_force(

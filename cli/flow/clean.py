@@ -1,0 +1,98 @@
+"""``jfc flow clean``."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jfcelery.cli.failures import EXIT_REFUSED
+from jfcelery.cli.options import (
+    flow_filter,
+    json_option,
+    locked_option,
+    metadata_option,
+    verbosity_option,
+    yes_option,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jfcelery.controller.filters import FlowFilter
+    from jfcelery.database.documents import JobDoc
+
+
+@click.command()
+@flow_filter
+@metadata_option
+@locked_option
+@verbosity_option
+@click.option("--force", "-f", is_flag=True, hidden=True, help="Accepted for habit.")
+@yes_option
+@click.option("--all-states", "-as", is_flag=True, help="Also of jobs that have not ended.")
+@json_option
+def clean(
+    selected: FlowFilter,
+    locked: bool,
+    verbosity: int,
+    force: bool,
+    yes: bool,
+    all_states: bool,
+    as_json: bool,
+) -> None:
+    """Remove the run folders of flows from the workers; the jobs and outputs stay.
+
+    Only folders of COMPLETED, FAILED and REMOTE_ERROR jobs are removed, unless --all-states is
+    given; in any case only such as hold the job's own marker file.
+    """
+    from jfcelery.cli.output import write_json
+    from jfcelery.cli.state import open_controller
+    from jfcelery.controller.queries import find_flows
+    from jfcelery.errors import FlowNotFoundError
+
+    del force
+    with open_controller() as controller:
+        flows = find_flows(controller.queue, replace(selected, locked=locked))
+        if not flows:
+            raise FlowNotFoundError(f"No flow matches: {selected.describe()}.")
+        docs = controller.flow_actions.jobs_of([flow.flow_id for flow in flows])
+        chosen = _with_folders(docs, all_states=all_states)
+        for doc in chosen if verbosity else ():
+            click.echo(f"{doc.worker}:{doc.run_dir}", err=True)
+        what = f"Remove the run folders of {len(chosen)} jobs of {len(flows)} flows?"
+        if not yes and not click.confirm(what, err=True):
+            raise click.Abort
+        failures = _remove(controller.project, chosen)
+    removed = [doc.db_id for doc in chosen if doc.db_id not in failures]
+    if as_json:
+        write_json({"removed": removed, "failed": failures})
+    else:
+        click.echo(f"Run folders of {len(removed)} jobs removed.")
+        for db_id, reason in failures.items():
+            click.secho(f"Job {db_id}: {reason}", fg="yellow", err=True)
+    if failures:
+        raise click.exceptions.Exit(EXIT_REFUSED)
+
+
+def _with_folders(docs: Sequence[JobDoc], *, all_states: bool) -> list[JobDoc]:
+    from jfcelery.controller.flows import CLEANABLE_STATES
+
+    return [doc for doc in docs if doc.run_dir and (all_states or doc.state in CLEANABLE_STATES)]
+
+
+def _remove(project: Any, docs: Sequence[JobDoc]) -> dict[str, str]:
+    """Remove folders, a few at a time, with a progress bar."""
+    from jfcelery.cli.output import progress
+    from jfcelery.controller.removal import remove_folders
+    from jfcelery.database.chunks import chunks
+
+    failures: dict[str, str] = {}
+    with progress("Remove", len(docs)) as advance:
+        done = 0
+        for piece in chunks(docs, 50):
+            failures |= remove_folders(project, piece)
+            done += len(piece)
+            advance(done)
+    return failures

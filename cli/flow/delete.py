@@ -1,0 +1,106 @@
+"""``jfc flow delete``."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jfcelery.cli.job.delete import extent_options
+from jfcelery.cli.job.operate import break_lock_option, report, wait_option
+from jfcelery.cli.options import flow_filter, json_option, verbosity_option, yes_option
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jfcelery.controller.filters import FlowFilter
+    from jfcelery.controller.info import FlowInfo
+
+
+@click.command()
+@flow_filter
+@yes_option
+@click.option(
+    "--max",
+    "-m",
+    "most",
+    type=click.IntRange(0),
+    default=10,
+    show_default=True,
+    help="Refuse to delete more flows than this; 0 for no limit.",
+)
+@verbosity_option
+@extent_options
+@click.option(
+    "--keep-processes", "-kp", is_flag=True, help="Do not cancel queue jobs, nor wait for them."
+)
+@wait_option
+@break_lock_option
+@json_option
+def delete(
+    selected: FlowFilter,
+    yes: bool,
+    most: int,
+    verbosity: int,
+    outputs: bool,
+    files: bool,
+    everything: bool,
+    keep_processes: bool,
+    as_json: bool,
+    **manner: Any,
+) -> None:
+    """Delete flows with all their jobs; their queue jobs are cancelled first."""
+    from jfcelery.cli.output import progress
+    from jfcelery.cli.state import open_controller
+    from jfcelery.controller.bulk import Manner
+    from jfcelery.controller.delete import Extent
+    from jfcelery.controller.queries import find_flows
+
+    extent = Extent(
+        outputs=outputs or everything, files=files or everything, processes=not keep_processes
+    )
+    with open_controller() as controller:
+        flows = find_flows(controller.queue, selected, sort=[("created_on", 1)])
+        _check(flows, selected, most)
+        jobs = sum(flow.n_jobs for flow in flows)
+        _preview(flows, extent, verbosity)
+        what = f"Delete {len(flows)} flows with {jobs} jobs?"
+        if not yes and not click.confirm(what, err=True):
+            raise click.Abort
+        with progress("Delete", jobs) as advance:
+            result = controller.flow_actions.delete(
+                [flow.flow_id for flow in flows], Manner(progress=advance, **manner), extent
+            )
+    report(result, "deleted", as_json=as_json)
+
+
+def _check(flows: Sequence[FlowInfo], selected: FlowFilter, most: int) -> None:
+    from jfcelery.errors import FlowNotFoundError, InputError
+
+    if not flows:
+        raise FlowNotFoundError(
+            f"No flow matches: {selected.describe()}.", remedy="`jfc flow list` shows the flows."
+        )
+    if most and len(flows) > most:
+        raise InputError(
+            f"{len(flows)} flows match: {selected.describe()}; at most {most} are deleted.",
+            remedy=f"If all of them are meant: --max {len(flows)}",
+        )
+
+
+def _preview(flows: Sequence[FlowInfo], extent: Any, verbosity: int) -> None:
+    """Show what is going to be deleted."""
+    from jfcelery.cli.flow.list import flow_table
+    from jfcelery.cli.output import console
+
+    console(stderr=True).print(flow_table(flows, verbosity))
+    also = [
+        words
+        for words, wanted in (
+            ("their outputs in the JobStore", extent.outputs),
+            ("their run folders on the workers", extent.files),
+        )
+        if wanted
+    ]
+    if also:
+        click.secho(f"With them go {' and '.join(also)}.", fg="yellow", err=True)

@@ -1,0 +1,124 @@
+"""A flow's graph as text for Mermaid, as SVG and as a page for the browser."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from jfcelery.controller.graph import FlowGraph, Node
+
+#: Fill colours of the states.
+COLOURS = {
+    "WAITING": "#e0e0e0",
+    "READY": "#b2ebf2",
+    "CHECKED_OUT": "#bbdefb",
+    "UPLOADED": "#bbdefb",
+    "SUBMITTED": "#90caf9",
+    "BATCH_SUBMITTED": "#90caf9",
+    "RUNNING": "#fff59d",
+    "BATCH_RUNNING": "#fff59d",
+    "RUN_FINISHED": "#bbdefb",
+    "DOWNLOADED": "#bbdefb",
+    "COMPLETED": "#a5d6a7",
+    "FAILED": "#ef9a9a",
+    "REMOTE_ERROR": "#ef9a9a",
+    "PAUSED": "#e1bee7",
+    "STOPPED": "#ffcc80",
+    "USER_STOPPED": "#ffcc80",
+}
+#: The head of all arrows.
+_ARROW_HEAD = (
+    '<defs><marker id="a" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" '
+    'markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" fill="#555"/></marker></defs>'
+)
+#: Sizes in the drawing, in pixels.
+BOX_HEIGHT, CHARACTER, PADDING, GAP_X, GAP_Y = 34, 7.2, 14, 24, 56
+
+
+def mermaid(graph: FlowGraph, label: str) -> str:
+    """Return the graph in Mermaid's language."""
+    lines = ["flowchart TD"]
+    for node in graph.nodes:
+        text = node.label(label).replace('"', "#quot;").replace("`", "'")
+        lines.append(f'    {node.key}("{text}"):::{node.state.lower()}')
+    for edge in graph.edges:
+        arrow = "-.->" if edge.made else "-->"
+        lines.append(f"    {edge.start} {arrow} {edge.end}")
+    states = dict.fromkeys(node.state for node in graph.nodes)
+    lines += [f"    classDef {state.lower()} fill:{COLOURS[state]},color:#000" for state in states]
+    return "\n".join(lines) + "\n"
+
+
+def svg(graph: FlowGraph, label: str) -> str:
+    """Return the graph as an SVG image: arrows go down, dashed ones to what a job made."""
+    layers = graph.layers()
+    rows = [[(node, _box_width(node, label)) for node in layer] for layer in layers]
+    widths = [sum(w for _, w in row) + GAP_X * (len(row) - 1) for row in rows]
+    total = max(widths, default=0) + 2 * GAP_X
+    height = len(rows) * (BOX_HEIGHT + GAP_Y)
+    boxes: dict[str, tuple[float, float]] = {}
+    shapes: list[str] = []
+    for number, row in enumerate(rows):
+        x = (total - widths[number]) / 2
+        y = GAP_Y / 2 + number * (BOX_HEIGHT + GAP_Y)
+        for node, width in row:
+            boxes[node.key] = (x + width / 2, y)
+            shapes.append(_box(node, x, y, width, label))
+            x += width + GAP_X
+    arrows = [_arrow(boxes[edge.start], boxes[edge.end], dashed=edge.made) for edge in graph.edges]
+    start = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total:.0f} {height:.0f}" '
+        f'width="{total:.0f}" height="{height:.0f}" font-family="sans-serif" font-size="12">'
+    )
+    return "\n".join([start, _ARROW_HEAD, *arrows, *shapes, "</svg>"])
+
+
+def page(graph: FlowGraph, label: str, title: str) -> str:
+    """Return a page on which the graph can be moved and enlarged; it needs no network."""
+    return f"""<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>{escape(title)}</title>
+<style>body{{margin:0;overflow:hidden;background:#fafafa}}svg{{cursor:grab}}</style></head>
+<body>{svg(graph, label)}
+<script>
+const s = document.querySelector("svg"), v = s.viewBox.baseVal;
+s.setAttribute("width", "100vw"); s.setAttribute("height", "100vh");
+s.style.width = "100vw"; s.style.height = "100vh";
+s.addEventListener("wheel", e => {{
+  e.preventDefault();
+  const f = e.deltaY > 0 ? 1.15 : 1 / 1.15, k = v.width / s.clientWidth;
+  v.x += e.clientX * k * (1 - f); v.y += e.clientY * k * (1 - f); v.width *= f; v.height *= f;
+}}, {{passive: false}});
+s.addEventListener("pointermove", e => {{
+  if (!e.buttons) return;
+  const k = Math.max(v.width / s.clientWidth, v.height / s.clientHeight);
+  v.x -= e.movementX * k; v.y -= e.movementY * k;
+}});
+</script></body></html>
+"""
+
+
+def _box_width(node: Node, label: str) -> float:
+    return len(node.label(label)) * CHARACTER + 2 * PADDING
+
+
+def _box(node: Node, x: float, y: float, width: float, label: str) -> str:
+    hover = f"{node.doc.db_id} {node.name}: {node.state}"
+    return (
+        f"<g><title>{escape(hover)}</title>"
+        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{BOX_HEIGHT}" rx="6" '
+        f'fill="{COLOURS[node.state]}" stroke="#555"/>'
+        f'<text x="{x + width / 2:.1f}" y="{y + BOX_HEIGHT / 2 + 4:.1f}" text-anchor="middle">'
+        f"{escape(node.label(label))}</text></g>"
+    )
+
+
+def _arrow(start: tuple[float, float], end: tuple[float, float], *, dashed: bool) -> str:
+    (x1, top), (x2, y2) = start, end
+    y1 = top + BOX_HEIGHT
+    middle = (y1 + y2) / 2
+    style = ' stroke-dasharray="5 4"' if dashed else ""
+    return (
+        f'<path d="M{x1:.1f} {y1:.1f}C{x1:.1f} {middle:.1f} {x2:.1f} {middle:.1f} '
+        f'{x2:.1f} {y2:.1f}" fill="none" stroke="#555"{style} marker-end="url(#a)"/>'
+    )

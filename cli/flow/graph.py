@@ -1,0 +1,80 @@
+"""``jfc flow graph``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from jfcelery.cli.flow.arguments import flow_argument
+
+if TYPE_CHECKING:
+    from jfcelery.controller.graph import FlowGraph
+
+#: Endings of the files that ``--path`` writes.
+ENDINGS = (".svg", ".html", ".mmd")
+
+
+@click.command()
+@flow_argument
+@click.option(
+    "--label",
+    "-l",
+    type=click.Choice(["name", "db_id", "both"]),
+    default="both",
+    show_default=True,
+    help="What stands in the boxes.",
+)
+@click.option(
+    "--path",
+    "-p",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write it to this file: .svg, .html or .mmd (Mermaid).",
+)
+@click.option("--dash", "-d", "browse", is_flag=True, help="Show it in the browser.")
+@click.option("--mermaid", "-m", "as_text", is_flag=True, help="Print it in Mermaid's language.")
+def graph(
+    flow_id: str, by_job: bool, label: str, path: Path | None, browse: bool, as_text: bool
+) -> None:
+    """Draw a flow as a graph: full arrows to who uses an output, dashed ones to what a job made.
+
+    Without --path and --dash the text for Mermaid is printed, which GitHub and others draw.
+    """
+    from jfcelery.cli.flow.arguments import find_uuid
+    from jfcelery.cli.flow.drawing import mermaid
+    from jfcelery.cli.state import open_controller
+    from jfcelery.controller.graph import FlowGraph
+
+    if path is not None and path.suffix not in ENDINGS:
+        raise click.UsageError(f"{path}: the ending must be {', '.join(ENDINGS)}.")
+    with open_controller() as controller:
+        uuid = find_uuid(controller, flow_id, by_job=by_job)
+        drawn = FlowGraph.of(controller.flow_actions.jobs_of([uuid]))
+    if path is not None:
+        path.write_text(_text(drawn, label, path.suffix, uuid), encoding="utf-8")
+        click.echo(f"Written: {path}")
+    if browse:
+        _browse(_text(drawn, label, ".html", uuid))
+    if as_text or not (path or browse):
+        click.echo(mermaid(drawn, label), nl=False)
+
+
+def _text(drawn: FlowGraph, label: str, ending: str, title: str) -> str:
+    from jfcelery.cli.flow.drawing import mermaid, page, svg
+
+    if ending == ".svg":
+        return svg(drawn, label)
+    return page(drawn, label, title) if ending == ".html" else mermaid(drawn, label)
+
+
+def _browse(text: str) -> None:
+    import tempfile
+    import webbrowser
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="jfc-flow-", suffix=".html", delete=False, encoding="utf-8"
+    ) as file:
+        file.write(text)
+    click.echo(f"Opened in the browser: {file.name}")
+    webbrowser.open(Path(file.name).as_uri())

@@ -1,0 +1,140 @@
+"""``jfc submit``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jfcelery.cli.failures import EXIT_REFUSED
+from jfcelery.cli.options import json_option
+from jfcelery.cli.params import Dictionary
+
+if TYPE_CHECKING:
+    from jfcelery.controller.flow_files import FlowFile
+    from jfcelery.project import Project
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--name", "-n", help="Variable that holds the flow, or function that returns it (Python)."
+)
+@click.option("--worker", "-wk", help="Worker of the jobs that name none; else the first.")
+@click.option("--exec-config", "-ec", help="Execution configuration of the jobs that name none.")
+@click.option("--resources", "-r", type=Dictionary(), help="Resources of the jobs that name none.")
+@click.option("--priority", "-pr", type=int, default=0, show_default=True, help="Their priority.")
+@click.option("--jobstore", "-js", help="One of the project's optional_jobstores.")
+@click.option("--external", is_flag=True, help="Allow references to jobs outside of the flow.")
+@click.option("--wait", "-w", is_flag=True, help="Wait until the flow has ended.")
+@json_option
+def submit(
+    file: Path,
+    name: str | None,
+    worker: str | None,
+    exec_config: str | None,
+    resources: dict[str, Any] | None,
+    priority: int,
+    jobstore: str | None,
+    external: bool,
+    wait: bool,
+    as_json: bool,
+) -> None:
+    """Submit the flow that a Python or JSON file holds.
+
+    A Python file is run; it should assign a Flow or Job to a variable. A function in it that a job
+    calls must be importable on the worker; on workers of this machine it is.
+    """
+    from jfcelery.cli.output import write_json
+    from jfcelery.cli.state import load_project
+    from jfcelery.controller.flow_files import read_flow
+    from jfcelery.submission import submit_flow
+
+    project = load_project()
+    project.get_worker(worker)
+    read = read_flow(file, name)
+    _check_new(project, read)
+    ids = submit_flow(
+        read.flow,
+        worker=worker,
+        project=project,
+        exec_config=_with_path(project, read, worker, exec_config),
+        resources=resources,
+        priority=priority,
+        allow_external_references=external,
+        jobstore=jobstore,
+    )
+    flow = _flow_of(project, ids[0])
+    if as_json:
+        write_json({"project": project.name, "flow": flow, "db_ids": ids})
+    else:
+        which = ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}"
+        click.echo(f"Submitted to project {project.name}: flow {flow}, {len(ids)} jobs ({which})")
+    if wait:
+        _wait(project, ids)
+    elif not as_json:
+        _suggest(project, ids[0])
+
+
+def _check_new(project: Project, read: FlowFile) -> None:
+    """Refuse a flow that the file submitted already while it was run."""
+    from jfcelery.database.connection import open_queue
+    from jfcelery.errors import InputError
+
+    uuid = getattr(read.flow, "uuid", None)
+    if uuid and open_queue(project).flows.find_one({"_id": uuid}, {"_id": 1}):
+        raise InputError(
+            f"{read.path} submitted its flow by itself; it was not submitted again.",
+            remedy=f"Look at it with: jfc flow info {uuid}",
+        )
+
+
+def _with_path(
+    project: Project, read: FlowFile, worker: str | None, exec_config: str | None
+) -> str | dict[str, Any] | None:
+    """Return the execution configuration, which on this machine finds the file's functions."""
+    functions = read.own_functions()
+    if not functions:
+        return exec_config
+    if not project.get_worker(worker).is_local:
+        from jfcelery.cli.output import hint
+
+        hint(f"The worker must be able to import {', '.join(functions)} from module {read.module}.")
+        return exec_config
+    config: dict[str, Any] = {}
+    if exec_config is not None:
+        config = project.get_exec_config(exec_config).model_dump(mode="json", exclude_none=True)
+    export = dict(config.get("export") or {})
+    parts = [str(read.path.parent.absolute()), export.get("PYTHONPATH", "")]
+    export["PYTHONPATH"] = os.pathsep.join(part for part in parts if part)
+    return {**config, "export": export}
+
+
+def _flow_of(project: Project, db_id: str) -> str:
+    from jfcelery.controller.resolve import flow_uuid
+    from jfcelery.database.connection import open_queue
+
+    return flow_uuid(open_queue(project), db_id)
+
+
+def _wait(project: Project, ids: list[str]) -> None:
+    from jfcelery.states import JobState
+    from jfcelery.wait import wait_for
+
+    counts = wait_for(ids[0], project=project)
+    words = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
+    click.echo(words, err=True)
+    if set(counts) - {JobState.COMPLETED}:
+        raise click.exceptions.Exit(EXIT_REFUSED)
+
+
+def _suggest(project: Project, db_id: str) -> None:
+    from jfcelery.cli.output import hint
+    from jfcelery.tasks.runner.lifecycle import Runner
+
+    if Runner(project).info().state == "stopped":
+        hint("Nothing runs it yet; start the runner: jfc runner start")
+    else:
+        hint(f"See how it goes: jfc flow info {db_id}")

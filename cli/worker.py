@@ -1,0 +1,104 @@
+"""The commands ``jfc worker …``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from jfcelery.cli.failures import EXIT_SETUP
+from jfcelery.cli.lazy import Entry, LazyGroup
+from jfcelery.cli.options import json_option, verbosity_option
+
+_HERE = "jfcelery.cli.worker"
+
+#: Commands of ``jfc worker``.
+COMMANDS: dict[str, Entry] = {
+    "list": Entry(f"{_HERE}:list_workers", "List the workers."),
+    "test": Entry(f"{_HERE}:test", "Try a worker out."),
+    "pause": Entry(f"{_HERE}:pause", "Hold back all steps on a worker's host."),
+    "resume": Entry(f"{_HERE}:resume", "Let the steps on a worker's host go on."),
+}
+
+
+@click.group(cls=LazyGroup, name="worker", entries=COMMANDS)
+def worker() -> None:
+    """Look at workers, try them out, hold them back."""
+
+
+@click.command("list")
+@verbosity_option
+@json_option
+def list_workers(verbosity: int, as_json: bool) -> None:
+    """List the workers of a project, and whether their hosts are held back."""
+    from jfcelery.cli.output import console, escape, table, write_json
+    from jfcelery.cli.state import open_controller
+    from jfcelery.controller.workers import worker_infos
+
+    with open_controller() as controller:
+        workers = worker_infos(controller.project, controller.queue)
+    if as_json:
+        write_json(workers)
+        return
+    headers = ["Name", "Type", "Scheduler", "Host", "Jobs", "State"]
+    shown = table("Workers", headers + (["Details"] if verbosity else []))
+    for info in workers:
+        cells = [info.name, info.type, info.scheduler, info.host]
+        limit = "" if info.max_jobs is None else f" of {info.max_jobs}"
+        cells += [f"{info.active}{limit}", info.state]
+        details = "\n".join(f"{key}: {value}" for key, value in info.details.items())
+        shown.add_row(*map(escape, cells), *([escape(details)] if verbosity else []))
+    console().print(shown)
+
+
+@click.command()
+@click.argument("name")
+@json_option
+def test(name: str, as_json: bool) -> None:
+    """Try a worker out: login, work_dir, scheduler, versions. Status 2 if anything fails."""
+    from jfcelery.cli.output import write_json
+    from jfcelery.cli.project.check import show_finding
+    from jfcelery.cli.state import load_project
+    from jfcelery.scheduler_io.probe import probe_worker
+
+    found: list[Any] = []
+    for finding in probe_worker(load_project(), name):
+        found.append(finding.__dict__)
+        if not as_json:
+            show_finding(f"worker {name}", finding, errors=True)
+    if as_json:
+        write_json(found)
+    if not all(finding["ok"] for finding in found):
+        raise click.exceptions.Exit(EXIT_SETUP)
+
+
+@click.command()
+@click.argument("name")
+@click.option("--reason", metavar="TEXT", default="", help="Why, for those who look later.")
+def pause(name: str, reason: str) -> None:
+    """Hold back all steps on a worker's host; queue jobs there go on.
+
+    All workers that share the host are held back.
+    """
+    from jfcelery.cli.state import open_controller
+    from jfcelery.controller.bulk import user_name
+    from jfcelery.database.hosts import HostRecords
+
+    with open_controller() as controller:
+        host = controller.project.get_worker(name).host_key
+        HostRecords(controller.queue).pause(host, reason or f"paused by {user_name()}")
+    click.echo(f"Held back: {', '.join(controller.project.hosts[host])} (host {host})")
+
+
+@click.command()
+@click.argument("name")
+def resume(name: str) -> None:
+    """Let the steps on a worker's host go on, and try a failed one at once."""
+    from jfcelery.cli.state import open_controller
+    from jfcelery.database.hosts import HostRecords
+
+    with open_controller() as controller:
+        host = controller.project.get_worker(name).host_key
+        HostRecords(controller.queue).resume(host)
+        controller.actions.wake()
+    click.echo(f"Going on: {', '.join(controller.project.hosts[host])} (host {host})")

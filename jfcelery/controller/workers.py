@@ -1,0 +1,76 @@
+"""What is known of a project's workers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.database.connection import translated
+from jfcelery.database.hosts import HostRecords, HostStatus
+from jfcelery.states import ACTIVE_STATES
+
+if TYPE_CHECKING:
+    from jfcelery.database.connection import QueueDatabase
+    from jfcelery.project import Project
+
+
+@dataclass(frozen=True)
+class WorkerInfo:
+    """A worker as listings show it.
+
+    Args:
+        name: Its name.
+        type: ``local``, ``remote`` or ``separated_transfer``.
+        scheduler: Name of its scheduler.
+        host: Key of its host, which other workers may share.
+        active: Jobs under way on it.
+        max_jobs: Jobs that may be in its queue at once; None for no limit.
+        state: ``ok``, or why its steps are held back.
+        details: What else its configuration says, without secrets.
+    """
+
+    name: str
+    type: str
+    scheduler: str
+    host: str
+    active: int
+    max_jobs: int | None
+    state: str
+    details: dict[str, Any]
+
+
+def worker_infos(project: Project, queue: QueueDatabase) -> list[WorkerInfo]:
+    """Return what is known of a project's workers, in the order of the project file."""
+    records = HostRecords(queue)
+    active = _active(queue)
+    return [
+        WorkerInfo(
+            name=name,
+            type=worker.type,
+            scheduler=worker.scheduler_name,
+            host=worker.host_key,
+            active=active.get(name, 0),
+            max_jobs=worker.max_jobs,
+            state=_state(records.get(worker.host_key)),
+            details=worker.cli_info,
+        )
+        for name, worker in project.workers.items()
+    ]
+
+
+def _active(queue: QueueDatabase) -> dict[str, int]:
+    pipeline: list[dict[str, Any]] = [
+        {"$match": {"state": {"$in": [state.value for state in ACTIVE_STATES]}}},
+        {"$group": {"_id": "$worker", "number": {"$sum": 1}}},
+    ]
+    with translated():
+        return {row["_id"]: row["number"] for row in queue.jobs.aggregate(pipeline)}
+
+
+def _state(host: HostStatus) -> str:
+    if host.paused:
+        return f"paused: {host.reason}"
+    if host.open:
+        when = f", tried again at {host.next_try:%H:%M:%S} UTC" if host.next_try else ""
+        return f"held back: {host.reason}{when}"
+    return "ok"

@@ -1,0 +1,128 @@
+"""Trying out a worker: can jobs be brought there, submitted and run?"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from jfcelery.errors import ConfigError, HostError, JfceleryError, RunFolderError
+from jfcelery.folders import RunFolder
+from jfcelery.scheduler_io.hosts.pool import Hosts
+from jfcelery.scheduler_io.queue import WorkerQueue
+from jfcelery.scheduler_io.schedulers.base import QueueJob
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from jfcelery.project import Project, WorkerBase
+    from jfcelery.scheduler_io.hosts.base import Host
+
+#: Finds jfcelery as the job script would, and the versions of what runs jobs there.
+_VERSIONS = """
+program=$(command -v jfc) || { echo 'no command jfc on the PATH' >&2; exit 1; }
+python=$(head -n 1 "$program" | cut -c 3-)
+echo "$program"
+"$python" -c '
+import platform
+from importlib.metadata import version
+print("python", platform.python_version())
+for name in ("jfcelery", "jobflow"):
+    print(name, version(name))
+'
+"""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one try showed.
+
+    Args:
+        what: What was tried, in a word or two.
+        ok: Whether it went well.
+        detail: What was found, or what went wrong.
+        remedy: What to do about it.
+    """
+
+    what: str
+    ok: bool
+    detail: str = ""
+    remedy: str = ""
+
+
+def probe_worker(project: Project, name: str) -> Iterator[Finding]:
+    """Yield what trying out a worker shows; after a failed login nothing else is tried.
+
+    Args:
+        project: The project.
+        name: Name of the worker.
+
+    Raises:
+        UnknownNameError: The project has no such worker.
+    """
+    worker = project.get_worker(name)
+    hosts = Hosts(project)
+    try:
+        with hosts.lease(name) as host:
+            login = _try("login", lambda: _log_in(host))
+            yield login
+            if not login.ok:
+                return
+            yield _try("work_dir", lambda: _write(host, str(worker.work_dir)))
+            yield _try("scheduler", lambda: _list(host, worker))
+            if not worker.is_local:
+                yield _try("environment", lambda: _versions(host, worker))
+        if worker.type == "separated_transfer":
+            with hosts.transfer(name) as host:
+                yield _try("transfer", lambda: _write(host, str(worker.work_dir)))
+    finally:
+        hosts.close()
+
+
+def _try(what: str, attempt: Callable[[], str]) -> Finding:
+    try:
+        return Finding(what, ok=True, detail=attempt())
+    except JfceleryError as error:
+        return Finding(what, ok=False, detail=error.message, remedy=error.remedy)
+
+
+def _log_in(host: Host) -> str:
+    begin = time.monotonic()
+    result = host.run("uname -n")
+    if not result.ok:
+        raise HostError(f"{host.name}: {result.stderr.strip()}")
+    return f"{result.stdout.strip()}, {1000 * (time.monotonic() - begin):.0f} ms"
+
+
+def _write(host: Host, work_dir: str) -> str:
+    folder = shlex.quote(work_dir)
+    result = host.run(
+        f"mkdir -p {folder} && probe=$(mktemp {folder}/.jfcelery-XXXXXX) && "
+        f'echo probe > "$probe" && rm "$probe" && df -Pk {folder} | tail -n 1'
+    )
+    if not result.ok:
+        raise RunFolderError(
+            f"{host.name}: cannot write to {work_dir}: {result.stderr.strip()}",
+            remedy="Check work_dir and its permissions, and the quota.",
+        )
+    free = result.stdout.split()[3]
+    return f"{work_dir} can be written, {int(free) / 1024**2:.1f} GB free"
+
+
+def _list(host: Host, worker: WorkerBase) -> str:
+    nobody = QueueJob("0", 1, 1, "999999999", "jfc-probe", RunFolder(PurePosixPath("/nonexistent")))
+    WorkerQueue(host, worker).poll([nobody])
+    return f"{worker.scheduler_name} answers"
+
+
+def _versions(host: Host, worker: WorkerBase) -> str:
+    result = host.run(f"{worker.pre_run or ':'}\n{_VERSIONS}")
+    lines = result.stdout.split("\n")
+    if not result.ok:
+        raise ConfigError(
+            f"{host.name}: {(result.stderr.strip().splitlines() or ['jfc cannot be run'])[-1]}",
+            remedy="Install jfcelery there, and activate its environment in the worker's pre_run.",
+        )
+    return ", ".join(line for line in lines[-5:] if line.strip())
