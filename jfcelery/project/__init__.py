@@ -5,28 +5,20 @@ Importing this package is quick: maggma, jobflow, pymongo and qtoolkit are loade
 
 from __future__ import annotations
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from jfcelery.project.batch import BatchConfig
 from jfcelery.project.broker import BrokerConfig
-from jfcelery.project.conflicts import Conflict, check_conflicts
 from jfcelery.project.connection import ConnectionData
-from jfcelery.project.editing import (
-    Replacement,
-    create_project,
-    folders_of,
-    remove_project,
-    replace_text,
-)
 from jfcelery.project.exec_config import ExecutionConfig
 from jfcelery.project.finding import ProjectFile, Projects, find_projects, load_project
-from jfcelery.project.generate import generate
 from jfcelery.project.loading import load_file
 from jfcelery.project.model import LogLevel
 from jfcelery.project.mongo import MongoTarget
-from jfcelery.project.notes import notes
 from jfcelery.project.problems import Problem, ProjectFileError
 from jfcelery.project.project import Project
 from jfcelery.project.queue import QueueConfig
-from jfcelery.project.resources import check_resources
 from jfcelery.project.runner import RunnerOptions
 from jfcelery.project.worker import (
     BaseRemoteWorker,
@@ -37,6 +29,33 @@ from jfcelery.project.worker import (
     WorkerBase,
     connection_data,
 )
+
+if TYPE_CHECKING:
+    from jfcelery.project.conflicts import Conflict, check_conflicts
+    from jfcelery.project.editing import (
+        Replacement,
+        create_project,
+        folders_of,
+        remove_project,
+        replace_text,
+    )
+    from jfcelery.project.generation import generate
+    from jfcelery.project.remarks import notes
+    from jfcelery.project.resources import check_resources
+
+#: Names that few processes need, and their modules, which are loaded when asked for.
+_LATER = {
+    "Conflict": "conflicts",
+    "check_conflicts": "conflicts",
+    "Replacement": "editing",
+    "create_project": "editing",
+    "folders_of": "editing",
+    "remove_project": "editing",
+    "replace_text": "editing",
+    "generate": "generation",
+    "notes": "remarks",
+    "check_resources": "resources",
+}
 
 __all__ = [
     "BaseRemoteWorker",
@@ -73,3 +92,11 @@ __all__ = [
     "remove_project",
     "replace_text",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Load what few processes need."""
+    if name not in _LATER:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)

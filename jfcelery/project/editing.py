@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from jfcelery.errors import ConfigError, InputError, ProjectInvalidError
 from jfcelery.project.finding import find_projects
-from jfcelery.project.generate import generate
+from jfcelery.project.generation import generate
 from jfcelery.project.loading import load_text
 from jfcelery.project.project import FOLDERS
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,25 +23,42 @@ _GENERATE = "Create one with `jfc project generate NAME`."
 
 @dataclass(frozen=True)
 class ProjectFile:
-    """A file that holds, or should hold, a project.
+    """A file that holds, or should hold, a project; it is checked when asked for.
 
     Args:
         path: The file.
         name: The name it gives, None if it cannot be read that far.
-        project: The project, None if the file is wrong.
-        error: What is wrong with the file, else None.
+        clash: The error that another file gives the same name, else None.
     """
 
     path: Path
     name: str | None
-    project: Project | None = None
-    error: ConfigError | None = None
+    clash: ProjectInvalidError | None = None
+
+    @cached_property
+    def _loaded(self) -> Project | ConfigError:
+        if self.clash is not None:
+            return self.clash
+        try:
+            return load_file(self.path)
+        except ConfigError as error:
+            return error
+
+    @property
+    def project(self) -> Project | None:
+        """The project, None if the file is wrong."""
+        return None if isinstance(self._loaded, ConfigError) else self._loaded
+
+    @property
+    def error(self) -> ConfigError | None:
+        """What is wrong with the file, None if it is right."""
+        return self._loaded if isinstance(self._loaded, ConfigError) else None
 
     def load(self) -> Project:
         """Return the project, or raise what is wrong with its file."""
-        if self.project is None:
-            raise self.error or ProjectInvalidError(f"{self.path} holds no project")
-        return self.project
+        if isinstance(self._loaded, ConfigError):
+            raise self._loaded
+        return self._loaded
 
 
 @dataclass(frozen=True)
@@ -75,15 +93,10 @@ class Projects:
 
         Raises:
             ProjectNotFoundError: No file gives that name.
-            ProjectInvalidError: Two files give it.
         """
-        files = [file for file in self.files if file.name == name]
-        if len(files) > 1:
-            paths = " and ".join(str(file.path) for file in files)
-            message = f"{paths} both give the name {name!r}"
-            raise ProjectInvalidError(message, remedy="Change `name` in one, or remove one.")
-        if files:
-            return files[0]
+        for file in self.files:
+            if file.name == name:
+                return file
         message = f"no project {name!r} in {self.folder}"
         remedy = did_you_mean(name, self.names) if self.names else _GENERATE
         raise ProjectNotFoundError(message, remedy=remedy)
@@ -100,7 +113,7 @@ class Projects:
             raise ProjectNotFoundError(f"no project in {self.folder}", remedy=_GENERATE)
         if len(self.names) == 1:
             return self.get(self.names[0])
-        names = ", ".join(self.names)
+        names = ", ".join(self.names or [file.path.name for file in self.files])
         message = f"several projects in {self.folder}: {names}"
         raise ProjectNotFoundError(
             message, remedy="Choose one: `-p NAME` or JFCELERY_PROJECT=NAME."
@@ -108,7 +121,7 @@ class Projects:
 
 
 def find_projects(folder: str | os.PathLike[str] | None = None) -> Projects:
-    """Read all project files of a folder; broken ones come with their error.
+    """Find the project files of a folder, the broken ones too.
 
     Args:
         folder: The folder. By default that of the settings.
@@ -119,8 +132,13 @@ def find_projects(folder: str | os.PathLike[str] | None = None) -> Projects:
         folder = settings().projects_folder
     folder = Path(folder).expanduser().absolute()
     paths = sorted(folder.iterdir()) if folder.is_dir() else []
-    found = (p for p in paths if p.suffix.lower() in FORMATS and p.is_file())
-    return Projects(folder, tuple(_read(path) for path in found if path.name[0] != "."))
+    found = (
+        path
+        for path in paths
+        if path.suffix.lower() in FORMATS and path.is_file() and not path.name.startswith(".")
+    )
+    files = [ProjectFile(path, _name_in(path)) for path in found]
+    return Projects(folder, tuple(_with_clash(file, files) for file in files))
 
 
 def load_project(
@@ -146,12 +164,13 @@ def load_project(
     return found.get(name).load()
 
 
-def _read(path: Path) -> ProjectFile:
-    try:
-        project = load_file(path)
-    except ConfigError as error:
-        return ProjectFile(path, _name_in(path), error=error)
-    return ProjectFile(path, project.name, project)
+def _with_clash(file: ProjectFile, files: list[ProjectFile]) -> ProjectFile:
+    same = [str(other.path) for other in files if other.name == file.name]
+    if file.name is None or len(same) == 1:
+        return file
+    message = f"{' and '.join(same)} give the same name {file.name!r}"
+    clash = ProjectInvalidError(message, remedy="Change `name` in one, or remove one.")
+    return replace(file, clash=clash)
 
 
 def _name_in(path: Path) -> str | None:

@@ -20,7 +20,9 @@ class ConfigModel(BaseModel):
     """A section of the project file: unknown keys are errors, values never change."""
 
     # Inputs may be secrets: they stay out of error texts even where nobody translates them.
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, hide_input_in_errors=True, defer_build=True
+    )
 
     def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
         """Yield what ``repr`` shows: secrets are masked."""

@@ -38,7 +38,7 @@ class RunnerOptions(ConfigModel):
         default=30,
         gt=0,
         description="Seconds between two sweeps for jobs whose step got lost; every other step "
-        "starts at once.",
+        "starts at once. Values above 10 count as 10.",
     )
     delay_refresh_limited: float = Field(
         default=600,

@@ -98,6 +98,8 @@ def test_two_files_with_one_name_are_an_error(projects_folder: Path, tmp_path: P
     assert str(two) in str(caught.value)
     assert "Change `name` in one" in str(caught.value)
     assert load_project("b").name == "b"
+    assert list(find_projects().valid) == ["b"]
+    assert [file.path for file in find_projects().broken] == [one, two]
 
 
 def test_a_folder_can_be_given(tmp_path: Path) -> None:

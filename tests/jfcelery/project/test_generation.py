@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from jfcelery.errors import InputError
 from jfcelery.project import Project, generate
-from jfcelery.project.generate import FORMATS
+from jfcelery.project.generation import FORMATS
 from jfcelery.project.loading import load_text
 
 FOLDER = Path("/projects")
