@@ -124,6 +124,11 @@ def start(replace: bool, **options: Any) -> None:
         one = _runner(project)
         info = one.restart(layout) if replace else one.start(layout)
     _show_started(info)
+    if project.uses_embedded_database:
+        hint(
+            "The embedded database is for one person's start; for a group or for more than some "
+            "10,000 jobs name a MongoDB (4.4 or newer) under `queue` in the project file."
+        )
     _show_logins(project, wanted=options["connect_interactive"])
 
 

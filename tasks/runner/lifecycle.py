@@ -60,7 +60,7 @@ class Runner:
         Raises:
             RunnerRunningError: There is one.
             RunnerError: It does not start, or not all of it in time (it goes on trying).
-            ServiceStartError: An embedded service cannot start.
+            ServiceError: Database or broker cannot be started or reached.
         """
         command = self._prepare(layout)
         with self.folder.launch.open("wb") as log:
@@ -87,7 +87,7 @@ class Runner:
 
         Raises:
             RunnerRunningError: There is one.
-            ServiceStartError: An embedded service cannot start.
+            ServiceError: Database or broker cannot be started or reached.
         """
         command = [*self._prepare(layout), "--foreground"]
         sys.stdout.flush()
@@ -99,10 +99,13 @@ class Runner:
         Args:
             layout: Which processes to start; None for those of the last start.
             timeout: Seconds that running steps get to end.
-        """
-        from jfcelery.services import ensure
 
-        ensure(self.project)  # as long as this process uses the services, no other stops them
+        Raises:
+            ServiceError: Database or broker does not answer; the runner goes on as it is.
+            RunnerError: It does not start again.
+        """
+        # As long as this process uses embedded services, no other stops them.
+        self._check_services()
         self._end(timeout)
         return self.start(layout or self.layout() or Layout())
 
@@ -236,8 +239,6 @@ class Runner:
 
     def _prepare(self, layout: Layout) -> list[str]:
         """Return the command of the supervisor, after everything that may be wrong is checked."""
-        from jfcelery.services import ensure
-
         if self.project.source is None:
             raise RunnerError(
                 "a project without a file cannot be run", remedy="Save it: jfc project generate"
@@ -246,12 +247,25 @@ class Runner:
         if self._records.supervisor():
             raise self._running()
         self.folder.make()
-        ensure(self.project)
+        self._check_services()
         return [
             *(sys.executable, "-P", "-m", "jfcelery.tasks.runner.supervise"),
             *("--folder", str(self.folder.path), "--logs", str(self.folder.logs)),
             *("--layout", layout.model_dump_json()),
         ]
+
+    def _check_services(self) -> None:
+        """Start what is embedded, and see that database and broker answer.
+
+        Raises:
+            ServiceError: One of them does not.
+        """
+        from jfcelery.database.connection import open_queue
+        from jfcelery.services import check_broker, ensure
+
+        ensure(self.project)
+        check_broker(self.project)
+        open_queue(self.project)
 
     def _environment(self) -> dict[str, str]:
         """Return an environment that names the project, for the supervisor and its children."""
