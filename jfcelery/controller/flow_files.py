@@ -32,7 +32,7 @@ class FlowFile:
         module: Name under which a Python file was imported; None for JSON.
     """
 
-    flow: Flow | Job | list[Job]
+    flow: Flow | Job | list[Any]
     path: Path
     module: str | None = None
 
