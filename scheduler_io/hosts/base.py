@@ -153,6 +153,7 @@ class Host(ABC):
             with suppress(BrokenPipeError):  # it stopped reading: its answer says why
                 pack(contents, Sink(process.send))
             process.end_input()
+            deadline.stretch(process.sent)
             word, rest = answer_of(process.read_all().decode(errors="replace"))
             process.wait()
         if word not in {"published", "kept"}:

@@ -64,7 +64,7 @@ class ChannelProcess(Process):
         try:
             piece = bytes(self._channel.recv(CHUNK))
         except TimeoutError:
-            return b"" if self._channel.exit_status_ready() else None
+            return None
         except (OSError, EOFError, paramiko.SSHException) as exc:
             raise self._connection_lost() from exc
         if not piece and self._lost():
@@ -79,10 +79,7 @@ class ChannelProcess(Process):
         while not self._channel.status_event.wait(self.deadline.left(SLICE)):
             self._read_stderr()
         self._read_stderr()
-        code = int(self._channel.exit_status)
-        if code < 0:  # a broken link, or a shell that was killed: nobody knows what it did
-            raise self._connection_lost()
-        return code
+        return int(self._channel.exit_status)
 
     def end_input(self) -> None:
         """Send the end of file."""

@@ -6,6 +6,9 @@ import time
 
 from jfcelery.errors import HostTimeoutError
 
+#: Bytes that windows and buffers between two machines may hold.
+IN_FLIGHT = 8 * 1024 * 1024
+
 
 class Deadline:
     """The time that is left for one operation.
@@ -33,6 +36,16 @@ class Deadline:
     def progress(self) -> None:
         """Note that something moved."""
         self._moved = time.monotonic()
+
+    def stretch(self, sent: int) -> None:
+        """Allow for what was sent but may still be on its way, at the pace so far.
+
+        Args:
+            sent: Bytes sent in all.
+        """
+        if self._stall is not None and sent:
+            pace = (time.monotonic() - self._began) / sent
+            self._stall += pace * min(sent, IN_FLIGHT)
 
     @property
     def end(self) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import re
 import shlex
 import socket
 from pathlib import Path
@@ -22,6 +23,8 @@ from jfcelery.scheduler_io.hosts.watchdog import WATCHDOG
 
 #: What our own :class:`Login` takes out of ``connect_kwargs``.
 _LOGIN_KEYS = ("password", "passphrase", "key_filename", "pkey", "allow_agent", "look_for_keys")
+#: How paramiko says that time was up; "No existing session" is its word for a missing banner.
+_TIMED_OUT = re.compile(r"timed out|timeout|no existing session", re.IGNORECASE)
 #: Stages of a connection that each may take ``connect_timeout``: TCP, banner, keys, login.
 _STAGES = 4
 
@@ -227,7 +230,7 @@ def connect_error(place: Place, exc: Exception) -> HostError:
     elif isinstance(exc, NoValidConnectionsError):
         why = "; ".join(sorted({getattr(error, "strerror", "") for error in exc.errors.values()}))
         remedy = "Check host and port, and whether the machine is up."
-    elif isinstance(exc, TimeoutError) or "timed out" in str(exc).lower() or "Timeout" in str(exc):
+    elif isinstance(exc, TimeoutError) or _TIMED_OUT.search(str(exc)):
         why = f"no answer within {place.connect_timeout:g} s"
         remedy = "Check whether the machine is up and a firewall lets you through."
     elif isinstance(exc, paramiko.ChannelException):

@@ -11,7 +11,6 @@ from jfcelery.errors import (
     AuthenticationError,
     BackPressureError,
     ConnectionFailedError,
-    ConnectionLostError,
     HostError,
     JfceleryError,
     LoginNeededError,
@@ -50,14 +49,6 @@ class _SshProcess(SubprocessProcess):
                 remedy="limits.sessions_per_connection sets how many are used at once.",
             )
         return self.host.failure(said)
-
-    def _exit_code(self) -> int:
-        code = super()._exit_code()
-        if code == SSH_FAILED and self._marked and not self.reached_end:
-            raise ConnectionLostError(
-                f"{self.deadline.what}: the connection broke during a command"
-            )
-        return code
 
     def kill(self) -> None:
         """Kill the command on the host, and our end of it here."""

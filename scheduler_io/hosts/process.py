@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from jfcelery.errors import ConnectionFailedError, HostError, JfceleryError
-from jfcelery.scheduler_io.hosts.wire import split_at_marker, split_stderr
+from jfcelery.errors import ConnectionFailedError, ConnectionLostError, HostError, JfceleryError
+from jfcelery.scheduler_io.hosts.wire import split_at_marker
 
 if TYPE_CHECKING:
     from jfcelery.scheduler_io.hosts.deadline import Deadline
@@ -20,12 +20,14 @@ STDERR_KEPT = 64 * 1024
 OUTPUT_LIMIT = 256 * 1024 * 1024
 #: Bytes of noise (rc files, banners) before the marker.
 NOISE_LIMIT = 1024 * 1024
-#: Seconds between looks at whether a command ended whose streams are held open by a child.
+#: Seconds between looks at the other stream, and at the time.
 SLICE = 0.2
+#: Markers on each stream of a command that came to its end.
+MARKERS = 2
 
 
 class Process(ABC):
-    """A command under way; its own output begins at a marker.
+    """A command under way; markers tell where its own output begins and ends.
 
     Args:
         token: The marker.
@@ -36,11 +38,13 @@ class Process(ABC):
         self.deadline = deadline
         #: Process id of the shell on the host, once it said so.
         self.pid: int | None = None
+        #: Bytes of input that went out.
+        self.sent = 0
         #: What to give back at the end.
         self.resources = ExitStack()
         self._token = token
-        self._marked = False
-        self._pending = bytearray()  # stdout that arrived while we were sending
+        self._code: int | None = None
+        self._pending = bytearray()
         self._stderr = bytearray()
 
     # What a kind of process has to do ------------------------------------------------------
@@ -83,7 +87,7 @@ class Process(ABC):
         """Send input, taking in what the command prints meanwhile.
 
         Returns:
-            False if the command reads no more; its exit code then says why.
+            False if the command reads no more; its answer then says why.
         """
         view = memoryview(data)
         while view:
@@ -92,27 +96,33 @@ class Process(ABC):
             if sent < 0:
                 return False
             if sent:
+                self.sent += sent
                 self.deadline.progress()
                 view = view[sent:]
-            self._take_in(wait=False)
+            if self._code is None:
+                self._take_in(wait=False)
         return True
 
     def receive(self) -> bytes:
-        """Return the next piece of the command's own stdout; b"" at the end."""
-        while True:
-            if self._marked and self._pending:
-                piece = bytes(self._pending)
-                self._pending.clear()
-                return piece
+        """Return the next piece of the command's own stdout; b"" at the end.
+
+        Raises:
+            HostError: The command did not begin, or its output is not whole.
+        """
+        while self._code is None and len(self._pending) <= self._held_back:
             self.deadline.left(SLICE)
             if not self._take_in(wait=True):
-                return b""
+                raise self._cut_off()
+        ready = len(self._pending) - (self._held_back if self._code is None else 0)
+        piece = bytes(self._pending[:ready])
+        del self._pending[:ready]
+        return piece
 
     def read_all(self, limit: int = OUTPUT_LIMIT) -> bytes:
         """Return the rest of the command's own stdout.
 
         Raises:
-            HostError: It prints more than the limit.
+            HostError: It prints more than the limit, did not begin, or is not whole.
         """
         whole = bytearray()
         while piece := self.receive():
@@ -122,16 +132,40 @@ class Process(ABC):
         return bytes(whole)
 
     def wait(self) -> int:
-        """Return the exit code.
+        """Return the exit code, once stderr is whole too; stdout that nobody read is dropped."""
+        while self.receive():
+            pass
+        while self._stderr.count(self._token.encode()) < MARKERS:
+            self.deadline.left(SLICE)
+            if self._read(wait=True) == b"":
+                break
+        assert self._code is not None  # noqa: S101 - receive() came to the end
+        return self._code
 
-        Raises:
-            HostError: The command did not begin, or nobody knows how it ended.
-        """
+    @property
+    def stderr(self) -> str:
+        """Return the end of what the command itself printed on stderr."""
+        text = bytes(self._stderr)
+        if begin := split_at_marker(text, self._token):
+            text = begin[2]
+        if end := split_at_marker(text, self._token):
+            text = end[0]
+        return text.decode(errors="replace")
+
+    @property
+    def _held_back(self) -> int:
+        """How many bytes may be the beginning of a marker."""
+        return len(self._token) + 16 if self.pid is not None else NOISE_LIMIT
+
+    def _cut_off(self) -> JfceleryError:
+        """Return the error for a stream that ended before the command said so."""
         code = self._exit_code()
-        if not self._marked:
+        if self.pid is None:
             said = self.stderr.strip() or self._pending.decode(errors="replace").strip()
-            raise self._not_begun(code, said[-2000:] or "it said nothing")
-        return code
+            return self._not_begun(code, said[-2000:] or "it said nothing")
+        return ConnectionLostError(
+            f"{self.deadline.what}: the command was cut off (exit code {code})"
+        )
 
     def _not_begun(self, code: int, said: str) -> JfceleryError:
         """Return the error for a command that did not even begin."""
@@ -141,20 +175,12 @@ class Process(ABC):
             remedy="Log in by hand and look for an rc file that ends the shell.",
         )
 
-    @property
-    def stderr(self) -> str:
-        """Return the end of what the command itself printed on stderr."""
-        return split_stderr(bytes(self._stderr), self._token)[0].decode(errors="replace")
-
-    @property
-    def reached_end(self) -> bool:
-        """Whether the command's shell lived to tell its exit code."""
-        return split_stderr(bytes(self._stderr), self._token)[1]
-
     def _note_stderr(self, data: bytes) -> None:
         self._stderr += data
         if len(self._stderr) > 2 * STDERR_KEPT:
-            del self._stderr[:-STDERR_KEPT]
+            # The first marker goes too; leave one, so that they can be counted.
+            mark = f"\n{self._token} 0\n".encode()
+            self._stderr = bytearray(mark + self._stderr[-STDERR_KEPT:])
 
     def _take_in(self, *, wait: bool) -> bool:
         """Add to the pending stdout; return False at its end."""
@@ -162,17 +188,17 @@ class Process(ABC):
         if piece:
             self.deadline.progress()
             self._pending += piece
-            if not self._marked:
-                self._look_for_marker()
-            elif len(self._pending) > OUTPUT_LIMIT:
+            self._look_for_markers(len(self._pending) - len(piece))
+            if len(self._pending) > OUTPUT_LIMIT:
                 raise HostError(f"{self.deadline.what}: printed more than {OUTPUT_LIMIT} bytes")
         return piece != b""
 
-    def _look_for_marker(self) -> None:
-        parts = split_at_marker(bytes(self._pending), self._token)
-        if parts is not None:
-            self._marked = True
-            self.pid = int(parts[0])
-            self._pending = bytearray(parts[1])
-        elif len(self._pending) > NOISE_LIMIT:
-            raise HostError(f"{self.deadline.what}: the login prints without end")
+    def _look_for_markers(self, since: int) -> None:
+        if self.pid is None and (begin := split_at_marker(self._pending, self._token)):
+            self.pid = begin[1]
+            self._pending, since = bytearray(begin[2]), 0
+        if self.pid is None:
+            if len(self._pending) > NOISE_LIMIT:
+                raise HostError(f"{self.deadline.what}: the login prints without end")
+        elif end := split_at_marker(self._pending, self._token, since - self._held_back):
+            self._pending, self._code = bytearray(end[0]), end[1]

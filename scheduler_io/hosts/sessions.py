@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,19 +25,29 @@ logger = logging.getLogger(__name__)
 
 #: sshd's MaxSessions where its administrator changed nothing.
 MAX_SESSIONS = 10
-#: Tries to open a session before giving up: the connection may be dead, or full.
-TRIES = 3
+#: Tries to open a session before giving up: connections may be dead, or full.
+TRIES = 12
 #: Tries to connect where sshd hangs up at once (its MaxStartups).
 CONNECT_TRIES = 6
 
 
 @dataclass(eq=False)
 class _Shared:
-    """A connection and how many sessions are open on it."""
+    """A connection and the sessions on it.
+
+    sshd counts a session until it has seen both ends closed, which is a round trip later than we
+    close ours: till then its place is not free yet.
+    """
 
     link: Link
     users: int = 0
-    retired: bool = False
+    round_trip: float = 0.0
+    closing: list[float] = field(default_factory=list)
+
+    def in_use(self, now: float) -> int:
+        """Return how many sessions sshd may be counting."""
+        self.closing = [end for end in self.closing if end > now]
+        return self.users + len(self.closing)
 
 
 class Sessions:
@@ -69,31 +80,32 @@ class Sessions:
         for _ in range(TRIES):
             shared = self._take(deadline)
             try:
-                channel = self._open_channel(shared.link, deadline)
-            except paramiko.ChannelException as exc:  # MaxSessions is lower than we think
-                failure = exc
-                self._give_back(shared, retire=True)
+                channel = self._open_channel(shared, deadline)
             except HostTimeoutError:
                 self._discard(shared)
                 raise
-            except (paramiko.SSHException, OSError, EOFError) as exc:  # it died while idle
+            except (paramiko.SSHException, OSError, EOFError) as exc:
                 failure = exc
-                self._discard(shared)
+                if shared.link.alive:
+                    self._learn_limit(shared)
+                else:  # it died while nobody used it
+                    self._discard(shared)
             else:
                 return channel, shared.link, partial(self._give_back, shared)
         raise ConnectionFailedError(f"{deadline.what}: no session can be opened: {failure}")
 
-    def _open_channel(self, link: Link, deadline: Deadline) -> Any:
+    def _open_channel(self, shared: _Shared, deadline: Deadline) -> Any:
         limit = deadline.left(self._place.connect_timeout)
+        began = time.monotonic()
         try:
-            return link.transport.open_session(timeout=limit)
-        except paramiko.ChannelException:
-            raise
+            channel = shared.link.transport.open_session(timeout=limit)
         except paramiko.SSHException as exc:
-            if "Timeout" in str(exc):
+            if "Timeout opening" in str(exc):
                 text = f"{deadline.what}: the connection stands still ({limit:.0f} s)"
                 raise HostTimeoutError(text) from exc
             raise
+        shared.round_trip = 2 * (time.monotonic() - began)
+        return channel
 
     def discard(self, link: Link) -> None:
         """Close a connection that no longer works; what is under way on it fails."""
@@ -119,10 +131,13 @@ class Sessions:
             while True:
                 if waited_for is not None and self._failed and self._failed[0] >= waited_for:
                     raise self._failed[1]
-                shared = self._with_room()
+                shared, pause = self._with_room()
                 if shared is not None:
                     shared.users += 1
                     return shared
+                if pause:
+                    self._changed.wait(deadline.left(pause))
+                    continue
                 if not self._opening:
                     self._opening = True
                     self._attempts += 1
@@ -131,12 +146,17 @@ class Sessions:
                 self._changed.wait(deadline.left(1.0))
         return self._connect(deadline)
 
-    def _with_room(self) -> _Shared | None:
+    def _with_room(self) -> tuple[_Shared | None, float]:
+        """Return a connection with room; if there is none, how long to wait for one."""
         for shared in [one for one in self._links if not one.link.alive]:
             self._links.remove(shared)
             shared.link.close()
-        room = [one for one in self._links if not one.retired and one.users < self._limit]
-        return room[0] if room else None
+        now = time.monotonic()
+        for shared in self._links:
+            if shared.in_use(now) < self._limit:
+                return shared, 0.0
+        soon = [min(one.closing) for one in self._links if one.closing]
+        return None, max(0.01, min(soon) - now) if soon else 0.0
 
     def _connect(self, deadline: Deadline) -> _Shared:
         try:
@@ -155,16 +175,19 @@ class Sessions:
             self._changed.notify_all()
         return shared
 
-    def _give_back(self, shared: _Shared, *, retire: bool = False) -> None:
+    def _give_back(self, shared: _Shared) -> None:
         with self._changed:
             shared.users -= 1
-            shared.retired = shared.retired or retire
-            done = shared.retired and not shared.users
-            if done and shared in self._links:
-                self._links.remove(shared)
+            shared.closing.append(time.monotonic() + shared.round_trip)
             self._changed.notify_all()
-        if done:
-            shared.link.close()
+
+    def _learn_limit(self, shared: _Shared) -> None:
+        """Use no more sessions on a connection than it had when sshd refused a further one."""
+        with self._changed:
+            shared.users -= 1
+            self._limit = max(1, min(self._limit, shared.users))
+            self._changed.notify_all()
+        logger.info("%s: %d sessions on a connection", self._place.label, self._limit)
 
     def _discard(self, shared: _Shared) -> None:
         self._give_back(shared)

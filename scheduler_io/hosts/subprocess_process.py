@@ -7,7 +7,6 @@ import os
 import selectors
 import signal
 import subprocess
-import time
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import ConnectionFailedError
@@ -17,6 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from jfcelery.scheduler_io.hosts.deadline import Deadline
+
+#: Seconds for the shell to exit once it said that the command ended.
+EXIT_TIMEOUT = 5.0
 
 
 class SubprocessProcess(Process):
@@ -81,8 +83,7 @@ class SubprocessProcess(Process):
             self._read_stderr()
         if "stdout" in names:
             return os.read(self._fd("stdout"), CHUNK)
-        ended = not ready and wait and self._child.poll() is not None
-        return b"" if ended else None
+        return None
 
     def _read_stderr(self) -> bool:
         with contextlib.suppress(BlockingIOError):
@@ -128,9 +129,11 @@ class SubprocessProcess(Process):
             if stream is not None:
                 with contextlib.suppress(OSError):
                     stream.close()
-        if self._child.poll() is None:
+        if self._code is None:
             self.kill()
-            end = time.monotonic() + 5
-            while self._child.poll() is None and time.monotonic() < end:
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    self._child.wait(0.5)
+        try:
+            self._child.wait(EXIT_TIMEOUT)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._child.wait(EXIT_TIMEOUT)

@@ -36,18 +36,19 @@ def encode(script: str) -> str:
 
 
 def marked(script: str, token: str, env: Mapping[str, str] | None = None) -> str:
-    """Return a script that says when its own output begins and ends.
+    """Return a script that marks where its own output begins and ends.
 
-    On stdout it tells the process id of the shell first; on stderr the exit code last. The
-    subshell keeps an ``exit`` in the script from running the user's ``.bash_logout``.
+    Before its output stands the process id of the shell, behind it the exit code: what lacks the
+    second is not whole. The subshell keeps an ``exit`` in the script from ending it too early and
+    from running the user's ``.bash_logout``.
     """
     exports = "".join(
         f"{name}={shlex.quote(value)}; export {name}\n" for name, value in (env or {}).items()
     )
     return (
-        f"printf '\\n%s %s\\n' {token} $$; printf '\\n%s\\n' {token} >&2\n"
-        f"(\n{exports}{script}\n)\n"
-        f"jfc_code=$?; printf '\\n%s %s\\n' {token} $jfc_code >&2; (exit $jfc_code)"
+        f"jfc_mark() {{ printf '\\n%s %s\\n' {token} \"$1\"; }}\n"
+        f"jfc_mark $$ >&2; jfc_mark $$\n(\n{exports}{script}\n)\n"
+        f"jfc_code=$?; jfc_mark $jfc_code >&2; jfc_mark $jfc_code"
     )
 
 
@@ -68,22 +69,19 @@ def quote_pattern(pattern: str) -> str:
     return "".join(char if char in "*?[]" else shlex.quote(char) for char in pattern)
 
 
-def split_at_marker(data: bytes, token: str) -> tuple[bytes, bytes] | None:
-    """Return what stands in the marker's line and what follows it; None if it is not there yet."""
-    start = data.find(b"\n" + token.encode())
-    if start < 0:
-        return None
+def split_at_marker(
+    data: bytes | bytearray, token: str, since: int = 0
+) -> tuple[bytes, int, bytes] | None:
+    """Return what stands before a marker, its number, and what follows; None: it is not there.
+
+    Args:
+        data: What arrived.
+        token: The marker.
+        since: Where to begin to look.
+    """
+    mark = b"\n" + token.encode() + b" "
+    start = data.find(mark, max(0, since))
     end = data.find(b"\n", start + 1)
-    if end < 0:
+    if start < 0 or end < 0:
         return None
-    return data[start + 1 + len(token) : end].strip(), data[end + 1 :]
-
-
-def split_stderr(data: bytes, token: str) -> tuple[bytes, bool]:
-    """Return what a marked script itself printed on stderr, and whether it reached its end."""
-    mark = b"\n" + token.encode()
-    body, ended, _ = data.rpartition(mark + b" ")
-    if not ended:
-        body = data
-    _, begun, rest = body.partition(mark + b"\n")
-    return (rest if begun else body), bool(ended)
+    return bytes(data[:start]), int(data[start + len(mark) : end]), bytes(data[end + 1 :])
