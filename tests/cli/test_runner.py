@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
@@ -87,7 +87,7 @@ def test_nothing_runs(make_project: ProjectFactory) -> None:
 def test_services_down(make_project: ProjectFactory, section: str) -> None:
     """If database or broker is down, the start says so in one line, and starts nothing."""
     store = {"type": "MongoURIStore", "uri": "mongodb://127.0.0.1:9/?serverSelectionTimeoutMS=200"}
-    down = {
+    down: dict[str, Any] = {
         "queue": {"store": store | {"database": "x", "collection_name": "jobs"}},
         "broker": {"url": "redis://127.0.0.1:9/0"},
     }

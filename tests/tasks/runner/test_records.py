@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -57,7 +58,7 @@ def test_reused_pid(folder: RunnerFolder, other: subprocess.Popen[bytes]) -> Non
     """A later process that got the same id is not taken for the recorded one, nor signalled."""
     record = Record.of(other.pid, "hosts-1").model_copy(update={"started": "long ago"})
     assert not record.alive
-    record.send(9)
+    record.send(signal.SIGKILL)
     assert other.poll() is None
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import configparser
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jfcelery.tasks.runner.unit import systemd_unit
 
@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from jfcelery.project import Project
 
 
-def parsed(project: Project, **options: Any) -> configparser.RawConfigParser:
+def parsed(
+    project: Project, *, drain: float = 60, system: bool = False
+) -> configparser.RawConfigParser:
     """Return the unit of a project, read back."""
     parser = configparser.RawConfigParser(strict=False)
     parser.optionxform = str  # type: ignore[assignment, method-assign]
-    parser.read_string(systemd_unit(project, path="/bin", **{"drain": 60.0} | options))
+    parser.read_string(systemd_unit(project, path="/bin", drain=drain, system=system))
     return parser
 
 
