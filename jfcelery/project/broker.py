@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -15,7 +14,7 @@ SCHEMES = ("redis", "rediss", "redis+socket")
 
 
 def _is_redis(url: str) -> str:
-    if urlsplit(url).scheme not in SCHEMES:
+    if url.partition("://")[0] not in SCHEMES:
         msg = "not the address of a Redis; write redis://HOST:PORT/0, rediss://... for TLS, or "
         msg += "redis+socket:///PATH"
         raise ValueError(msg)

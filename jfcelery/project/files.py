@@ -29,7 +29,8 @@ def parse(text: str, file_format: str) -> Any:
     Raises:
         SyntaxProblem: The text is not of that format.
     """
-    return _PARSERS[file_format](text)
+    # Editors of some systems begin a file with a mark of its encoding.
+    return _PARSERS[file_format](text.removeprefix("\ufeff"))
 
 
 def format_of(path: Path) -> str:

@@ -56,7 +56,11 @@ def load_text(text: str, path: Path) -> Project:
     if not isinstance(data, dict):
         problem = Problem("", "no project; write `name: ...` and the other sections")
         raise ProjectFileError(path, [problem])
-    project = _validated(data, path)
+    try:
+        project = _validated(data, path)
+    except RecursionError:
+        problem = Problem("", "a part of it holds itself; remove the alias (*name) that does so")
+        raise ProjectFileError(path, [problem]) from None
     project._source = path  # noqa: SLF001 - the loader completes what it made
     project._digest = digest_of(text)  # noqa: SLF001
     return project

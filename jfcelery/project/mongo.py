@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -120,4 +120,6 @@ def _from_arguments(arguments: Mapping[str, Any]) -> MongoTarget:
 
 def database_in(uri: str | None) -> str:
     """Return the database that a connection string names; empty for none."""
-    return unquote(urlsplit(uri or "").path.lstrip("/"))
+    # Not urllib's urlsplit: where it fails, its error holds the login.
+    path = (uri or "").partition("://")[2].partition("/")[2]
+    return unquote(path.partition("?")[0])

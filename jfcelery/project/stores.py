@@ -41,6 +41,10 @@ _KNOWN: dict[str, tuple[set[str], set[str]]] = {
 }  # fmt: skip
 #: Stores that newer versions of maggma have merged into others, which take a ``uri`` too.
 _MERGED = {"MongoURIStore": "MongoStore", "GridFSURIStore": "GridFSStore"}
+#: Arguments that are texts.
+_TEXTS = {"database", "collection_name", "host", "username", "password", "auth_source", "uri"}
+#: What the address of a MongoDB begins with.
+_MONGO_SCHEMES = ("mongodb://", "mongodb+srv://")
 #: Keys of a JobStore's spec.
 _JOBSTORE_KEYS = {"docs_store", "additional_stores", "save", "load"}
 #: Stores that maggma derives from MongoStore but that live in one process or in files.
@@ -53,6 +57,7 @@ def check_queue_store(spec: dict[str, Any]) -> dict[str, Any]:
     Raises:
         PydanticCustomError: It may not; the text holds the remedy.
     """
+    _check_arguments(spec, "")
     if not spec or (is_direct(spec) and "GridFS" not in plain_spec(spec)[0] and _is_known(spec)):
         return spec
     from maggma.stores import MongoStore
@@ -81,14 +86,32 @@ def check_jobstore(spec: dict[str, Any]) -> dict[str, Any]:
         name = min(unknown)
         raise problem_at(name, f"unknown key{_near(name, _JOBSTORE_KEYS)}")
     additional = spec.get("additional_stores") or {}
+    if not isinstance(additional, dict):
+        raise problem_at("additional_stores", "not a mapping; write a name for each store")
     stores = {"docs_store": spec["docs_store"]}
     stores |= {f"additional_stores.{name}": store for name, store in additional.items()}
     for path, store in stores.items():
         if not isinstance(store, dict):
             raise problem_at(path, "not a store; give a mapping with its `type` and arguments")
+        _check_arguments(store, path)
         if not _is_known(store):
             _checked(store, path)
     return spec
+
+
+def _check_arguments(spec: Mapping[str, Any], path: str) -> None:
+    """Check the arguments that maggma hands on to pymongo as they are."""
+    if not is_direct(spec):
+        return
+    for key, value in plain_spec(spec)[1].items():
+        where = ".".join(filter(None, (path, key)))
+        if key in _TEXTS and not isinstance(value, str | None):
+            raise problem_at(where, "not a text; put it in quotes")
+        if key == "port" and not isinstance(value, int | None):
+            raise problem_at(where, "not a number; write e.g. 27017")
+        if key == "uri" and isinstance(value, str) and not value.startswith(_MONGO_SCHEMES):
+            text = "not the address of a MongoDB; write mongodb://HOST:PORT/DATABASE"
+            raise problem_at(where, text)
 
 
 def build_store(spec: Mapping[str, Any]) -> Store:

@@ -98,6 +98,13 @@ MONGO = {"type": "MongoStore", "database": "d", "collection_name": "c", "passwor
         (MONGO | {"usernme": "u"}, "usernme", "no such argument; did you mean 'username'?"),
         ({"type": "MongoStore", "database": "d"}, "", "collection_name"),
         ({"database": "d"}, "type", "maggma has no store ''"),
+        (MONGO | {"password": 1234}, "password", "not a text; put it in quotes"),
+        (MONGO | {"port": "x"}, "port", "not a number; write e.g. 27017"),
+        (
+            {"type": "MongoURIStore", "uri": f"h:{SECRET}", "collection_name": "c"},
+            "uri",
+            "not the address of a MongoDB; write mongodb://HOST:PORT/DATABASE",
+        ),
         (
             {"@module": "no.such", "@class": "X"},
             "@class",
@@ -173,6 +180,12 @@ def test_a_queue_needs_mongodb(load: Load, store: dict[str, Any]) -> None:
         ),
         ({"jobstore": {"docs_store": "MemoryStore"}}, "jobstore.docs_store", "not a store"),
         (
+            {"jobstore": {"docs_store": {"type": "MemoryStore"}, "additional_stores": [1]}},
+            "jobstore.additional_stores",
+            "write a name for each store",
+        ),
+        ({"broker": {"url": f"redis:/u:{SECRET}@["}}, "broker.url", "write redis://HOST"),
+        (
             {"queue": {"store": MONGO, "flows_collection": "c"}},
             "queue.flows_collection",
             "'c' is the name of `queue.store.collection_name` too; change one",
@@ -240,6 +253,18 @@ def test_a_broken_syntax_is_located_but_not_shown(name: str, text: str) -> None:
     assert line.startswith(f"/projects/{name}: ")
     assert "line" in line
     assert SECRET not in line
+
+
+def test_a_file_that_holds_itself_is_named() -> None:
+    """An alias within its own anchor has no end."""
+    with pytest.raises(ProjectFileError, match=r"a part of it holds itself; remove the alias"):
+        load_text("name: p\nqueue: &q {store: *q}", Path("/projects/p.yaml"))
+
+
+def test_a_mark_of_the_encoding_is_no_part_of_the_text() -> None:
+    """Files from editors that begin them with a byte order mark load."""
+    for text, end in (("name: p", "yaml"), ('{"name": "p"}', "json"), ('name = "p"', "toml")):
+        assert load_text(f"\ufeff{text}", Path(f"/projects/p.{end}")).name == "p"
 
 
 @pytest.mark.parametrize("text", ["", "[]", "3", "just a text", "null"])
