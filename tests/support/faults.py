@@ -101,7 +101,7 @@ def stores_opaque() -> Response[int]:
 
 
 @job
-def replaces_with_opaque() -> Response[int]:
+def replaces_with_opaque() -> Response[Any]:
     new = add(1, 1)
     new.function_args = (Opaque(),)
     return Response(replace=new)

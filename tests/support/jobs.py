@@ -275,7 +275,7 @@ def write_file(name: str) -> list[str]:
 
 @dataclass
 class AddMaker(Maker):
-    name: str = "add maker"
+    name: str = "add maker"  # pyright: ignore[reportIncompatibleMethodOverride]  # as all do
     number: int = 1
 
     @job
@@ -285,7 +285,7 @@ class AddMaker(Maker):
 
 @dataclass
 class FlowMaker(Maker):
-    name: str = "flow maker"
+    name: str = "flow maker"  # pyright: ignore[reportIncompatibleMethodOverride]  # as all do
     inner: AddMaker = field(default_factory=AddMaker)
 
     def make(self, a: Any) -> Flow:

@@ -188,9 +188,9 @@ def failed_branch() -> Flow:
 def missing_as_none() -> Flow:
     bad = fail()
     child = identity([bad.output, 1])
-    child.config.on_missing_references = OnMissing.NONE
+    child.update_config({"on_missing_references": OnMissing.NONE}, dynamic=False)
     alone = identity(bad.output)
-    alone.config.on_missing_references = OnMissing.NONE
+    alone.update_config({"on_missing_references": OnMissing.NONE}, dynamic=False)
     return Flow([bad, child, alone, add(child.output[1])])
 
 
@@ -198,7 +198,7 @@ def missing_as_none() -> Flow:
 def missing_passed_on() -> Flow:
     bad = fail()
     child = Job(type_name, function_args=(bad.output,), name="type")
-    child.config.on_missing_references = OnMissing.PASS
+    child.update_config({"on_missing_references": OnMissing.PASS}, dynamic=False)
     return Flow([bad, child])
 
 

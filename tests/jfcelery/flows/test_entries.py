@@ -69,8 +69,8 @@ def test_what_an_entry_says() -> None:
     """An entry tells what the queue must know of a job."""
     job = AddMaker(name="maker", number=3).make(OutputReference("outside"))
     job.metadata = {"when": datetime(2024, 1, 2), "tag": ["x"]}  # noqa: DTZ001
-    job.config.on_missing_references = OnMissing.NONE
-    job.config.manager_config = {"worker": "w", "priority": 3, "resources": {"nodes": 1}}
+    wanted = {"worker": "w", "priority": 3, "resources": {"nodes": 1}}
+    job.update_config({"on_missing_references": OnMissing.NONE, "manager_config": wanted})
     flow = Flow([job], name="named", metadata={"a": Point(1, 2)})
     entries = flow_entries(flow)
     (entry,) = entries.jobs
