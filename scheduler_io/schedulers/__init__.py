@@ -13,7 +13,7 @@ from jfcelery.errors import UnknownNameError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from qtoolkit.io import BaseSchedulerIO
+    from qtoolkit.io.base import BaseSchedulerIO
 
     from jfcelery.scheduler_io.schedulers.base import Scheduler
 

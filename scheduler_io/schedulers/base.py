@@ -9,7 +9,7 @@ command that hangs. Its parsers are pure functions, tested with recorded outputs
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qtoolkit.core.data_objects import QResources
-    from qtoolkit.io import BaseSchedulerIO
+    from qtoolkit.io.base import BaseSchedulerIO
 
     from jfcelery.errors import JfceleryError
     from jfcelery.folders import RunFolder
@@ -59,6 +59,19 @@ class EndReason(StrEnum):
     LOST = "LOST"
     UNKNOWN = "UNKNOWN"
 
+    @property
+    def weight(self) -> int:
+        """How much it says."""
+        return _WEIGHTS.get(self, 3)
+
+
+_WEIGHTS = {
+    EndReason.UNKNOWN: 0,
+    EndReason.LOST: 1,
+    EndReason.FAILED: 2,
+    EndReason.COMPLETED: 2,
+}
+
 
 @dataclass(frozen=True)
 class EndReport:
@@ -82,20 +95,21 @@ class EndReport:
         """Return this report with what only the other one knows.
 
         Args:
-            other: A report of the same end from a source that is believed less.
+            other: A report of the same end from a source that is believed less, but where it
+                says more: that a job failed is less than that it ran out of memory. Of a job
+                whose exit code was 0, nothing can be worse.
         """
         if other is None:
             return self
-        merged = EndReport(
-            reason=self.reason if self.reason is not EndReason.UNKNOWN else other.reason,
+        is_vague = self.reason.weight < other.reason.weight and self.exit_code != 0
+        one, two = (other, self) if is_vague else (self, other)
+        return EndReport(
+            reason=one.reason,
             exit_code=self.exit_code if self.exit_code is not None else other.exit_code,
             signal=self.signal if self.signal is not None else other.signal,
-            words=self.words or other.words,
-            by=self.by or other.by,
+            words=one.words or two.words,
+            by=one.by or two.by,
         )
-        if merged.exit_code != 0 and merged.reason is EndReason.COMPLETED and merged.exit_code:
-            return replace(merged, reason=EndReason.FAILED)
-        return merged
 
 
 @dataclass(frozen=True)
@@ -271,8 +285,11 @@ class Scheduler(ABC):
         """Return the command that cancels ``ids``."""
 
     def lookup_command(self) -> str:
-        """Return the command that lists all jobs with ``$name``, and perhaps others."""
-        return self.list_command()
+        """Return the command that lists all jobs with ``$name``, and perhaps others.
+
+        Empty if the listing without ``ids`` is that.
+        """
+        return ""
 
     def accounting_command(self) -> str:
         """Return the command that tells how ``ids`` ended; empty where there is none."""

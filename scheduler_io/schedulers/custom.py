@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from qtoolkit.core.data_objects import QJob
-    from qtoolkit.io import BaseSchedulerIO
+    from qtoolkit.io.base import BaseSchedulerIO
 
 #: qtoolkit's states, https://matgenix.github.io/qtoolkit/api/qtoolkit.core.data_objects.html.
 STATES: dict[str, QueueState | EndReason] = {

@@ -97,35 +97,69 @@ done
 say done
 """
 
-# One row: unique name, attempt, folder. The id file is made, empty, before the submission, and
-# gets the scheduler's own answer: an empty one says that an earlier submission may have
-# succeeded, so the queue is asked for the name. The lock is held by the submitting command
-# itself, also when this shell dies.
-_SUBMIT = r"""
-submit_one() {
-  local f=.jfc_queue_id.$a s=jfc_status.$a e=.jfc_submit_err.$a lock=.jfc_lock.$a line why age list
-  cd -- "$d" 2>/dev/null || { say "missing $name"; return; }
-  case $(cat submit.sh 2>/dev/null) in *"$name"*) ;; *) say "foreign $name"; return ;; esac
-  why=$( { exec 9>>"$lock" && : >>"$f.probe" && rm -f "$f.probe"; } 2>&1 )
-  [ -z "$why" ] || { say "unwritable $name"; printf '%s' "$why"; return; }
-  exec 9>>"$lock"
-  if command -v flock >/dev/null 2>&1; then
-    flock -w @LOCK@ 9 2>/dev/null; [ $? = 1 ] && { say "busy $name"; return; }
+# What a folder knows of its submission. `enter_one` goes there and takes its lock, which the
+# submitting command itself holds too, should its shell die (publishing locks the folder; file
+# systems that cannot do that lock the file). `state_one` says what is known: `known` an id, from
+# the script's own status file; `answered` the scheduler's answer; `listed` a listing with the name
+# in it; `silent` if the queue cannot be asked; it fails if the job was never submitted. The id file
+# is made, empty, before the submission: an empty one is a submission in doubt.
+_FOLDER = r"""
+enter_one() {
+  local one
+  for one in "$d" "$d.attempt$a"; do
+    case $(cat "$one/submit.sh" 2>/dev/null) in *"$name"*) break ;; esac
+    one=
+  done
+  if [ -z "$one" ]; then
+    if [ -d "$d" ]; then say "foreign $name"; else say "missing $name"; fi
+    return 1
   fi
+  cd -- "$one" || { say "missing $name"; return 1; }
+  why=$( { exec 9>>"$lock" && : >"$f.probe" && rm -f "$f.probe"; } 2>&1 )
+  [ -z "$why" ] || { say "unwritable $name"; printf '%s' "$why"; return 1; }
+  exec 9>>"$lock" 7<.
+  command -v flock >/dev/null 2>&1 || return 0
+  flock -w @LOCK@ 9 2>/dev/null; [ $? = 1 ] && { say "busy $name"; return 1; }
+  flock -w @LOCK@ 7 2>/dev/null; [ $? = 1 ] && { say "busy $name"; return 1; }
+  return 0
+}
+state_one() {
+  local line age list why=
   if [ -s "$s" ]; then
     while IFS= read -r line; do
       case $line in queue_id=?*) say "known $name"; printf '%s' "${line#queue_id=}"; return ;; esac
     done <"$s"
   fi
   if [ -s "$f" ]; then say "answered $name"; cat "$f"; return; fi
-  if [ -e "$f" ]; then
-    age=$(($(date +%s) - $(stat -c %Y "$f" 2>/dev/null || stat -f %m "$f")))
-    [ "$age" -lt @SETTLE@ ] && sleep $((@SETTLE@ - age))
-    list=$(LC_ALL=C; export LC_ALL; lookup 2>"$e") || why="exit status $?"
-    case $list in *"$proof"*) ;; *) why="${why:-an empty answer}" ;; esac
-    [ -z "$why" ] || { say "silent $name"; printf '%s: ' "$why"; cat "$e"; return; }
-    case $list in *"$name"*) say "listed $name"; printf '%s' "$list"; return ;; esac
-  fi
+  [ -e "$f" ] || return 1
+  age=$(($(date +%s) - $(stat -c %Y "$f" 2>/dev/null || stat -f %m "$f")))
+  [ "$age" -lt @SETTLE@ ] && sleep $((@SETTLE@ - age))
+  list=$(LC_ALL=C; export LC_ALL; lookup 2>"$e") || why="exit status $?"
+  case $list in *"$proof"*) ;; *) why="${why:-an empty answer}" ;; esac
+  [ -z "$why" ] || { say "silent $name"; printf '%s: ' "$why"; cat "$e"; return; }
+  case $list in *"$name"*) say "listed $name"; printf '%s' "$list"; return ;; esac
+  return 1
+}
+each_row() {
+  local start
+  for row in "${rows[@]}"; do
+    split_row "$row"; name=$id ids=() start=$SECONDS
+    ( f=.jfc_queue_id.$a s=jfc_status.$a e=.jfc_submit_err.$a lock=.jfc_lock.$a
+      gone=.jfc_cancelled.$a; "$1" )
+    [ $? = 0 ] || [ $((SECONDS - start)) -lt 5 ] || break
+  done
+}
+proof=@PROOF@
+read_rows
+"""
+
+# One row: unique name, attempt, folder. A failure that took long ends it all: no scheduler.
+_SUBMIT = r"""
+submit_one() {
+  local rc
+  enter_one || return 0
+  [ -e "$gone" ] && { say "cancelled $name"; return 0; }
+  state_one && return 0
   : >"$f"
   submit >"$f" 2>"$e" </dev/null
   rc=$?
@@ -136,12 +170,18 @@ submit_one() {
   say "submitted $name"
   return "$rc"
 }
-read_rows
-proof=@PROOF@
-for row in "${rows[@]}"; do
-  split_row "$row"; name=$id ids=() start=$SECONDS
-  (submit_one) || [ $((SECONDS - start)) -lt 5 ] || break
-done
+each_row submit_one
+say done
+"""
+
+# One row: unique name, attempt, folder. From now on it will not be submitted any more.
+_FORBID = r"""
+forbid_one() {
+  enter_one || return 0
+  : >"$gone"
+  state_one || say "never $name"
+}
+each_row forbid_one
 say done
 """
 
@@ -173,9 +213,21 @@ def submit_frame(
     functions: str, *, user: str, limit_s: float, proof: str, settle_s: float = SETTLE_S
 ) -> Frame:
     """Return the frame that submits jobs, each at most once."""
+    values = _folder_values(proof, settle_s)
+    return _frame(functions + _FOLDER + _SUBMIT, user=user, limit_s=limit_s, **values)
+
+
+def forbid_frame(
+    functions: str, *, user: str, limit_s: float, proof: str, settle_s: float = SETTLE_S
+) -> Frame:
+    """Return the frame that says whether jobs were submitted, and sees that they never will be."""
+    values = _folder_values(proof, settle_s)
+    return _frame(functions + _FOLDER + _FORBID, user=user, limit_s=limit_s, **values)
+
+
+def _folder_values(proof: str, settle_s: float) -> dict[str, str]:
     quoted = "'" + proof.replace("'", "'\\''") + "'"
-    values = {"PROOF": quoted, "SETTLE": f"{settle_s:.0f}", "LOCK": f"{LOCK_S}"}
-    return _frame(functions + _SUBMIT, user=user, limit_s=limit_s, **values)
+    return {"PROOF": quoted, "SETTLE": f"{settle_s:.0f}", "LOCK": f"{LOCK_S}"}
 
 
 def function(name: str, command: str) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from qtoolkit.core.data_objects import QResources
-    from qtoolkit.io import BaseSchedulerIO
+    from qtoolkit.io.base import BaseSchedulerIO
 
 _REMEDY = "change the job's resources (`jfc job set resources`) and rerun it"
 

@@ -127,8 +127,8 @@ class Pbs(Scheduler):
     refusals: ClassVar[tuple[Refusal, ...]] = (
         Refusal(
             r"cannot connect to|could not connect|communication failure"
-            r"|connection (?:refused|table)|end of file|shutting down|no free connections|no default server|time out"
-            r"|unable to authenticate|premature end|socket",
+            r"|connection (?:refused|table)|end of file|shutting down|no free connections"
+            r"|no default server|time out|unable to authenticate|premature end|socket",
             SchedulerDownError,
         ),
         Refusal(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jfcelery.scheduler_io.schedulers.base import (
@@ -103,21 +103,12 @@ def judge(job: QueueJob, listing: Listing | None, signs: FolderSigns, trouble: s
     if report and _is_final(report, signs, row, listing):
         listed = row.end if row else None
         words = listed.words if listed else report.words
-        return Answer(QueueState.ENDED, _merge(report, listed), words)
+        return Answer(QueueState.ENDED, report.completed_by(listed), words)
     if row:
         return Answer(row.state, row.end, row.words)
     if listing and listing.lacks(job.queue_id):
         return Answer(QueueState.UNKNOWN, words=ABSENT)
     return Answer(QueueState.UNKNOWN, words=trouble or "the listing says nothing of it")
-
-
-def _merge(report: EndReport, listed: EndReport | None) -> EndReport:
-    """Join the script's own report and the scheduler's."""
-    if listed is None:
-        return report
-    if report.reason is EndReason.UNKNOWN and listed.reason is not EndReason.FAILED:
-        return replace(report, reason=listed.reason, words=listed.words, by=listed.by)
-    return report
 
 
 def _row_of(job: QueueJob, listing: Listing | None) -> Row | None:

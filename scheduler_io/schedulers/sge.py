@@ -100,7 +100,7 @@ class GridEngine(Scheduler):
             SchedulerDownError,
         ),
         Refusal(
-            r"only \d+ jobs are allowed|jobs? limit|too many jobs|not allowed to submit"
+            r"only \d+ jobs are allowed|jobs? limit|too many jobs"
             r"|exceeds? .*quota|limited by|submission of jobs? is (?:currently )?disabled",
             BackPressureError,
         ),

@@ -53,9 +53,9 @@ STATES: dict[str, tuple[QueueState, EndReport | None, str]] = {
 #: Seconds that processes have between TERM and KILL.
 GRACE_S = 5
 
-# `place`: boot, namespace of process numbers and name of this machine. `stat_of PID`: state and time
-# of birth of a process, from /proc where there is one. `members`: processes that bear a job's id in
-# their environment, as every child of it does unless it cleans it on purpose.
+# `place`: boot and namespace of process numbers. `stat_of PID`: state and time of birth of a
+# process, from /proc where there is one. `members`: processes that bear a job's id in their
+# environment, as every child of it does unless it cleans it on purpose.
 _COMMON = r"""
 boot= ns=
 { read -r boot </proc/sys/kernel/random/boot_id; } 2>/dev/null ||
@@ -145,8 +145,8 @@ lookup() {
 """
 )
 
-# TERM to the whole group, or to what is left of a job whose script was killed; then KILL to all that
-# bear its id, wherever they went.
+# TERM to the whole group, or to what is left of a job whose script was killed; then KILL to all
+# that bear its id, wherever they went.
 _CANCEL = r"""
 alive_of() {
   local id pid born at state birth others

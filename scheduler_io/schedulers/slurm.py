@@ -130,12 +130,14 @@ class Slurm(Scheduler):
         Refusal(
             r"MaxSubmitJob|MaxJobsP|MaxJobsLimit|GrpSubmitJob|GrpJobs|MaxJobCount"
             r"|temporarily unable to accept|partition not available|configuration not available now"
-            r"|partition is (?:down|drain|inactive)|in an unavailable partition",
+            r"|partition (?:is|in) (?:down|drain|inactive)|in an unavailable partition"
+            r"|submissions disabled|presently disabled|rate limit exceeded|usage threshold"
+            r"|required node not available|reservation not usable now",
             BackPressureError,
         ),
         Refusal(
             r"invalid (?:partition|qos|account|feature|node|generic|job array|wckey|license|time"
-            r"|reservation|gres|trackable)|time limit|configuration is not available"
+            r"|reservation|gres|trackable)|time limit is|configuration is not available"
             r"|more processors requested|nodes? count|memory (?:specification|required)"
             r"|(?:Max|Min)\w*(?:Wall|Cpu|Mem|Node|TRES|GRES)|unrecognized option|invalid option"
             r"|sbatch: error: (?:invalid|bad|unable to parse)",

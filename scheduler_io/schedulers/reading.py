@@ -1,0 +1,149 @@
+"""Reading what the frames print."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from jfcelery.errors import (
+    BackPressureError,
+    DiskFullError,
+    JfceleryError,
+    RunFolderError,
+    SchedulerDownError,
+    SubmissionRejectedError,
+)
+from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, Output
+from jfcelery.scheduler_io.schedulers.proof import FolderSigns, key_values, read_end, signal_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from jfcelery.scheduler_io.schedulers.base import QueueJob, Scheduler
+
+#: What may be wrong with a folder, with or without a word of the system.
+_WRONG: dict[str, tuple[type[JfceleryError], str]] = {
+    "missing": (RunFolderError, "the run folder of {name} is gone"),
+    "foreign": (RunFolderError, "the run folder of {name} holds another attempt, or no script"),
+    "cancelled": (SubmissionRejectedError, "{name} was cancelled before it was submitted"),
+    "busy": (BackPressureError, "another submission of {name} is under way"),
+    "silent": (SchedulerDownError, "the queue cannot be asked for {name}: {words}"),
+    "unwritable": (RunFolderError, "the run folder of {name} cannot be written to: {words}"),
+}
+
+
+def read_output(parts: Mapping[str, str], what: str) -> Output:
+    """Return what a section's command left."""
+    code = next((int(title.split()[-1]) for title in parts if title.startswith(f"{what} rc ")), 1)
+    return Output(code, parts.get(f"{what} out", ""), parts.get(f"{what} err", ""))
+
+
+def read_submissions(
+    scheduler: Scheduler, parts: Iterable[tuple[str, str]]
+) -> dict[str, str | JfceleryError]:
+    """Return what became of submissions.
+
+    Returns:
+        By name, the id, or the error; an empty id if the job was never submitted.
+    """
+    answers: dict[str, str | JfceleryError] = {}
+    streams: dict[str, str] = {}
+    for title, body in parts:
+        kind, _, name = title.partition(" ")
+        if kind == "submit":
+            streams[title] = body
+            continue
+        answers[name] = _submission(scheduler, kind, name, body, streams)
+        streams = {}
+    return answers
+
+
+def _submission(
+    scheduler: Scheduler, kind: str, name: str, body: str, streams: Mapping[str, str]
+) -> str | JfceleryError:
+    """Read the answer for one job."""
+    if kind in {"known", "never"}:
+        return body.strip()
+    if kind == "listed":
+        return _listed(scheduler, name, body)
+    if kind in {"answered", "submitted"}:
+        output = Output(0, body) if kind == "answered" else read_output(streams, "submit")
+        if output.exit_code:
+            return scheduler.refusal(output)
+        found = scheduler.parse_submit(output.stdout)
+        return found or SchedulerDownError(f"no id in the answer: {output.text}")
+    words = " ".join(body.split())
+    error, text = _WRONG.get(kind, (RunFolderError, "{name}: {words}"))
+    if re.search(r"no space|quota", words, re.IGNORECASE):
+        error = DiskFullError
+    return error(text.format(name=name, words=words))
+
+
+def _listed(scheduler: Scheduler, name: str, body: str) -> str | JfceleryError:
+    """Return the id that a listing has for a name."""
+    try:
+        found = scheduler.parse_list(Output(0, body)).find(name)
+    except SchedulerDownError as error:
+        return error
+    return found or SchedulerDownError(f"the queue holds {name!r}, but under which id?")
+
+
+def read_signs(text: str) -> dict[str, FolderSigns]:
+    """Return what the folders show, by id."""
+    signs: dict[str, FolderSigns] = {}
+    for line in text.splitlines():
+        kind, _, rest = line.partition(" ")
+        queue_id, _, fields = rest.partition(" ")
+        if kind == "end":
+            signs[queue_id] = FolderSigns(end=key_values(fields), started=True)
+        elif kind in {"started", "gone"}:
+            signs[queue_id] = FolderSigns(started=kind == "started", gone=kind == "gone")
+    return signs
+
+
+def read_reports(
+    scheduler: Scheduler, jobs: Iterable[QueueJob], parts: Mapping[str, str]
+) -> dict[str, EndReport]:
+    """Return how jobs ended, by id, of those of which anything is known."""
+    accounted = scheduler.parse_accounting(read_output(parts, "account"))
+    reports: dict[str, EndReport] = {}
+    for job in jobs:
+        stderr = scheduler.read_stderr(parts.get(f"stderr {job.queue_id}", ""))
+        end = key_values(parts.get(f"end {job.queue_id}", ""))
+        told = _told(parts.get(f"status {job.queue_id}", ""))
+        report = _joined(accounted.get(job.queue_id), stderr, read_end(end), told)
+        if report and report.reason is EndReason.UNKNOWN:
+            report = replace(report, reason=_reason_left(report, end, told))
+        if report:
+            reports[job.queue_id] = report
+    return reports
+
+
+def _joined(*sources: EndReport | None) -> EndReport | None:
+    """Join reports of one end; the first are believed most."""
+    report: EndReport | None = None
+    for source in sources:
+        report = report.completed_by(source) if report else source
+    return report
+
+
+def _told(status: str) -> EndReport | None:
+    """Read the last signal that a script wrote down since it began."""
+    fields = key_values(status.rpartition("stage=started")[2])
+    number = fields.get("signal", "")
+    if not number.isdigit():
+        return None
+    words = f"{signal_name(int(number))} in {fields.get('stage', 'started')}"
+    return EndReport(EndReason.UNKNOWN, signal=int(number), words=words)
+
+
+def _reason_left(report: EndReport, end: Mapping[str, str], told: EndReport | None) -> EndReason:
+    """Say why a job ended when no source does.
+
+    A signal to the whole script, which so wrote it down or left no final file, is what cancelling
+    sends; a signal to the command in it alone is the command's own failure.
+    """
+    if report.signal and (told or not end):
+        return EndReason.CANCELLED
+    return EndReason.FAILED if report.exit_code or report.signal else EndReason.UNKNOWN
