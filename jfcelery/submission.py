@@ -66,6 +66,7 @@ def submit_flow(
 
     chosen = load_project(project) if project is None or isinstance(project, str) else project
     whole = get_flow(flow, allow_external_references=allow_external_references)
+    chosen.get_worker(worker)  # says so where there is none
     placement = Placement(
         worker=worker or next(iter(chosen.workers)),
         exec_config=_plain(exec_config),
