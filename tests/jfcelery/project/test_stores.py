@@ -14,6 +14,7 @@ from jfcelery.project.stores import _KNOWN, build_store, default_jobstore_spec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from jfcelery.project import Project
     from tests.support.projects import ProjectFactory
@@ -121,6 +122,28 @@ def test_where_a_store_lies_is_read_from_its_spec(
     assert str(target) == text
     assert target.client_arguments == arguments
     assert (made.database, made.collection_name) == (target.database, target.collection)
+
+
+def test_a_store_class_of_ones_own_can_hold_the_queue(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """maggma makes a serialised subclass of MongoStore; where it lies is read off the object."""
+    (tmp_path / "jfct_stores.py").write_text(
+        "from maggma.stores import MongoStore\n\n\n"
+        "class OwnStore(MongoStore):\n"
+        "    def __init__(self, place):\n"
+        "        super().__init__('d', 'jobs', host=place, username='u', password='secret')\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    store = {"@module": "jfct_stores", "@class": "OwnStore", "place": "h"}
+
+    project = load(queue={"store": store})
+
+    assert project.queue is not None
+    assert project.queue.target is not None
+    assert str(project.queue.target) == "h:27017/d/jobs"
+    assert project.queue.target.client_arguments["password"] == "secret"
+    assert project.queue.target.client_arguments["authSource"] == "d"
 
 
 def test_the_default_jobstore_logs_in_as_the_queue_does() -> None:
