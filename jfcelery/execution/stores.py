@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from jobflow import JobStore
     from maggma.core import Store
 
-#: MongoDB's codes for a document that is too large.
+#: MongoDB's codes for a document that is too large, and for troubles of its own that pass
+#: (https://www.mongodb.com/docs/manual/reference/error-codes/).
 _TOO_LARGE = frozenset({10334, 17419, 17420})
+_PASSING = frozenset(
+    {6, 7, 50, 64, 89, 91, 112, 134, 189, 262, 9001, 10107, 11000, 11600, 11602, 13435, 13436}
+)
 
 
 @dataclass(frozen=True)
@@ -172,11 +176,15 @@ def _refusals(documents: list[dict[str, Any]]) -> Iterator[None]:
     except DocumentTooLarge as error:
         raise _too_large(documents) from error
     except BulkWriteError as error:
-        codes = {item.get("code") for item in (error.details or {}).get("writeErrors", ())}
+        refused = (error.details or {}).get("writeErrors") or []
+        codes = {item.get("code") for item in refused}
         if codes & _TOO_LARGE:
             raise _too_large(documents) from error
-        raise
-    except (InvalidDocument, OverflowError) as error:
+        if not codes or codes & _PASSING:
+            raise
+        message = refused[0].get("errmsg")
+        raise OutputInvalidError(f"the job's output cannot be stored: {message}") from error
+    except (InvalidDocument, OverflowError, UnicodeEncodeError) as error:
         raise OutputInvalidError(f"the job's output cannot be stored: {error}") from error
 
 

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -71,6 +71,25 @@ def test_everything_of_a_response(outcome_of: Callable[..., Outcome]) -> None:
     assert outcome.stored_data["note"] == "kept"
     assert outcome.stored_data["colour"] == "red"
     assert outcome.stored_data["point"]["x"] == 1
+
+
+@pytest.mark.parametrize(
+    "config, workers",
+    [
+        ({}, {"mine"}),
+        ({"pass_manager_config": False}, {None}),
+        ({"response_manager_config": {"worker": "theirs"}}, {"theirs"}),
+    ],
+)
+def test_manager_config_is_passed_on(
+    config: dict[str, Any], workers: set[str | None], outcome_of: Callable[..., Outcome]
+) -> None:
+    """New jobs run where the job's configuration says."""
+    job = with_everything(1)
+    job.update_config({"manager_config": {"worker": "mine"}, **config}, dynamic=False)
+    outcome = outcome_of(job)
+    flows = [outcome.replace, outcome.detour, outcome.addition]
+    assert {entry.worker for flow in flows if flow is not None for entry in flow.jobs} == workers
 
 
 def test_the_jobs_document_is_known(runner: WarmRunner, prepare: Prepare) -> None:

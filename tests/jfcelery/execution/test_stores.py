@@ -186,8 +186,9 @@ def test_too_large_documents_are_refused(make_store: MakeStore) -> None:
     store = make_store()
     with pytest.raises(OutputInvalidError, match=r"about 17 MB.*16 MB\n.*additional store"):
         insert_documents(store, document("x" * 17_000_000))
-    with pytest.raises(OutputInvalidError, match="cannot be stored"):
-        insert_documents(store, document(2**70))
+    for output in (2**70, "\ud800", {"\x00": 1}):
+        with pytest.raises(OutputInvalidError, match="cannot be stored"):
+            insert_documents(store, document(output))
 
 
 @pytest.mark.parametrize("make_store", ["database"], indirect=True)
