@@ -127,7 +127,7 @@ def test_where_a_store_lies_is_read_from_its_spec(
 def test_a_store_class_of_ones_own_can_hold_the_queue(
     load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A serialised subclass of MongoStore is made by maggma; where it lies is read off the object."""
+    """A serialised subclass of MongoStore is made by maggma; the object says where it lies."""
     (tmp_path / "jfct_stores.py").write_text(
         "from maggma.stores import MongoStore\n\n\n"
         "class OwnStore(MongoStore):\n"
