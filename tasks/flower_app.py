@@ -34,7 +34,7 @@ from jfcelery.tasks.runner.quiet import PERIODIC
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
+    from tornado.httputil import HTTPServerRequest
 
     from jfcelery.project import Project
 
@@ -64,13 +64,11 @@ class Refusal(tornado.web.RequestHandler):
 class GuardedFlower(Flower):  # type: ignore[misc] # Flower has no annotations
     """Flower, every page of it behind the login."""
 
-    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> HTTPMessageDelegate:
-        """Return Flower's handler, or the refusal."""
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Return what leads to Flower's handler, or to the refusal."""
         if not self._may_enter(request):
-            refusal: HTTPMessageDelegate = self.get_handler_delegate(request, Refusal)
-            return refusal
-        handler: HTTPMessageDelegate = super().find_handler(request, **kwargs)
-        return handler
+            return self.get_handler_delegate(request, Refusal)
+        return super().find_handler(request, **kwargs)
 
     def _may_enter(self, request: HTTPServerRequest) -> bool:
         scheme, _, sent = request.headers.get("Authorization", "").partition(" ")

@@ -111,7 +111,7 @@ def _run_supervisor(supervision: Supervision, told: Configuration) -> None:
         def handle_signal(self) -> None:
             number = self.options.get_signal()
             if number in _END_SIGNALS and self.stopping:
-                for group in self.process_groups.values():
+                for group in (self.process_groups or {}).values():
                     for process in group.get_unstopped_processes():
                         process.kill(signal.SIGKILL)
             elif number in _END_SIGNALS:
@@ -119,10 +119,14 @@ def _run_supervisor(supervision: Supervision, told: Configuration) -> None:
                 self.options.logger.info("told to end")
                 self.options.mood = SupervisorStates.SHUTDOWN
 
-    options = ServerOptions()
+    class OurOptions(ServerOptions):  # type: ignore[misc] # supervisor has no annotations
+        """Options that supervisor's own main function would set."""
+
+        first, test = True, False
+
+    options = OurOptions()
     options.environ_expansions.update(told.values)
     options.realize(["-c", str(supervision.folder.configuration)])
-    options.first, options.test = True, False
     try:
         OurSupervisor(options).main()
     except ExitNow:

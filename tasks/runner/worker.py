@@ -68,10 +68,9 @@ def _serve(project: Project, options: argparse.Namespace, membership: Membership
     """Consume the role's queues until a signal comes or the project changes."""
     from celery.signals import worker_ready, worker_shutting_down
 
-    from jfcelery.tasks.app import make_app
+    from jfcelery.tasks.app import app
     from jfcelery.tasks.runner.watcher import Watcher
 
-    app = make_app(project)
     beat = _beat(app) if options.beat else None
     watcher = Watcher(project, _end_warmly)
 
