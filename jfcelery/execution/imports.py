@@ -1,8 +1,8 @@
 """Import jobflow without the cloud libraries that it does not need to run a job.
 
-``import jobflow`` imports all of maggma's stores, and with them boto3 (for S3) and paramiko (for
-SSH tunnels): a third of the second that each job pays before it starts. A job that does use them
-gets them at first use.
+``import jobflow`` imports all of maggma's stores, and with them boto3 (for S3), paramiko (for SSH
+tunnels) and mongomock (for stores in memory): a third of the second that each job pays before it
+starts. A job that does use them gets them at first use.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+#: What maggma imports and a job seldom needs; which mongomock, depends on maggma's version.
+_DEFERRED = ("paramiko", "mongomock", "mongomock_ng")
 #: maggma's module that imports paramiko, and names its classes in annotations at import.
 _TUNNEL = "maggma.stores.ssh_tunnel"
 
@@ -40,9 +42,9 @@ def _is_importing(name: str) -> bool:
 
 
 def import_jobflow() -> None:
-    """Import jobflow, leaving out boto3 and paramiko unless they are already there."""
+    """Import jobflow, leaving out what it does not need unless that is already there."""
     if "maggma.stores" not in sys.modules:
-        with _left_out(boto3=None, paramiko=_Deferred("paramiko")):
+        with _left_out({"boto3": None, **{name: _Deferred(name) for name in _DEFERRED}}):
             _import_stores()
     importlib.import_module("jobflow")
 
@@ -59,7 +61,7 @@ def _import_stores() -> None:
 
 
 @contextmanager
-def _left_out(**stand_ins: ModuleType | None) -> Iterator[None]:
+def _left_out(stand_ins: dict[str, ModuleType | None]) -> Iterator[None]:
     """Let modules be replaced while others are imported; None makes their import fail."""
     chosen = {name: stand_in for name, stand_in in stand_ins.items() if name not in sys.modules}
     sys.modules.update(chosen)  # type: ignore[arg-type]  # None is what the import system wants

@@ -164,16 +164,20 @@ def test_modules_in_the_run_folder_are_not_imported(prepare: Prepare) -> None:
 
 
 def test_cloud_libraries_are_left_out() -> None:
-    """A job's start imports neither boto3 nor paramiko, yet maggma's stores can use them."""
+    """A job's start imports no boto3, paramiko or mongomock, yet maggma's stores can use them."""
     code = """
 import sys
 from jfcelery.execution.imports import import_jobflow
 import_jobflow()
-assert not {"boto3", "botocore", "paramiko"} & set(sys.modules)
+assert not {"boto3", "botocore", "paramiko", "mongomock", "mongomock_ng"} & set(sys.modules)
 import maggma.stores.aws as aws, maggma.stores.ssh_tunnel as tunnel
 from maggma.stores import MemoryStore, S3Store
 S3Store(MemoryStore(key="fs_id"), "bucket")
 import boto3, paramiko
+store = MemoryStore()
+store.connect()
+store.update({"x": 1}, key="x")
+assert store.query_one({"x": {"$gte": 1}})["x"] == 1
 assert aws.boto3 is boto3 and issubclass(aws.ClientError, Exception)
 assert tunnel.paramiko.PKey is paramiko.PKey
 """
