@@ -7,7 +7,7 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from jfcelery.errors import ConflictError, HostError
+from jfcelery.errors import BackPressureError, ConflictError, HostError
 from jfcelery.folders import RunFolder, queue_job_name
 from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, QueueJob, QueueState
@@ -61,6 +61,8 @@ def poll_host(runtime: Runtime, host_key: str) -> None:
         logger.warning("Host %s does not answer: %s", host_key, error)
         runtime.host_records.failed(host_key, error, probe=status.open)
         return
+    except BackPressureError as error:
+        logger.info("Host %s is asked again soon: %s", host_key, error)
     runtime.host_records.poll_soon(host_key, _interval(runtime, names))
 
 

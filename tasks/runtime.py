@@ -13,6 +13,7 @@ from jfcelery.database.hosts import HostRecords
 from jfcelery.database.jobs import Jobs
 from jfcelery.database.schema import prepare
 from jfcelery.project import load_file
+from jfcelery.services import database_endpoint
 
 if TYPE_CHECKING:
     from datetime import timedelta
@@ -36,7 +37,7 @@ class Runtime:
 
     def __init__(self, project: Project) -> None:
         self.project = project
-        self._stores: dict[str | None, JobStore] = {}
+        self._stores: dict[tuple[str | None, str], JobStore] = {}
         self._lock = threading.Lock()
         self._prepared = False
 
@@ -61,19 +62,22 @@ class Runtime:
 
     @cached_property
     def hosts(self) -> Hosts:
-        """The pool of connections."""
+        """The pool of connections, bounded over all processes by places in Redis."""
         from jfcelery.scheduler_io.hosts.pool import Hosts
+        from jfcelery.scheduler_io.hosts.semaphore import Semaphores
 
-        return Hosts(self.project)
+        return Hosts(self.project, semaphores=Semaphores.of(self.project))
 
     def jobstore(self, name: str | None) -> JobStore:
         """Return a connected JobStore, by name or the project's own."""
+        # An embedded database that was restarted may be at another address.
+        key = (name, database_endpoint(self.project).uri)
         with self._lock:
-            if name not in self._stores:
+            if key not in self._stores:
                 store = self.project.get_jobstore(name)
                 store.connect()
-                self._stores[name] = store
-            return self._stores[name]
+                self._stores[key] = store
+            return self._stores[key]
 
     @property
     def lease_term(self) -> timedelta:

@@ -66,8 +66,7 @@ def _may_pass(work: Work, error: Exception) -> bool:
 
 def _again(work: Work, error: Exception) -> dict[str, Any]:
     attempts = work.doc.remote.step_attempts + 1
-    waits = work.runtime.project.runner.delta_retry
-    wait = waits[min(attempts, len(waits)) - 1] if waits else 0
+    wait = work.runtime.project.runner.get_delta_retry(attempts)
     when = work.runtime.jobs.now() + timedelta(seconds=wait)
     return {
         "retry_at": when,

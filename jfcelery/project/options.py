@@ -95,8 +95,7 @@ class LimitsConfig(ConfigModel):
     sessions_per_host: int = Field(
         default=30,
         ge=1,
-        description="Commands and transfers at once on one host, over all Celery workers. "
-        "Accepted, not effective yet.",
+        description="Commands and transfers at once on one host, over all Celery workers.",
     )
     queue_jobs: list[QueueLimit] = Field(
         default_factory=list,
