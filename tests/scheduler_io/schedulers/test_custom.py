@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from qtoolkit.core.data_objects import QJob, QState, SubmissionResult, SubmissionStatus
+from qtoolkit.core.data_objects import (
+    CancelResult,
+    QJob,
+    QState,
+    SubmissionResult,
+    SubmissionStatus,
+)
 from qtoolkit.core.exceptions import CommandFailedError
 from qtoolkit.io.base import BaseSchedulerIO
 from qtoolkit.io.slurm import SlurmIO
@@ -19,7 +25,7 @@ from jfcelery.scheduler_io.schedulers.slurm import Slurm
 from tests.scheduler_io.schedulers.workers import PlainWorker
 
 
-class LineIO(BaseSchedulerIO):  # type: ignore[misc]
+class LineIO(BaseSchedulerIO):
     """A scheduler of a site's own: ``ID STATE NAME`` a line, strict as qtoolkit's are."""
 
     header_template = "#SITE name=$${job_name} out=$${qout_path} err=$${qerr_path} q=$${queue}"
@@ -27,33 +33,37 @@ class LineIO(BaseSchedulerIO):  # type: ignore[misc]
     CANCEL_CMD = "site-kill"
     job_id_regex = r"^S\d+$"
 
-    def parse_submit_output(self, exit_code: int, stdout: str, stderr: str) -> SubmissionResult:
+    def parse_submit_output(self, exit_code: int, stdout: Any, stderr: Any) -> SubmissionResult:
         """Read ``job S1``."""
         if exit_code or not stdout.startswith("job "):
-            return SubmissionResult(status=SubmissionStatus.FAILED)
-        return SubmissionResult(
-            job_id=stdout.split()[1], status=SubmissionStatus.SUCCESSFUL, exit_code=0
-        )
+            return SubmissionResult(status=SubmissionStatus("FAILED"), stderr=stderr)
+        return SubmissionResult(job_id=stdout.split()[1], status=SubmissionStatus("SUCCESSFUL"))
 
-    def parse_cancel_output(self, *_: Any) -> None:
-        """Not used."""
+    def parse_cancel_output(self, exit_code: int, stdout: Any, stderr: Any) -> CancelResult:
+        """Read nothing."""
+        return CancelResult(exit_code=exit_code, stdout=stdout, stderr=stderr)
 
     def _get_job_cmd(self, job_id: str) -> str:
         return f"site-show {job_id}"
 
-    def parse_job_output(self, *_: Any) -> None:
-        """Not used."""
+    def parse_job_output(
+        self, exit_code: int, stdout: Any, stderr: Any, job_id: str | None = None
+    ) -> QJob | None:
+        """Read one job."""
+        return next(iter(self.parse_jobs_list_output(exit_code, stdout, stderr, [job_id or ""])))
 
     def _convert_qresources(self, resources: Any) -> dict[str, Any]:
         return {"queue": resources.queue_name}
 
     def _get_jobs_list_cmd(self, job_ids: list[str] | None = None, user: str | None = None) -> str:
+        assert not job_ids
         return f"site-list --user {user}"
 
     def parse_jobs_list_output(
-        self, exit_code: int, stdout: str, stderr: str, job_ids: list[str] | None = None
+        self, exit_code: int, stdout: Any, stderr: Any, job_ids: list[str] | None = None
     ) -> list[QJob]:
         """Raise for the whole listing if one line is odd."""
+        assert not job_ids
         if exit_code:
             raise CommandFailedError(stderr)
         rows = [line.split(maxsplit=2) for line in stdout.splitlines()]
@@ -105,19 +115,19 @@ def test_what_the_object_rejects_as_a_whole_is_no_listing(output: Output) -> Non
         CUSTOM.parse_list(output)
 
 
-class OtherHeader(SlurmIO):  # type: ignore[misc]
+class OtherHeader(SlurmIO):
     """Slurm with a site's own line in the header."""
 
-    header_template_file = None
+    header_template_file = ""
     header_template = SlurmIO.header_template + "\n#SBATCH --reservation=us"
     SUBMIT_CMD = "sbatch --clusters=big"
 
 
-class OtherListing(SlurmIO):  # type: ignore[misc]
+class OtherListing(SlurmIO):
     """Something that resembles Slurm."""
 
     def _get_jobs_list_cmd(self, job_ids: list[str] | None = None, user: str | None = None) -> str:
-        return "myqueue"
+        return f"myqueue {user} {job_ids}"
 
 
 def test_a_known_scheduler_with_another_header_is_still_a_known_scheduler() -> None:

@@ -37,7 +37,7 @@ _REFUSED = {
 
 
 def test_the_id_is_found_behind_a_warning() -> None:
-    """qsub may warn that no queue fits now, and still submit."""
+    """A submission may warn that no queue fits now, and still submit."""
     answer = (
         "Unable to run job: warning: hpc your job is not allowed to run in any queue\n"
         'Your job 17 ("jfc x") has been submitted\n'
@@ -136,7 +136,7 @@ def test_the_script_is_for_bash_and_stays_in_its_folder() -> None:
 
 
 def test_qresources_become_what_grid_engine_understands() -> None:
-    """qtoolkit's own conversion would ask for PBS's nodes."""
+    """The conversion by qtoolkit conversion would ask for the nodes of PBS."""
     resources = QResources(
         processes=4, time_limit=600, queue_name="all.q", scheduler_kwargs={"model": "smp 4"}
     )

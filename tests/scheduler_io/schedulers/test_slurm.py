@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from qtoolkit.io.slurm import SlurmIO
 
@@ -183,7 +185,7 @@ def test_a_refusal_means_wait_or_mend_or_give_up(text: str) -> None:
     """A site's limits are back-pressure; a controller that is away is the host's trouble."""
     error = SLURM.refusal(Output(1, "", text))
     assert type(error) is _REFUSED[text]
-    assert text.split("\n")[0].split(": ")[-1] in error.message
+    assert " ".join(text.split()) in error.message
 
 
 def test_a_submission_that_hangs_or_has_no_sbatch_is_the_hosts_trouble() -> None:
@@ -196,4 +198,5 @@ def test_every_state_that_qtoolkit_knows_has_a_meaning() -> None:
     """The table covers at least qtoolkit's own."""
     from qtoolkit.io.slurm import SlurmState
 
-    assert {state.value for state in SlurmState} <= set(STATES)
+    known: Any = SlurmState
+    assert {state.value for state in known} <= set(STATES)
