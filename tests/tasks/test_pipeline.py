@@ -75,7 +75,8 @@ def test_a_message_five_times_is_a_message_once(bench: Bench) -> None:
         poll_host(bench.runtime, "local")
     assert bench.starts() == ["a_1 1", "b_1 1"]
     events = [c.event for c in bench.runtime.jobs.history.of(bench.runtime.jobs.get("b"))]
-    assert events == ["insert", "release", "checkout", "upload", "submit", "end", "finalize"]
+    expected = ["insert", "release", "checkout", "upload", "submit", "end", "finalize"]
+    assert [event for event in events if event != "run"] == expected  # seen running, or not
 
 
 def test_lost_messages_cost_time_only(bench: Bench) -> None:
