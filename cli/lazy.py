@@ -77,5 +77,5 @@ class LazyGroup(click.Group):
 
 def did_you_mean(name: str, known: Mapping[str, object] | list[str]) -> str:
     """Return `` Did you mean …?`` for the nearest known names, or an empty string."""
-    near = get_close_matches(name, list(known), n=3, cutoff=0.5)
+    near = get_close_matches(name, list(known), n=2, cutoff=0.6)
     return f" Did you mean {' or '.join(repr(n) for n in near)}?" if near else ""

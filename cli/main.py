@@ -20,6 +20,8 @@ COMMANDS: dict[str, Entry] = {
     "runner": Entry("jfcelery.cli.runner:runner", "Start, stop and look at the runner."),
     "execution": Entry("jfcelery.cli.execution:execution", "Run jobs on the worker."),
     "flower": Entry("jfcelery.cli.flower:flower", "Show Celery's web page."),
+    "backup": Entry("jfcelery.cli.backup:backup_group", "Save the queue, and get it back."),
+    "admin": Entry("jfcelery.cli.admin:admin", "Look after the queue's database."),
     "demo": Entry("jfcelery.cli.demo:demo", "Run a real calculation in a throwaway project."),
 }
 

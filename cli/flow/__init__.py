@@ -13,6 +13,7 @@ COMMANDS: dict[str, Entry] = {
     "list": Entry(f"{_HERE}.list:list_flows", "List flows."),
     "info": Entry(f"{_HERE}.info:info", "Show a flow with its jobs."),
     "graph": Entry(f"{_HERE}.graph:graph", "Draw a flow as a graph."),
+    "report": Entry(f"{_HERE}.report:report", "Count flows, and show how they went."),
     "resume": Entry(f"{_HERE}.resume:resume", "Let a paused or stopped flow go on."),
     "delete": Entry(f"{_HERE}.delete:delete", "Delete flows with their jobs."),
     "clean": Entry(f"{_HERE}.clean:clean", "Remove run folders of flows."),

@@ -16,6 +16,7 @@ COMMANDS: dict[str, Entry] = {
     "output": Entry(f"{_HERE}.output:output", "Show the output of a job."),
     "queue-out": Entry(f"{_HERE}.queue_out:queue_out", "Show stdout and stderr of a job."),
     "files": Entry(f"{_HERE}.files:files", "Look at files of a run folder, copy or remove them."),
+    "report": Entry(f"{_HERE}.report:report", "Count jobs, show how they went, what they took."),
     "pause": Entry(f"{_HERE}.pause:pause", "Keep jobs from starting."),
     "resume": Entry(f"{_HERE}.resume:resume", "Let paused and stopped jobs go on."),
     "play": Entry(f"{_HERE}.resume:resume", "The same as resume.", hidden=True),

@@ -146,8 +146,10 @@ def _by_reason(result: Result) -> list[tuple[str, list[str]]]:
 
 
 def _ids(ids: Sequence[str]) -> str:
+    from jfcelery.controller.queries import id_number
+
     more = len(ids) - SHOWN
-    return ", ".join(ids[:SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(sorted(ids, key=id_number)[:SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _jobs(number: int) -> str:

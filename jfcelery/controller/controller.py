@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from jfcelery.controller import queries
 from jfcelery.controller.acting import JobActions
 from jfcelery.controller.actions import Actions
+from jfcelery.controller.administering import Administration
 from jfcelery.controller.arguments import (
     FlowQuery,
     JobQuery,
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 Sort = "Sequence[tuple[str, int]] | None"
 
 
-class JobController(JobActions):
+class JobController(JobActions, Administration):
     """Reads and changes the jobs and flows of one project; method names as in jobflow-remote.
 
     Where a method takes ``**query`` it selects by ``job_ids, db_ids, flow_ids, states,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -112,3 +113,7 @@ class Queued:
         placement = Placement(worker=maker.worker)
         add_dynamic(self.queue, entries, placement, flow=self.flow, generator=maker.id)
         self.jobs.flows.added(self.flow, {_S.WAITING: len(entries)})
+
+
+#: Makes a flow in a queue; the arguments are those of :class:`Queued`, but for the first.
+MakeFlow = Callable[..., Queued]

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from jfcelery.controller import JobController
-from tests.support.queued import Queued
+from tests.support.queued import MakeFlow, Queued
 
 if TYPE_CHECKING:
     from jfcelery.project import Project
-
-#: Makes a flow in the queue; see Queued.
-MakeFlow = Callable[..., Queued]
-
 
 @pytest.fixture
 def controller(project: Project) -> JobController:

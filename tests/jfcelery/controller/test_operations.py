@@ -18,7 +18,7 @@ from tests.support.queued import Queued
 
 if TYPE_CHECKING:
     from jfcelery.controller import JobController
-    from tests.jfcelery.controller.conftest import MakeFlow
+    from tests.support.queued import MakeFlow
     from tests.support.projects import ProjectFactory
 
 _S = JobState

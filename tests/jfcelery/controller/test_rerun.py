@@ -16,7 +16,7 @@ from jfcelery.states import FlowState, JobState
 
 if TYPE_CHECKING:
     from jfcelery.controller import JobController
-    from tests.jfcelery.controller.conftest import MakeFlow
+    from tests.support.queued import MakeFlow
 
 _S = JobState
 _NOW = Manner(wait=0)

@@ -1,0 +1,41 @@
+"""``jfc admin reset``."""
+
+from __future__ import annotations
+
+import click
+
+from jfcelery.cli.options import yes_option
+
+#: From this number of flows on, today's date must be given.
+MANY = 25
+
+
+@click.command()
+@click.argument("date", metavar="[DATE]", required=False)
+@click.option("--output", "-o", "outputs", is_flag=True, help="Remove all outputs, too.")
+@yes_option
+def reset(date: str | None, outputs: bool, yes: bool) -> None:
+    """Empty the queue: all jobs, flows and their history.
+
+    With 25 flows or more, DATE must be today's date (YYYY-MM-DD). Queue jobs are not cancelled,
+    run folders not removed: use `jfc flow delete` where that is wanted.
+    """
+    from jfcelery.cli.output import console
+    from jfcelery.cli.state import open_controller
+    from jfcelery.controller.filters import JobFilter
+    from jfcelery.controller.queries import count_jobs
+    from jfcelery.errors import InputError
+
+    with open_controller() as controller:
+        project, queue = controller.project, controller.queue
+        flows, jobs = controller.count_flows(), count_jobs(queue, JobFilter())
+        console(stderr=True).print(f"Project {project.name}: {flows} flows, {jobs} jobs")
+        what = "Remove all of them" + (", and ALL outputs in the JobStores?" if outputs else "?")
+        if not yes and not click.confirm(what, err=True):
+            raise click.Abort
+        if not controller.reset(reset_output=outputs, max_limit=MANY, validation=date):
+            raise InputError(
+                f"There are {flows} flows: today's date must be given to remove so many.",
+                remedy="For example: jfc admin reset 2026-01-31",
+            )
+    click.echo("The queue is empty.")

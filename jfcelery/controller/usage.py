@@ -1,0 +1,125 @@
+"""What jobs took: time in the queue, time of transfers, run time, core-hours."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.database.connection import translated
+from jfcelery.database.documents import JobDoc
+from jfcelery.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from datetime import datetime
+
+    from jfcelery.database.connection import QueueDatabase
+
+_S = JobState
+
+#: Seconds in an hour.
+HOUR = 3600.0
+
+
+@dataclass
+class Usage:
+    """What some jobs took, all attempts within the time looked at.
+
+    Args:
+        jobs: Number of jobs that ended.
+        queued: Seconds in the queue.
+        transferred: Seconds of uploads and downloads.
+        run: Seconds of runs.
+        core_hours: Hours of runs times their cores.
+    """
+
+    jobs: int = 0
+    queued: float = 0.0
+    transferred: float = 0.0
+    run: float = 0.0
+    core_hours: float = 0.0
+
+    def add(self, other: Usage) -> None:
+        """Add what other jobs took."""
+        self.jobs += other.jobs
+        self.queued += other.queued
+        self.transferred += other.transferred
+        self.run += other.run
+        self.core_hours += other.core_hours
+
+
+@dataclass
+class UsageReport:
+    """What jobs took, in all and by worker and flow.
+
+    Args:
+        total: Of all jobs.
+        by_worker: By name of the worker.
+        by_flow: By uuid of the flow.
+    """
+
+    total: Usage = field(default_factory=Usage)
+    by_worker: dict[str, Usage] = field(default_factory=dict)
+    by_flow: dict[str, Usage] = field(default_factory=dict)
+
+
+def usage(queue: QueueDatabase, since: datetime) -> UsageReport:
+    """Return what the jobs took that ended since a moment."""
+    ended = [_S.COMPLETED.value, _S.FAILED.value]
+    query = {"updated_on": {"$gte": since}, "state": {"$in": ended}}
+    report = UsageReport()
+    with translated():
+        docs = [JobDoc.from_mongo(raw) for raw in queue.jobs.find(query)]
+        entries = queue.history.find(
+            {"at": {"$gte": since}},
+            {"uuid": 1, "index": 1, "source": 1, "target": 1, "at": 1, "number": 1},
+        )
+        changes: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
+        for entry in entries:
+            changes.setdefault((entry["uuid"], entry["index"]), []).append(entry)
+    for doc in docs:
+        one = _of_job(doc, changes.get((doc.uuid, doc.index), ()))
+        report.total.add(one)
+        report.by_worker.setdefault(doc.worker, Usage()).add(one)
+        report.by_flow.setdefault(doc.flow, Usage()).add(one)
+    return report
+
+
+def cores(resources: Mapping[str, Any] | None) -> int:
+    """Return the number of cores that resources ask for, by the names schedulers have for them."""
+    asked = resources or {}
+    nodes = _number(asked, "nodes", "select")
+    tasks = _number(asked, "ntasks", "processes", "nslots", "np")
+    if not tasks:
+        tasks = (nodes or 1) * (_number(asked, "ntasks_per_node", "processes_per_node", "ppn") or 1)
+    threads = _number(asked, "cpus_per_task", "threads_per_process") or 1
+    return tasks * threads
+
+
+def _of_job(doc: JobDoc, changes: Iterable[Mapping[str, Any]]) -> Usage:
+    run = 0.0
+    if doc.start_time and doc.end_time:
+        run = max(0.0, (doc.end_time - doc.start_time).total_seconds())
+    result = Usage(jobs=1, run=run, core_hours=run / HOUR * cores(doc.resources))
+    last: Mapping[str, Any] | None = None
+    in_queue = 0.0
+    for change in sorted(changes, key=lambda entry: entry["number"]):
+        if last is not None:
+            seconds = (change["at"] - last["at"]).total_seconds()
+            if last["target"] in (_S.CHECKED_OUT, _S.RUN_FINISHED):
+                result.transferred += seconds
+            elif last["target"] in (_S.SUBMITTED, _S.BATCH_SUBMITTED):
+                in_queue += seconds
+                if change["target"] not in (_S.RUNNING, _S.BATCH_RUNNING):
+                    in_queue = max(0.0, in_queue - run)  # it was never seen to run
+        last = change
+    result.queued = in_queue
+    return result
+
+
+def _number(resources: Mapping[str, Any], *names: str) -> int:
+    for name in names:
+        value = resources.get(name)
+        if isinstance(value, int) or (isinstance(value, str) and value.isdigit()):
+            return int(value)
+    return 0

@@ -1,0 +1,150 @@
+"""``jfc admin …`` and ``jfc backup …``."""
+
+from __future__ import annotations
+
+import json
+import stat
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jfcelery.controller import JobController
+from jfcelery.states import JobState
+from tests.support.calling import Jfc
+from tests.support.queued import Queued
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.support.projects import ProjectFactory
+    from tests.support.queued import MakeFlow
+
+_S = JobState
+
+
+def test_reset_asks_and_wants_the_date_for_many_flows(
+    jfc: Jfc, make_flow: MakeFlow, controller: JobController
+) -> None:
+    """From 25 flows on today's date must be typed."""
+    for _ in range(25):
+        make_flow({"a": []})
+    assert jfc("admin", "reset", stdin="n\n").status == 1
+    wrong = jfc("admin", "reset", "-y", "2001-01-01")
+    assert wrong.status == 1
+    assert "today's date" in wrong.stderr
+    assert controller.count_flows() == 25
+    today = datetime.now().astimezone().strftime("%Y-%m-%d")
+    assert jfc("admin", "reset", today, "-y").status == 0
+    assert controller.count_flows() == 0
+    assert make_flow({"a": []}).ids == {"a": "1"}
+
+
+def test_leases_are_ended_by_hand(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """The step that held it is fenced off."""
+    flow = make_flow({"a": []})
+    leased = flow.jobs.acquire(flow.bring("a", _S.UPLOADED), "x", timedelta(minutes=5))
+    assert [job["db_id"] for job in jfc("job", "list", "-l", "--json").data] == ["1"]
+    assert jfc("flow", "list", "-l", "--count", "--json").data == {"count": 1}
+    assert jfc("admin", "unlock", "-y").stdout == "1 leases ended: 1\n"
+    assert flow.doc("a").lock_id is None
+    with pytest.raises(Exception, match="taken over"):
+        flow.jobs.release(leased)
+    assert jfc("admin", "unlock", "-y").stdout == "0 leases ended.\n"
+    assert jfc("admin", "unlock-flow", "-fid", flow.flow, "-y").status == 0
+    assert "nothing to unlock" in jfc("admin", "unlock-runner").stdout
+
+
+def test_indexes_are_rebuilt_and_created(jfc: Jfc, controller: JobController) -> None:
+    """A person's own index appears under its name."""
+    assert jfc("admin", "index", "create", "job.metadata.formula", "desc").status == 0
+    assert "job.metadata.formula_-1" in controller.jobs.index_information()
+    assert jfc("admin", "index", "rebuild").status == 0
+    assert "job.metadata.formula_-1" not in controller.jobs.index_information()
+
+
+def test_upgrade_knows_its_own_layout_only(jfc: Jfc, controller: JobController) -> None:
+    """A database of a later version is left alone."""
+    assert jfc("admin", "upgrade").status == 0
+    controller.queue.auxiliary.update_one({"_id": "jfcelery"}, {"$set": {"schema": 99}})
+    assert jfc("admin", "upgrade").status == 2
+    listing = jfc("job", "list")
+    assert listing.status == 2
+    assert "layout 99" in listing.stderr
+
+
+@pytest.mark.parametrize("compress", [[], ["--compress"]])
+def test_a_backup_restores_everything_into_an_empty_queue(
+    jfc: Jfc,
+    make_flow: MakeFlow,
+    controller: JobController,
+    make_project: ProjectFactory,
+    tmp_path: Path,
+    compress: list[str],
+) -> None:
+    """Documents, payloads and history come back alike, in another project too."""
+    flow = make_flow({"a": [], "b": ["a"]})
+    flow.bring("a", _S.FAILED)
+    folder = tmp_path / "backup"
+    counts = jfc("backup", "create", str(folder), "-p", "--json", *compress).data
+    assert counts["jobs"] == counts["payloads"] == 2
+    assert counts["history"] == 9
+    twice = jfc("backup", "create", str(folder), "-p")
+    assert twice.status == 1
+    full = jfc("backup", "restore", str(folder), "-p")
+    assert full.status == 1
+    assert "not empty" in full.stderr
+    other = make_project()
+    restored = Jfc(other.name)("backup", "restore", str(folder), "-p", "--json")
+    assert restored.data == counts
+    copy = JobController(other)
+    for attribute in ("jobs", "flows", "history", "payloads"):
+        ours, theirs = getattr(controller.queue, attribute), getattr(copy.queue, attribute)
+        assert list(ours.find({})) == list(theirs.find({}))
+    copy.rerun_job(db_id="1")
+    assert Queued(copy.queue, {"x": []}).ids == {"x": "3"}
+
+
+def test_a_damaged_backup_is_refused(jfc: Jfc, make_flow: MakeFlow, tmp_path: Path) -> None:
+    """Missing documents and foreign folders are noticed."""
+    make_flow({"a": []})
+    assert jfc("backup", "restore", str(tmp_path), "-p").status == 1
+    folder = tmp_path / "backup"
+    jfc("backup", "create", str(folder), "-p")
+    jfc("admin", "reset", "-y")
+    (folder / "payloads.bson").write_bytes(b"")
+    damaged = jfc("backup", "restore", str(folder), "-p")
+    assert damaged.status == 1
+    assert "payloads" in damaged.stderr
+    jfc("admin", "reset", "-y")
+    (folder / "jobs.bson").write_bytes(b"nonsense")
+    assert "damaged" in jfc("backup", "restore", str(folder), "-p").stderr
+
+
+def test_mongodump_is_called_without_secrets_on_its_command_line(
+    jfc: Jfc, make_flow: MakeFlow, tmp_path: Path
+) -> None:
+    """The tools get the address in a file, and their files the usual names."""
+    make_flow({"a": []})
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    tool = tools / "mongodump"
+    tool.write_text(
+        "#!/bin/sh\n"
+        f'echo "$@" >> {tmp_path}/calls\n'
+        f"stat -c %a $2 >> {tmp_path}/modes\n"
+        f"cat $2 >> {tmp_path}/config\n"
+        'mkdir -p "$8/$4"\n'
+        'echo data > "$8/$4/$6.bson"\n'
+    )
+    tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
+    folder = tmp_path / "backup"
+    answer = jfc("backup", "create", str(folder), "-m", str(tools), "--json")
+    assert answer.data["jobs"] == 1
+    assert (folder / "jobs.bson").read_text() == "data\n"
+    assert json.loads((folder / "jfcelery.json").read_text())["counts"]["flows"] == 1
+    assert "mongodb://" not in (tmp_path / "calls").read_text()
+    assert "mongodb://" in (tmp_path / "config").read_text()
+    assert set((tmp_path / "modes").read_text().split()) == {"600"}
+    assert jfc("backup", "create", "x", "-m", str(tmp_path)).status == 1
+    assert jfc("backup", "create", "x", "-m", str(tools), "-p").status == 2

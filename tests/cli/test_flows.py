@@ -1,0 +1,192 @@
+"""``jfc flow …``: listing, showing, drawing and changing flows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from jfcelery.states import JobState
+from tests.support.queued import Queued
+
+if TYPE_CHECKING:
+    from jfcelery.controller import JobController
+    from tests.support.calling import Jfc
+    from tests.support.projects import ProjectFactory
+    from tests.support.queued import MakeFlow
+
+_S = JobState
+_CHAIN = {"a": [], "b": ["a"], "c": ["b"]}
+
+
+def test_the_list_fits_and_counts_remote_errors(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """A flow that is stuck is seen, though its state is RUNNING."""
+    flow = make_flow(_CHAIN, name="stuck")
+    flow.bring("a", _S.REMOTE_ERROR)
+    make_flow({"x": []}, name="fine")
+    answer = jfc("flow", "list", "-v")
+    assert answer.widest <= 80
+    assert "1 in" in answer.stdout
+    data = {row["name"]: row for row in jfc("flow", "list", "--json").data}
+    assert data["stuck"]["n_errors"] == 1
+    assert data["stuck"]["n_jobs"] == 3
+    assert data["stuck"]["counts"] == {"REMOTE_ERROR": 1, "WAITING": 2}
+    assert data["stuck"]["db_id"] == flow.ids["a"]
+    assert data["fine"]["state"] == "READY"
+
+
+def test_filters_select_flows(jfc: Jfc, make_flow: MakeFlow, controller: JobController) -> None:
+    """Each filter of FFILT does what it says."""
+    one, two = make_flow(_CHAIN, name="one"), make_flow({"x": []}, name="two")
+    controller.queue.flows.update_one({"_id": two.flow}, {"$set": {"metadata": {"kind": "x"}}})
+    one.bring("a", _S.FAILED)
+
+    def names(*args: str) -> set[str]:
+        return {row["name"] for row in jfc("flow", "list", "--json", *args).data}
+
+    assert names() == {"one", "two"}
+    assert names("-s", "failed") == {"one"}
+    assert names("-n", "t*") == {"two"}
+    assert names("-did", one.ids["c"]) == {"one"}
+    assert names("-jid", two.uuids["x"]) == {"two"}
+    assert names("-fid", two.flow) == {"two"}
+    assert names("-meta", "kind=x") == {"two"}
+    assert names("-hs", "1") == {"one", "two"}
+    assert names("-edate", "2020-01-01") == set()
+    assert jfc("flow", "list", "--count").stdout == "Number of flows: 2\n"
+    assert "No flow matches: name 'z'" in jfc("flow", "list", "-n", "z").stderr
+
+
+def test_info_shows_the_jobs_as_table_and_tree(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """The flow is found by its uuid, a db id, or with --job by a job's uuid."""
+    flow = make_flow({**_CHAIN, "d": ["a", "c"]})
+    flow.bring("a", _S.COMPLETED)
+    for ids in ([flow.flow], [flow.ids["b"]], [flow.uuids["c"], "-j"]):
+        data = jfc("flow", "info", *ids, "--json").data
+        assert [job["name"] for job in data["jobs"]] == ["a", "b", "c", "d"]
+    answer = jfc("flow", "info", "1", "--tree", "--report")
+    assert answer.widest <= 80
+    lines = [line.rstrip() for line in answer.stdout.splitlines()]
+    assert "└── 2 b READY" in lines
+    assert "        └── 4 d WAITING (also after 1)" in lines
+    assert any(line.split() == ["1", "COMPLETED"] for line in lines)
+
+
+def test_a_jobs_uuid_without_the_option_is_explained(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """Mixed kinds of ids are told apart."""
+    flow = make_flow({"a": []})
+    answer = jfc("flow", "info", flow.uuids["a"])
+    assert answer.status == 1
+    assert "--job (-j)" in answer.stderr
+    assert jfc("flow", "info", "77").status == 1
+
+
+def test_graphs_are_drawn_in_all_forms(jfc: Jfc, make_flow: MakeFlow, tmp_path: Path) -> None:
+    """Mermaid text, SVG and a page; dashed arrows lead to what a job made."""
+    flow = make_flow({"a": [], 'b "<&': ["a"]})
+    flow.bring("a", _S.DOWNLOADED)
+    flow.make("a", {"d": ["a"]})
+    text = jfc("flow", "graph", "1").stdout
+    assert text.startswith("flowchart TD\n")
+    assert text.count("-->") + text.count("-.->") == 2
+    assert '"2 b #quot;<&"' in text
+    for ending in (".svg", ".html", ".mmd"):
+        path = tmp_path / f"flow{ending}"
+        assert jfc("flow", "graph", "1", "-p", str(path)).status == 0
+    root = ET.fromstring((tmp_path / "flow.svg").read_text())  # noqa: S314 - our own
+    assert len(root.findall(".//{http://www.w3.org/2000/svg}rect")) == 3
+    assert "<script>" in (tmp_path / "flow.html").read_text()
+    assert jfc("flow", "graph", "1", "-p", "flow.png").status == 2
+
+
+def test_a_stopped_flow_is_resumed(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """All its paused and stopped jobs go on; a flow without any says so."""
+    flow = make_flow(_CHAIN)
+    assert jfc("flow", "resume", flow.flow).status == 1
+    jfc("job", "pause", "-fid", flow.flow)
+    assert jfc("flow", "resume", flow.ids["a"]).stdout == "3 jobs resumed: 1, 2, 3\n"
+    assert flow.state("a") is _S.READY
+
+
+def test_flows_are_deleted_after_a_preview_and_up_to_a_limit(
+    jfc: Jfc, make_flow: MakeFlow, controller: JobController
+) -> None:
+    """More than --max are refused; the preview shows what goes."""
+    flows = [make_flow({"a": [], "b": ["a"]}, name=f"f{i}") for i in range(3)]
+    over = jfc("flow", "delete", "-n", "f*", "-m", "2", "-y")
+    assert over.status == 1
+    assert "--max 3" in over.stderr
+    asked = jfc("flow", "delete", "-fid", flows[0].flow, "-a", stdin="n\n")
+    assert asked.status == 1
+    assert "f0" in asked.stderr
+    assert "run folders" in asked.stderr
+    assert controller.count_flows() == 3
+    assert jfc("flow", "delete", "-fid", flows[0].flow, "-y").stdout == "2 jobs deleted: 1, 2\n"
+    assert controller.count_flows() == 2
+    assert jfc("flow", "delete", "-n", "none", "-y").status == 1
+    assert controller.delete_flows(flow_ids=[flows[1].flow]) == [flows[1].flow]
+    assert controller.count_jobs() == 2
+
+
+def test_run_folders_of_ended_jobs_are_cleaned(
+    jfc: Jfc, make_flow: MakeFlow, controller: JobController
+) -> None:
+    """Folders of jobs that have not ended stay unless all states are meant."""
+    flow = make_flow({"a": [], "b": []})
+    work_dir = Path(str(controller.project.get_worker("here").work_dir))
+    folders = {}
+    for name, state in (("a", _S.COMPLETED), ("b", _S.RUNNING)):
+        doc = flow.bring(name, state)
+        folders[name] = work_dir / name / "folder"
+        folders[name].mkdir(parents=True)
+        (folders[name] / ".jfcelery.json").write_text("{}")
+        flow.jobs.update(flow.doc(name), {"run_dir": str(folders[name])})
+        assert doc.run_dir
+    answer = jfc("flow", "clean", "-fid", flow.flow, "-y")
+    assert answer.stdout == "Run folders of 1 jobs removed.\n"
+    assert [folders["a"].exists(), folders["b"].exists()] == [False, True]
+    flow.jobs.update(flow.doc("b"), {"run_dir": "/elsewhere/folder"})
+    outside = jfc("flow", "clean", "-fid", flow.flow, "-y", "-as", "--json")
+    assert outside.status == 1
+    assert "does not lie below" in outside.data["failed"][flow.ids["b"]]
+
+
+def test_the_store_of_a_flow_is_set_before_it_starts(make_project: ProjectFactory) -> None:
+    """Only a store of the project, and only while no output has gone elsewhere."""
+    from jfcelery.controller import JobController
+    from tests.support.calling import Jfc
+
+    other = {"docs_store": {"type": "MemoryStore"}}
+    project = make_project(optional_jobstores={"other": other})
+    controller, jfc = JobController(project), Jfc(project.name)
+    flow = Queued(controller.queue, {"a": []})
+    assert jfc("flow", "set", "store", "1", "nothing").status == 2
+    assert jfc("flow", "set", "store", "1", "other").status == 0
+    assert controller.get_flow_store(flow.flow) == "other"
+    assert jfc("flow", "set", "store", "1").status == 0
+    assert controller.get_flow_store(flow.flow) is None
+    flow.bring("a", _S.RUNNING)
+    late = jfc("flow", "set", "store", "1", "other")
+    assert late.status == 1
+    assert "started" in late.stderr
+
+
+@pytest.mark.parametrize("interval", ["hours", "days", "weeks", "months", "years"])
+def test_reports_show_the_present_period_last(jfc: Jfc, make_flow: MakeFlow, interval: str) -> None:
+    """Counts by state and by period, on the screen, as JSON and as CSV."""
+    flow = make_flow({"a": [], "b": [], "c": ["b"]})
+    flow.bring("a", _S.COMPLETED)
+    flow.bring("b", _S.FAILED)
+    jobs = jfc("job", "report", interval, "3", "--json").data
+    assert len(jobs["trends"]) == 3
+    assert list(jobs["trends"].values())[-1] == {"COMPLETED": 1, "FAILED": 1, "REMOTE_ERROR": 0}
+    assert jobs["state_counts"]["WAITING"] == 1
+    assert jobs["usage"]["total"]["jobs"] == 2
+    flows = jfc("flow", "report", interval, "2", "--csv").stdout.splitlines()
+    assert flows[0] == "period,COMPLETED,FAILED"
+    assert flows[-1].endswith(",0,1")
+    assert jfc("job", "report", interval).widest <= 80
+    assert jfc("flow", "report", interval).status == 0
+    assert jfc("flow", "report", "minutes").status == 2

@@ -1,0 +1,162 @@
+"""The command as a whole: help, lazy imports, errors, exit statuses."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from jfcelery.cli.lazy import LazyGroup
+from jfcelery.cli.main import jfc as root
+from tests.support.calling import Jfc
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.support.projects import ProjectFactory
+    from tests.support.queued import Queued
+
+
+def commands(group: click.Group, path: str = "jfc") -> Iterator[tuple[str, str, click.Command]]:
+    """Yield path, line of help and command for everything below a group."""
+    context = click.Context(group)
+    names = group.entries if isinstance(group, LazyGroup) else group.commands
+    for name in names:
+        command = group.get_command(context, name)
+        assert command is not None
+        line = group.entries[name].help if isinstance(group, LazyGroup) else ""
+        yield f"{path} {name}", line, command
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{path} {name}")
+
+
+ALL = list(commands(root))
+
+
+@pytest.mark.parametrize("path,line,command", ALL, ids=[path for path, *_ in ALL])
+def test_every_command_in_the_table_exists_and_explains_itself(
+    path: str, line: str, command: click.Command
+) -> None:
+    """A line in a group's help is a promise: the command loads, and has help of its own."""
+    assert command.help
+    context = click.Context(command, info_name=path.rpartition(" ")[2])
+    assert command.get_help(context)
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            assert parameter.help, f"{path}: {parameter.opts} has no help"
+    names = [parameter.name for parameter in command.params]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("args", [["--help"], ["job", "--help"], ["flow", "-h"], []])
+def test_help_imports_no_command(args: list[str]) -> None:
+    """Showing help is quick, because it imports neither commands nor libraries."""
+    code = (
+        "import sys\n"
+        "from jfcelery.cli.main import jfc\n"
+        "try:\n"
+        f"    jfc({args!r}, prog_name='jfc')\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "print(' '.join(sys.modules), file=sys.stderr)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    loaded = set(result.stderr.splitlines()[-1].split())
+    assert "click" in loaded
+    heavy = {"pydantic", "rich", "pymongo", "celery", "jobflow", "yaml"}
+    assert heavy & loaded == set()
+    assert {name for name in loaded if name.startswith("jfcelery.cli.job.")} == set()
+    assert "Usage: jfc" in result.stdout + result.stderr
+
+
+def test_version_and_tree_are_shown() -> None:
+    """The tree shows every command that help shows."""
+    assert Jfc()("--version").stdout.startswith("jfcelery ")
+    tree = Jfc()("--tree").stdout
+    assert "rerun" in tree
+    assert "exec-config" in tree
+    assert "play" not in tree
+
+
+@pytest.mark.parametrize(
+    "args,said",
+    [
+        (["jbo"], "Did you mean 'job'?"),
+        (["job", "lst"], "Did you mean 'list'?"),
+        (["job", "list", "--nonsense"], "--nonsense"),
+        (["job", "list", "-s", "FAILD"], "Did you mean 'FAILED'?"),
+        (["job", "list", "-did", "e1d66c4f-81db-4fff-bda2-2bf1d79d5961"], "--job-id"),
+        (["job", "list", "-jid", "12"], "--db-id 12"),
+        (["job", "list", "-jid", "e1d66c4f-81db-4fff-bda2-2bf1d79d5961"], "UUID:INDEX"),
+        (["job", "list", "-jid", "e1d66c4f-81db-4fff-bda2-2bf1d79d5961:0"], "count from 1"),
+        (["job", "list", "-sdate", "2026-02-30"], "no date that exists"),
+        (["job", "list", "-ds", "1", "-hs", "1"], "only one of --days and --hours"),
+        (["job", "list", "-ds", "0"], "0"),
+        (["job", "list", "-meta", "x"], "key=value"),
+        (["job", "list", "-q", "{x"], "no JSON"),
+        (["job", "list", "-q", "[1]"], "no JSON object"),
+        (["job", "pause", "1", "-n", "x"], "not both"),
+    ],
+)
+def test_a_wrong_command_line_ends_with_status_2_in_two_lines(args: list[str], said: str) -> None:
+    """What is wrong with the command line is said in one line, where to find help in another."""
+    answer = Jfc()(*args)
+    assert answer.status == 2
+    assert said in answer.stderr
+    assert answer.stderr.count("\n") == 2
+    assert answer.stdout == ""
+
+
+def test_without_a_project_the_way_to_one_is_shown(projects_folder: Path) -> None:
+    """A person without a project gets status 2 and the command that makes one."""
+    answer = Jfc()("job", "list")
+    assert answer.status == 2
+    assert "jfc project generate" in answer.stderr
+
+
+def test_a_database_that_is_down_is_said_in_two_lines(make_project: ProjectFactory) -> None:
+    """No trace, status 2."""
+    store = {"type": "MongoStore", "host": "127.0.0.1", "port": 1, "database": "x"}
+    project = make_project(queue={"store": store | {"collection_name": "jobs"}})
+    answer = Jfc(project.name)("job", "list")
+    assert answer.status == 2
+    assert "does not answer" in answer.stderr
+    assert answer.stderr.count("\n") <= 2
+    assert "Traceback" not in answer.stderr
+
+
+def test_the_trace_is_shown_only_when_asked_for(jfc: Jfc) -> None:
+    """--full-exc adds the trace to the same message."""
+    short = jfc("job", "info", "99")
+    long = jfc("--full-exc", "job", "info", "99")
+    assert short.status == long.status == 1
+    assert "Traceback" not in short.stderr
+    assert "Traceback" in long.stderr
+    assert "No job has the db id 99" in short.stderr
+
+
+def test_start_after_end_is_refused(jfc: Jfc) -> None:
+    """An interval that holds nothing is an error, not an empty list."""
+    answer = jfc("job", "list", "-sdate", "2026-03-01", "-edate", "2026-02-01")
+    assert answer.status == 1
+    assert "lies after" in answer.stderr
+
+
+def test_the_installed_command_runs(
+    make_flow: Callable[..., Queued], jfc: Jfc, projects_folder: Path
+) -> None:
+    """The script of the package does what the function does, in a process of its own."""
+    flow = make_flow({"a": []})
+    result = subprocess.run(
+        [sys.executable, "-m", "jfcelery.cli.main", "-p", str(jfc.project), "job", "list"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert flow.uuids["a"] in result.stdout
