@@ -10,35 +10,28 @@ from typing import TYPE_CHECKING
 from jfcelery.errors import (
     BackPressureError,
     ConnectionLostError,
-    DiskFullError,
+    HostError,
     JfceleryError,
     RunFolderError,
     SchedulerDownError,
 )
+from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.schedulers import frames, scheduler_for
-from jfcelery.scheduler_io.schedulers.base import (
-    Answer,
-    EndReason,
-    EndReport,
-    Output,
-    QueueJob,
-    QueueState,
-    Scheduler,
-)
-from jfcelery.scheduler_io.schedulers.proof import (
-    NO_SIGNS,
-    FolderSigns,
-    judge,
-    key_values,
-    read_end,
+from jfcelery.scheduler_io.schedulers.base import QueueState
+from jfcelery.scheduler_io.schedulers.proof import NO_SIGNS, judge
+from jfcelery.scheduler_io.schedulers.reading import (
+    read_output,
+    read_reports,
+    read_signs,
+    read_submissions,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from jfcelery.folders import RunFolder
     from jfcelery.scheduler_io.hosts.base import Host
     from jfcelery.scheduler_io.schedulers import QueueWorker
+    from jfcelery.scheduler_io.schedulers.base import Answer, EndReport, QueueJob, Scheduler
 
 #: Seconds of a command's time that are left to the frame around it.
 FRAME_S = 10.0
@@ -126,62 +119,27 @@ class WorkerQueue:
         Raises:
             HostError: The host failed as a whole.
         """
-        command = self.scheduler.submit_command("submit.sh")
-        lookup = self.scheduler.lookup_command()
-        listing = frames.function("list", self.scheduler.list_command())
-        functions = (
-            frames.function("submit", command)
-            + listing
-            + frames.function("lookup", "list" if lookup in listing else lookup)
+        rows = [f"{job.name}\t{job.attempt}\t{job.folder}" for job in jobs]
+        extra = (len(jobs) - 1) * self._limit_s
+        frame = self._folder_frame(frames.submit_frame)
+        answers = read_submissions(self.scheduler, self._run(frame, rows, extra_s=extra))
+        untried = SchedulerDownError("not tried: an earlier submission took too long")
+        return [answers.get(job.name, untried) for job in jobs]
+
+    def _folder_frame(self, frame: Callable[..., frames.Frame]) -> frames.Frame:
+        """Return a frame that asks the folders for what they know of their submission."""
+        submit, listing, lookup = (
+            frames.function("submit", self.scheduler.submit_command(RunFolder.SCRIPT)),
+            frames.function("list", self.scheduler.list_command()),
+            self.scheduler.lookup_command() or "list",
         )
-        frame = frames.submit_frame(
-            functions,
+        return frame(
+            submit + listing + frames.function("lookup", lookup),
             user=self._user,
             limit_s=self._limit_s,
             proof=self.scheduler.proof,
             settle_s=self._settle_s,
         )
-        rows = [f"{job.name}\t{job.attempt}\t{job.folder}" for job in jobs]
-        extra = (len(jobs) - 1) * self._limit_s
-        answers = self._submissions(self._run(frame, rows, extra_s=extra))
-        untried = SchedulerDownError("not tried: an earlier submission took too long")
-        return [answers.get(job.name, untried) for job in jobs]
-
-    def _submissions(self, parts: list[tuple[str, str]]) -> dict[str, str | JfceleryError]:
-        """Read the answers of the submission frame, by name."""
-        answers: dict[str, str | JfceleryError] = {}
-        streams: dict[str, str] = {}
-        for title, body in parts:
-            kind, _, rest = title.partition(" ")
-            if kind == "submit":
-                streams[rest[:3].strip()] = rest[3:] if rest.startswith("rc ") else body
-                continue
-            code, err = int(streams.get("rc", 0)), streams.get("err", "")
-            output = Output(code, streams.get("out", body), err)
-            answers[rest] = self._submission(kind, rest, body, output)
-            streams = {}
-        return answers
-
-    def _submission(self, kind: str, name: str, body: str, output: Output) -> str | JfceleryError:
-        """Read the answer for one job."""
-        if kind == "known":
-            return body.strip()
-        if kind == "submitted" and output.exit_code:
-            return self.scheduler.refusal(output)
-        if kind in {"answered", "submitted"}:
-            found = self.scheduler.parse_submit(body if kind == "answered" else output.stdout)
-            return found or SchedulerDownError(f"no id in the answer: {output.text}")
-        if kind == "listed":
-            return self._listed(name, body)
-        return _submission_error(kind, name, " ".join(body.split()))
-
-    def _listed(self, name: str, body: str) -> str | JfceleryError:
-        """Return the id that a listing has for a name."""
-        try:
-            found = self.scheduler.parse_list(Output(0, body)).find(name)
-        except SchedulerDownError as error:
-            return error
-        return found or SchedulerDownError(f"the queue holds {name!r}, but under which id?")
 
     def poll(self, jobs: Sequence[QueueJob]) -> dict[str, Answer]:
         """Ask where jobs are, in one round trip whatever their number.
@@ -204,10 +162,10 @@ class WorkerQueue:
             functions += frames.function(first, self.scheduler.cancel_command())
         frame = frames.poll_frame(functions, user=self._user, limit_s=self._limit_s, first=first)
         parts = dict(self._run(frame, _rows(jobs), extra_s=self._limit_s if first else 0))
-        signs = _signs(parts.get("files out", ""))
+        signs = read_signs(parts.get("files out", ""))
         listing, trouble = None, None
         try:
-            listing = self.scheduler.parse_list(_output(parts, "list"))
+            listing = self.scheduler.parse_list(read_output(parts, "list"))
         except SchedulerDownError as error:
             trouble = error
         answers = {
@@ -235,45 +193,63 @@ class WorkerQueue:
         functions = frames.function("account", command)
         frame = frames.account_frame(functions, user=self._user, limit_s=self._limit_s)
         parts = dict(self._run(frame, _rows(jobs)))
-        accounted = self.scheduler.parse_accounting(_output(parts, "account"))
-        reports = {job.queue_id: self._report(job, accounted, parts) for job in jobs}
-        return {queue_id: report for queue_id, report in reports.items() if report}
-
-    def _report(
-        self, job: QueueJob, accounted: dict[str, EndReport], parts: dict[str, str]
-    ) -> EndReport | None:
-        """Join what the sources say of one job."""
-        own = read_end(key_values(parts.get(f"end {job.queue_id}", "")))
-        stderr = self.scheduler.read_stderr(parts.get(f"stderr {job.queue_id}", ""))
-        sources = [accounted.get(job.queue_id), stderr, own, _told(parts, job)]
-        report: EndReport | None = None
-        for source in sources:
-            report = report.completed_by(source) if report else source
-        if report and report.reason is EndReason.UNKNOWN:
-            return replace(report, reason=_reason_left(report, own, parts, job))
-        return report
+        return read_reports(self.scheduler, jobs, parts)
 
     def cancel(self, jobs: Sequence[QueueJob], *, confirm_s: float = CONFIRM_S) -> dict[str, bool]:
         """Cancel jobs and look whether they are gone.
 
         Args:
-            jobs: Jobs that have an id.
+            jobs: The jobs. One without an id may have been submitted: that is found out, and from
+                then on this attempt cannot be submitted any more.
             confirm_s: Seconds to wait for them to be gone.
 
         Returns:
-            By id, whether it is gone for certain; calling again for the others is harmless.
+            By id (the empty one stands for all jobs without), whether it is gone for certain;
+            calling again for the others is harmless.
 
         Raises:
             SchedulerDownError: The scheduler does not answer.
+            BackPressureError: A job without an id is being submitted just now.
         """
-        if not jobs:
-            return {}
+        found = self._forbid([job for job in jobs if not job.queue_id])
+        known = [job for job in jobs if job.queue_id] + [job for job in found.values() if job]
+        gone = self._cancel(known, confirm_s) if known else {}
+        if found:
+            gone[""] = all(job is None or gone[job.queue_id] for job in found.values())
+        return gone
+
+    def _cancel(self, jobs: Sequence[QueueJob], confirm_s: float) -> dict[str, bool]:
+        """Cancel jobs that have an id."""
         end = time.monotonic() + confirm_s
         gone = _gone(self._poll(jobs, first="cancel"))
         while time.monotonic() < end and not all(gone.values()):
             time.sleep(CONFIRM_PAUSE_S)
             gone |= _gone(self._poll([job for job in jobs if not gone[job.queue_id]]))
         return gone
+
+    def _forbid(self, jobs: Sequence[QueueJob]) -> dict[str, QueueJob | None]:
+        """Find the ids of jobs that may have been submitted, and see that they no longer can be.
+
+        Returns:
+            By name, the job with its id; None if it was not submitted.
+
+        Raises:
+            SchedulerDownError: The queue cannot be asked.
+            BackPressureError: It is being submitted just now.
+        """
+        if not jobs:
+            return {}
+        rows = [f"{job.name}\t{job.attempt}\t{job.folder}" for job in jobs]
+        frame = self._folder_frame(frames.forbid_frame)
+        answers = read_submissions(self.scheduler, self._run(frame, rows))
+        found: dict[str, QueueJob | None] = {}
+        for job in jobs:
+            answer = answers.get(job.name, "")
+            if isinstance(answer, HostError | BackPressureError):
+                raise answer
+            is_known = isinstance(answer, str) and answer
+            found[job.name] = replace(job, queue_id=str(answer)) if is_known else None
+        return found
 
     def _run(
         self, frame: frames.Frame, rows: list[str], *, extra_s: float = 0
@@ -297,66 +273,9 @@ def _rows(jobs: Sequence[QueueJob]) -> list[str]:
     return [f"{job.queue_id}\t{job.attempt}\t{job.folder}" for job in jobs]
 
 
-def _output(parts: dict[str, str], what: str) -> Output:
-    """Return what a section's command left."""
-    code = next((int(title.split()[-1]) for title in parts if title.startswith(f"{what} rc ")), 1)
-    return Output(code, parts.get(f"{what} out", ""), parts.get(f"{what} err", ""))
-
-
-def _signs(text: str) -> dict[str, FolderSigns]:
-    """Read what the frame says of the folders."""
-    signs: dict[str, FolderSigns] = {}
-    for line in text.splitlines():
-        kind, _, rest = line.partition(" ")
-        queue_id, _, fields = rest.partition(" ")
-        if kind == "end":
-            signs[queue_id] = FolderSigns(end=key_values(fields), started=True)
-        elif kind in {"started", "gone"}:
-            signs[queue_id] = FolderSigns(started=kind == "started", gone=kind == "gone")
-    return signs
-
-
-def _reason_left(
-    report: EndReport, own: EndReport | None, parts: dict[str, str], job: QueueJob
-) -> EndReason:
-    """Say why a job ended when no source does.
-
-    A signal to the whole script, which so wrote it down or left no final file, is what cancelling
-    sends; a signal to the command in it alone is the command's own failure.
-    """
-    if report.signal and (own is None or _told(parts, job)):
-        return EndReason.CANCELLED
-    return EndReason.FAILED if report.exit_code or report.signal else EndReason.UNKNOWN
-
-
-def _told(parts: dict[str, str], job: QueueJob) -> EndReport | None:
-    """Read the last signal that the script wrote down."""
-    fields = key_values(parts.get(f"status {job.queue_id}", ""))
-    number = fields.get("signal", "")
-    if not number.isdigit():
-        return None
-    words = f"signal {number} in {fields.get('stage', '?')}"
-    return EndReport(EndReason.UNKNOWN, signal=int(number), words=words)
-
-
 def _gone(answers: dict[str, Answer]) -> dict[str, bool]:
     """Say which jobs are gone for certain."""
     return {
         queue_id: answer.state is QueueState.ENDED or answer.is_absent
         for queue_id, answer in answers.items()
     }
-
-
-def _submission_error(kind: str, name: str, words: str) -> JfceleryError:
-    """Return the error that a submission frame's answer means."""
-    if kind == "missing":
-        return RunFolderError(f"the run folder of {name} is gone")
-    if kind == "foreign":
-        return RunFolderError(f"the run folder of {name} holds another attempt, or no script")
-    if kind == "busy":
-        return BackPressureError(f"another submission of {name} is under way")
-    if kind == "silent":
-        return SchedulerDownError(f"the queue cannot be asked for {name}: {words}")
-    if re.search(r"no space|quota", words, re.IGNORECASE):
-        return DiskFullError(words)
-    return RunFolderError(words)

@@ -30,9 +30,16 @@ DEFAULT_COMMAND = "jfc execution run {}"
 NO_FOLDER = 71
 #: Exit code of a script that finds its job begun by another queue job.
 DUPLICATE = 75
+#: Rounds of 0.2 s after which a signal is sent once more to a command of several parts.
+ROUNDS = "25"
 #: Signals that are written down, passed on and survived until the job has ended; by number, because
 #: their names differ in their prefix. HUP, INT, USR1, USR2, TERM, XCPU of Linux.
 SIGNALS = (1, 2, 10, 12, 15, 24)
+
+
+#: What follows the text of a stage, to note how it went.
+_KEEP = "_jfc_left {} $?"
+_KEEP_CODE = "_jfc_code=$?; _jfc_left {} $_jfc_code"
 
 
 class _Template(Template):
@@ -43,52 +50,93 @@ class _Template(Template):
 
 # The claim is a symbolic link: made atomically, also on network file systems, and its target tells
 # which queue job came first. A queue job that the scheduler starts anew finds its own claim.
-# A signal is passed on to the whole process group where the script leads it (as under Slurm, SGE,
-# PBS and on shell hosts), else to the subshell only.
+#
+# A signal may come to the script alone: it is noted, then passed on, once, to the process group if
+# the script leads it (as under Slurm, SGE, PBS and on shell hosts), else to the subshell. That
+# lives on until its command has come to its own end. A signal that comes while the command is being
+# forked reaches nothing: so the command looks at the notes first; where that cannot be (`again`),
+# the signal comes once more, as it does if the subshell noted it (`told`) and yet goes on. The exit
+# code is then what the subshell noted: a `wait` that was interrupted loses it (bash 5.2 gives -1).
 _SCRIPT = _Template(r"""
 # Queue job @@name
 _jfc_dir=@@dir
 _jfc_id=@@id
 _jfc_host=$(uname -n)
 _jfc_status=$_jfc_dir/@@status
-_jfc_signal='' _jfc_again=''
+_jfc_signal='' _jfc_passed='' _jfc_again=@@again
 _jfc_note() { printf '%s\n' "$@" >>"$_jfc_status"; }
+_jfc_clock() { printf -v _jfc_time '%(%s)T' -1 2>/dev/null || _jfc_time=$(date +%s); }
 _jfc_stage() {
   if [ -n "$_jfc_signal" ] && [ "$1" != post_run ]; then exit $((128 + _jfc_signal)); fi
-  _jfc_note "stage=$1" "time=${EPOCHSECONDS:-$(date +%s)}"
+  _jfc_clock
+  _jfc_note "stage=$1" "time=$_jfc_time"
 }
 _jfc_left() { [ "$2" = 0 ] || _jfc_note "failed=$1:$2"; }
-_jfc_told() { _jfc_signal=$1 _jfc_again=1; _jfc_note "signal=$1"; }
-_jfc_pass_on() {
+_jfc_told() { _jfc_signal=$1; _jfc_note "told=$1"; }
+_jfc_send() {
   local stat=''
-  _jfc_told "$1"
   { read -r stat <"/proc/$$/stat"; } 2>/dev/null
-  stat=${stat##*) }
-  set -- "$1" $stat
+  set -- "$1" ${stat##*) }
   trap '' "$1"
   if [ "${4:-}" = $$ ]; then kill -"$1" 0; else kill -"$1" "$_jfc_child" 2>/dev/null; fi
-  trap "_jfc_told $1" "$1"
+  trap "_jfc_pass $1" "$1"
 }
-_jfc_end() {
-  local code=$1 stage=started failed='' line text
-  trap - EXIT; trap '' @@signals
+_jfc_pass() {
+  _jfc_signal=$1
+  _jfc_note "signal=$1"
+  case " $_jfc_passed " in *" $1 "*) return ;; esac
+  _jfc_passed="$_jfc_passed $1"
+  _jfc_send "$1"
+}
+_jfc_read() {
+  local line
+  stage=started failed='' told='' left='' sent=''
   while IFS= read -r line; do
     case $line in
-      stage=started) stage=started failed='' ;;
+      stage=started) stage=started failed='' told='' left='' sent='' ;;
       stage=*) stage=${line#stage=} ;;
       failed=exec:*) failed=exec ;;
+      told=*) told=${line#told=} ;;
+      left=*) left=${line#left=} ;;
+      signal=*) sent=${line#signal=} ;;
     esac
   done <"$_jfc_status"
+}
+_jfc_end() {
+  local code=$1 stage failed told left sent text
+  trap - EXIT
+  trap '' @@signals
+  _jfc_read
+  _jfc_clock
+  if [ -n "$_jfc_signal" ]; then code=${left:-$((128 + _jfc_signal))}; fi
   text="exit_code=$code
 stage=${failed:-$stage}
 queue_id=$_jfc_id
 host=$_jfc_host
-time=${EPOCHSECONDS:-$(date +%s)}${_jfc_signal:+
+time=$_jfc_time${_jfc_signal:+
 signal=$_jfc_signal}"
   printf '%s\n' "$text" >"$_jfc_dir/@@end.tmp" &&
     mv -f "$_jfc_dir/@@end.tmp" "$_jfc_dir/@@end"
-  _jfc_note stage=ended "exit_code=$code" "time=${EPOCHSECONDS:-$(date +%s)}"
+  _jfc_note stage=ended "exit_code=$code" "time=$_jfc_time"
   exit "$code"
+}
+_jfc_wait() {
+  local stage failed told left sent rounds=0
+  wait "$_jfc_child"
+  _jfc_code=$?
+  while kill -0 "$_jfc_child" 2>/dev/null; do
+    sleep 0.2
+    rounds=$((rounds + 1))
+    _jfc_read
+    if [ "$stage" = post_run ]; then continue; fi
+    if [ -n "$told" ] || [ "$rounds" = "$_jfc_again" ]; then _jfc_send "$_jfc_signal"; fi
+  done
+}
+_jfc_run() {
+  local stage failed told left sent
+  _jfc_read
+  [ -z "$sent" ] || exit $((128 + sent))
+  if [ "$(type -t "$1")" = file ]; then exec "$@"; else "$@"; fi
 }
 cd "$_jfc_dir" || exit @@no_folder
 if ! ln -s "$_jfc_id" @@claim 2>/dev/null && [ "$(readlink @@claim)" != "$_jfc_id" ]; then
@@ -96,23 +144,18 @@ if ! ln -s "$_jfc_id" @@claim 2>/dev/null && [ "$(readlink @@claim)" != "$_jfc_i
   exit @@duplicate
 fi
 rm -f @@end
-_jfc_note stage=started "host=$_jfc_host" @@queue_id"time=${EPOCHSECONDS:-$(date +%s)}"
+_jfc_clock
+_jfc_note stage=started "host=$_jfc_host" @@queue_id"time=$_jfc_time"
 trap '_jfc_end $?' EXIT
-for _jfc_n in @@signals; do trap "_jfc_pass_on $_jfc_n" "$_jfc_n"; done
+for _jfc_n in @@signals; do trap "_jfc_pass $_jfc_n" "$_jfc_n"; done
 (
-trap - EXIT
+trap '_jfc_note "left=$?"' EXIT
 for _jfc_n in @@signals; do trap "_jfc_told $_jfc_n" "$_jfc_n"; done
 @@body
 exit $_jfc_code
 ) &
 _jfc_child=$!
-while :; do
-  _jfc_again=''
-  wait "$_jfc_child"
-  _jfc_got=$?
-  [ "$_jfc_got" = 127 ] || _jfc_code=$_jfc_got
-  [ -n "$_jfc_again" ] || break
-done
+_jfc_wait
 exit "$_jfc_code"
 """)
 
@@ -168,6 +211,7 @@ def build_script(
         duplicate=DUPLICATE,
         signals=" ".join(map(str, SIGNALS)),
         body="\n".join(lines),
+        again="''" if is_simple(line) else ROUNDS,
     )
     wanted = resources if resources is not None else worker.resources
     return scheduler.script(text.strip("\n"), wanted, name) + "\n"
@@ -183,6 +227,12 @@ def fill_in(command: str, folder: RunFolder) -> str:
         return command.format(path)
     except (IndexError, KeyError, ValueError, AttributeError):
         return command.replace("{}", path)
+
+
+def is_simple(command: str) -> bool:
+    """Whether a command is one program with its arguments."""
+    words = command.split()
+    return bool(words) and not re.search(r"[\n;&|(){}<>`]", command) and "=" not in words[0]
 
 
 def export_line(name: str, value: object) -> str:
@@ -205,14 +255,13 @@ def _body(worker: QueueWorker, exec_config: Surroundings | None, command: str) -
     yield from _stage("modules", "\n".join(f"module load {module}" for module in modules))
     yield from _stage("export", "\n".join(export_line(*item) for item in exports.items()))
     yield from _stage("pre_run", exec_config.pre_run if exec_config else None)
-    yield from _stage("exec", command, keep="_jfc_code=$?", before=_path_of(worker))
+    line = f"(_jfc_run {command.strip()})" if is_simple(command) else command
+    yield from _stage("exec", line, keep=_KEEP_CODE, before=_path_of(worker))
     yield from _stage("post_run", worker.post_run)
     yield from _stage("post_run", exec_config.post_run if exec_config else None)
 
 
-def _stage(
-    stage: str, text: str | None, *, keep: str = "_jfc_got=$?", before: str = ""
-) -> Iterator[str]:
+def _stage(stage: str, text: str | None, *, keep: str = _KEEP, before: str = "") -> Iterator[str]:
     """Give one stage, if there is anything to do in it."""
     if not text or not text.strip():
         return
@@ -220,8 +269,7 @@ def _stage(
     if before:
         yield before
     yield text.strip("\n")
-    yield keep
-    yield f"_jfc_left {stage} ${keep.partition('=')[0]}"
+    yield keep.format(stage)
 
 
 def _path_of(worker: QueueWorker) -> str:
