@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,10 @@ class PeriodicTaskFilter(logging.Filter):
 
 
 def quieten() -> None:
-    """Keep the periodic tasks out of this process's logs."""
+    """Keep the periodic tasks out of this process's logs, and advice about late acknowledgement."""
+    from celery.exceptions import CPendingDeprecationWarning
+
+    # At each loss of the broker Celery speaks of late acknowledgement, which is not used here.
+    warnings.simplefilter("ignore", CPendingDeprecationWarning)
     for name in LOGGERS:
         logging.getLogger(name).addFilter(PeriodicTaskFilter())
