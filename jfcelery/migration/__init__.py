@@ -1,0 +1,1 @@
+"""Coming from jobflow-remote: its queue database and its project files, taken over."""
