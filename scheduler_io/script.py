@@ -163,10 +163,25 @@ exit "$_jfc_code"
 class Surroundings(Protocol):
     """What an execution configuration puts around a job's command."""
 
-    modules: list[str] | None
-    export: dict[str, Any] | None
-    pre_run: str | None
-    post_run: str | None
+    @property
+    def modules(self) -> list[str] | None:
+        """Environment modules to load."""
+        ...
+
+    @property
+    def export(self) -> dict[str, Any] | None:
+        """Variables to export."""
+        ...
+
+    @property
+    def pre_run(self) -> str | None:
+        """Lines before the command."""
+        ...
+
+    @property
+    def post_run(self) -> str | None:
+        """Lines after the command."""
+        ...
 
 
 def build_script(
