@@ -17,7 +17,7 @@ from jfcelery.errors import InputError, SerializationError
 from jfcelery.execution import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from jobflow import Flow, Job
 
@@ -238,9 +238,14 @@ def _job_entry(job: Job, payload: dict[str, Any], graph: _Graph) -> JobEntry:
         exec_config=wanted.get("exec_config"),
         resources=wanted.get("resources"),
         priority=wanted.get("priority"),
-        stores=[key for key in payload if key not in _JOB_FIELDS and not key.startswith("@")],
+        stores=store_names(payload),
         payload=payload,
     )
+
+
+def store_names(payload: Mapping[str, Any]) -> list[str]:
+    """Return the names of the additional stores that a serialised job's output uses."""
+    return [key for key in payload if key not in _JOB_FIELDS and not key.startswith("@")]
 
 
 def _function_name(function: dict[str, Any]) -> str:
