@@ -95,7 +95,7 @@ def test_a_refused_query_is_explained(jfc: Jfc, make_flow: MakeFlow) -> None:
 
 
 def test_lists_are_sorted_by_number_and_cut_with_a_word(jfc: Jfc, make_flow: MakeFlow) -> None:
-    """db ids sort as numbers; what is left out is said on stderr."""
+    """Db ids sort as numbers; what is left out is said on stderr."""
     make_flow({f"j{i}": [] for i in range(12)})
     answer = jfc("job", "list", "--sort", "db_id", "-revs", "-m", "10", "--json")
     assert [int(job["db_id"]) for job in answer.data] == list(range(1, 11))
@@ -127,7 +127,7 @@ def test_an_empty_list_says_what_was_asked_for(jfc: Jfc) -> None:
 
 
 def test_info_finds_a_job_by_any_id(jfc: Jfc, make_flow: MakeFlow) -> None:
-    """db id, uuid, uuid and index, id in the queue."""
+    """Db id, uuid, uuid and index, id in the queue."""
     flow = make_flow({"a": []})
     flow.bring("a", _S.RUNNING)
     by_db_id = jfc("job", "info", flow.ids["a"])

@@ -18,8 +18,8 @@ from tests.support.queued import Queued
 
 if TYPE_CHECKING:
     from jfcelery.controller import JobController
-    from tests.support.queued import MakeFlow
     from tests.support.projects import ProjectFactory
+    from tests.support.queued import MakeFlow
 
 _S = JobState
 _NOW = Manner(wait=0)
