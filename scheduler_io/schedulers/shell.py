@@ -50,6 +50,8 @@ STATES: dict[str, tuple[QueueState, EndReport | None, str]] = {
         "restarted",
     ),
 }
+#: Keys of qtoolkit's template for what the submission does itself.
+_REDIRECTED = frozenset({"job_name", "qout_path", "qerr_path"})
 #: Seconds that processes have between TERM and KILL.
 GRACE_S = 5
 
@@ -189,11 +191,9 @@ class Shell(Scheduler):
     proof = HEADER
 
     def script(self, body: str, resources: Mapping[str, Any] | QResources | None, name: str) -> str:
-        """Return a script; there is no header but the user's own lines (``qverbatim``)."""
-        options = {
-            key: value for key, value in self.options(resources).items() if key == "qverbatim"
-        }
+        """Return a script; its only header are lines of the user's own (``qverbatim``)."""
         del name
+        options = {k: v for k, v in self.options(resources).items() if k not in _REDIRECTED}
         return submission_script(self.io, body, options)
 
     def submit_command(self, script: str) -> str:
