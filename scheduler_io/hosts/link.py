@@ -12,13 +12,14 @@ from typing import Any
 
 import fabric
 import paramiko
-from paramiko.ssh_exception import NoValidConnectionsError, ProxyCommandFailure
+from paramiko.ssh_exception import NoValidConnectionsError
 
 from jfcelery.errors import ConnectionFailedError, HostError, JfceleryError
 from jfcelery.scheduler_io.hosts.deadline import Deadline
 from jfcelery.scheduler_io.hosts.knownhosts import DEFAULT_FILES, KnownHosts, lookup_name
 from jfcelery.scheduler_io.hosts.login import Login
 from jfcelery.scheduler_io.hosts.place import Place
+from jfcelery.scheduler_io.hosts.proxy import Proxy
 from jfcelery.scheduler_io.hosts.watchdog import WATCHDOG
 
 #: What our own :class:`Login` takes out of ``connect_kwargs``.
@@ -49,7 +50,9 @@ class Link:
 
     def __init__(self, place: Place) -> None:
         self.place = place
-        self._connection = build(place, load_ssh_config())
+        config = load_ssh_config()
+        self._connection = build(place, config)
+        self._proxy = self._first_proxy(config)
 
     def open(self) -> None:
         """Connect and log in, gateways first.
@@ -65,17 +68,30 @@ class Link:
         deadline = Deadline(self.place.label, total=limit)
         try:
             with WATCHDOG.watch(deadline, self.close):
+                if self._proxy is not None:
+                    hops[-1].connect_kwargs["sock"] = self._proxy.start()
                 self._connection.open()
         except JfceleryError:
             self.close()
             raise
-        except (paramiko.SSHException, ProxyCommandFailure, OSError, EOFError) as exc:
+        except (paramiko.SSHException, OSError, EOFError) as exc:
             self.close()
             raise connect_error(self.place, exc) from exc
         for hop in hops:
             hop.transport.set_keepalive(self.place.keepalive)
 
+    def _first_proxy(self, config: Any) -> Proxy | None:
+        """Return the proxy command of the first machine on the way, if it has one."""
+        place, hop = self.place, self._hops()[-1]
+        while isinstance(place.gateway, Place):
+            place = place.gateway
+        command = place.gateway or config.lookup(hop.original_host).get("proxycommand", "none")
+        if command.lower() == "none":
+            return None
+        return Proxy(command, host=hop.host, port=hop.port, user=hop.user)
+
     def _hops(self) -> list[Any]:
+        """Return the connections on the way, the host's own first."""
         hops, one = [], self._connection
         while isinstance(one, fabric.Connection):
             hops.append(one)
@@ -102,6 +118,8 @@ class Link:
         for hop in self._hops():
             with contextlib.suppress(paramiko.SSHException, OSError, EOFError):
                 hop.client.close()
+        if self._proxy is not None:
+            self._proxy.end()
 
 
 def load_ssh_config() -> Any:
@@ -142,15 +160,13 @@ def build(place: Place, ssh_config: Any) -> Any:
 
 
 def _gateway(place: Place, entry: Any, ssh_config: Any) -> Any:
-    """Return the connection to the machine before, a proxy command, or False for neither."""
-    if isinstance(place.gateway, str):
-        return place.gateway
+    """Return the connection to the machine before; False, which fabric wants, if there is none."""
     if isinstance(place.gateway, Place):
         return build(place.gateway, ssh_config)
-    command, jumps = entry.get("proxycommand", "none"), entry.get("proxyjump", "none")
-    if jumps.lower() != "none":
-        return build(_jump(place, jumps.split(",")), ssh_config)
-    return False if command.lower() == "none" else command
+    jumps = entry.get("proxyjump", "none")
+    if place.gateway or jumps.lower() == "none":
+        return False
+    return build(_jump(place, jumps.split(",")), ssh_config)
 
 
 def _jump(place: Place, hops: list[str]) -> Place:
@@ -195,19 +211,18 @@ def _connect_kwargs(place: Place, entry: Any, connection: Any, known: list[Any])
 
 
 def _transport_factory(known_types: list[str]) -> Any:
-    """Return a maker of transports that ask for a known key first, and send at once."""
+    """Return a maker of transports that ask for a known key first and send at once."""
+    wanted = set(known_types)
+    if "ssh-rsa" in wanted:
+        wanted |= {"rsa-sha2-512", "rsa-sha2-256"}
 
     def make(sock: Any, **options: Any) -> Any:
-        if isinstance(sock, socket.socket):
+        if isinstance(sock, socket.socket) and sock.family != socket.AF_UNIX:
             # paramiko leaves Nagle's algorithm on: 48 ms a command in place of 4.
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         transport = paramiko.Transport(sock, **options)
         security = transport.get_security_options()
-        wanted = {
-            *known_types,
-            *(("rsa-sha2-512", "rsa-sha2-256") if "ssh-rsa" in known_types else ()),
-        }
         kinds = list(security.key_types)
         security.key_types = sorted(kinds, key=lambda kind: kind not in wanted)
         return transport

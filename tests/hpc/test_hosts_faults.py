@@ -91,7 +91,7 @@ def test_link_that_freezes_during_an_upload(lab: Lab) -> None:
     timer.start()
     folder = new_folder()
     with pytest.raises(HostError):
-        host.publish(folder, {"big": b"x" * 30_000_000}, attempt=1, marker={})
+        host.publish(folder, {"big": b"x" * 12_000_000}, attempt=1, marker={})
     timer.join()
     relay.order("reset")
     host.publish(folder, {"big": b"y"}, attempt=1, marker={})
@@ -104,7 +104,7 @@ def test_link_that_freezes_during_a_download(lab: Lab, tmp_path: Path) -> None:
     relay = lab.relay()
     host = lab.ssh(relay.port, timeout=2)
     folder = new_folder()
-    host.publish(folder, {"big": b"x" * 30_000_000}, attempt=1, marker={})
+    host.publish(folder, {"big": b"x" * 12_000_000}, attempt=1, marker={})
     relay.set(rate_kbps=2000)
     timer = threading.Timer(0.5, lambda: relay.set(mode="freeze"))
     timer.start()
@@ -202,13 +202,13 @@ def test_slow_command_is_killed_with_its_children(lab: Lab) -> None:
 def test_throttled_link(lab: Lab, tmp_path: Path) -> None:
     """A transfer may take longer than the timeout as long as it moves."""
     relay = lab.relay()
-    host = lab.ssh(relay.port, timeout=6)
+    host = lab.ssh(relay.port, timeout=4)
     folder = new_folder()
-    relay.set(rate_kbps=600)
+    relay.set(rate_kbps=1500)
     began = time.monotonic()
-    host.publish(folder, {"big": b"x" * 5_000_000}, attempt=1, marker={})
+    host.publish(folder, {"big": b"x" * 7_000_000}, attempt=1, marker={})
     assert host.fetch(folder, ["big"], tmp_path / "in") == ["big"]
-    assert time.monotonic() - began > 6
+    assert time.monotonic() - began > 4
     relay.order("reset")
     assert host.remove(folder)
 
