@@ -1,0 +1,1 @@
+"""Hosts and schedulers: files, commands and queues on the machines where jobs run."""

@@ -253,9 +253,7 @@ def _insert(
 
     pairs = zip(entries, documents, strict=True)
     for piece in chunks(pairs, BULK):
-        payloads = [
-            payload_document(queue, d["_id"], e.payload) for e, d in piece
-        ]
+        payloads = [payload_document(queue, d["_id"], e.payload) for e, d in piece]
         rows = (
             (queue.payloads, payloads),
             (queue.history, [d["last"] for _, d in piece]),

@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jfcelery.services.binaries import find_broker, find_database
@@ -15,6 +14,7 @@ from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
 #: How often a server is started anew when another process took its port in between.
 ATTEMPTS = 5
