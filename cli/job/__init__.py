@@ -12,10 +12,13 @@ _HERE = "jfcelery.cli.job"
 COMMANDS: dict[str, Entry] = {
     "list": Entry(f"{_HERE}.list:list_jobs", "List jobs."),
     "info": Entry(f"{_HERE}.info:info", "Show all that is known of one job."),
+    "why": Entry(f"{_HERE}.why:why", "Say why a job is where it is."),
     "history": Entry(f"{_HERE}.history:history", "Show every change of a job's state."),
     "output": Entry(f"{_HERE}.output:output", "Show the output of a job."),
     "queue-out": Entry(f"{_HERE}.queue_out:queue_out", "Show stdout and stderr of a job."),
     "files": Entry(f"{_HERE}.files:files", "Look at files of a run folder, copy or remove them."),
+    "todir": Entry(f"{_HERE}.todir:todir", "Open a shell in a run folder."),
+    "dump": Entry(f"{_HERE}.dump:dump", "Write documents of jobs to a file."),
     "report": Entry(f"{_HERE}.report:report", "Count jobs, show how they went, what they took."),
     "pause": Entry(f"{_HERE}.pause:pause", "Keep jobs from starting."),
     "resume": Entry(f"{_HERE}.resume:resume", "Let paused and stopped jobs go on."),

@@ -88,7 +88,7 @@ def test_version_and_tree_are_shown() -> None:
     "args,said",
     [
         (["jbo"], "Did you mean 'job'?"),
-        (["job", "lst"], "Did you mean 'list'?"),
+        (["job", "lst"], "Did you mean 'list'"),
         (["job", "list", "--nonsense"], "--nonsense"),
         (["job", "list", "-s", "FAILD"], "Did you mean 'FAILED'?"),
         (["job", "list", "-did", "e1d66c4f-81db-4fff-bda2-2bf1d79d5961"], "--job-id"),

@@ -1,0 +1,158 @@
+"""Why a job is where it is, and what would move it on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from jfcelery.controller.filters import JobFilter
+from jfcelery.controller.queries import find_jobs
+from jfcelery.controller.rerun import held_by_itself
+from jfcelery.database.documents import FlowDoc
+from jfcelery.database.flows import Flows
+from jfcelery.database.hosts import HostRecords
+from jfcelery.database.jobs import Jobs
+from jfcelery.errors import JobNotFoundError
+from jfcelery.states import ACTIVE_STATES, QUEUED_STATES, JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jfcelery.database.connection import QueueDatabase
+    from jfcelery.database.documents import JobDoc
+    from jfcelery.project import Project
+
+_S = JobState
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One reason.
+
+    Args:
+        text: What holds the job, in one line.
+        command: What would move it on, or show more.
+    """
+
+    text: str
+    command: str = ""
+
+
+def reasons(project: Project, queue: QueueDatabase, doc: JobDoc) -> list[Reason]:
+    """Return why a job is where it is; the first is the nearest.
+
+    Args:
+        project: The project.
+        queue: Its database.
+        doc: The job.
+    """
+    found: list[Reason] = []
+    if doc.state is _S.WAITING:
+        found += _waiting(queue, doc)
+    elif doc.state is _S.READY:
+        found += _ready(project, queue, doc)
+    elif doc.state in ACTIVE_STATES:
+        found += _active(project, queue, doc)
+    else:
+        found.append(_resting(doc))
+    found += [
+        Reason(
+            f"Its earlier queue job {request.queue_id or request.name} on {request.worker} is "
+            "still to be cancelled; the new attempt waits for that."
+        )
+        for request in doc.cancel
+    ]
+    return found or [Reason("Nothing holds it: the next step is under way.")]
+
+
+def _waiting(queue: QueueDatabase, doc: JobDoc) -> Iterator[Reason]:
+    if held_by_itself(doc):
+        yield Reason("A rerun of it was not finished.", f"jfc job rerun {doc.db_id}")
+        return
+    jobs = Jobs(queue)
+    for token in doc.unmet:
+        uuid, _, index = token.removeprefix("@").rpartition("_")
+        try:
+            parent = jobs.get(uuid, int(index)) if token.startswith("@") else jobs.get(token)
+        except JobNotFoundError:
+            yield Reason(f"It waits for job {token}, which is not in the queue.")
+            continue
+        rests = parent.state not in ACTIVE_STATES | {_S.READY, _S.WAITING}
+        more = f"jfc job why {parent.db_id}" if rests or parent.state is _S.WAITING else ""
+        yield Reason(f"It waits for job {parent.db_id} ({parent.job.name}): {parent.state}.", more)
+
+
+def _ready(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Reason]:
+    flow: FlowDoc = Flows(queue).get(doc.flow)
+    if flow.inserting:
+        yield Reason("Its flow is still being added to the queue.")
+    yield from _host(project, queue, doc)
+    worker = project.workers.get(doc.worker)
+    if worker is not None and worker.max_jobs is not None:
+        active = tuple(ACTIVE_STATES)
+        others = find_jobs(queue, JobFilter(states=active, workers=(doc.worker,)))
+        if len(others) >= worker.max_jobs:
+            yield Reason(
+                f"{len(others)} jobs are under way on worker {doc.worker}, whose max_jobs is "
+                f"{worker.max_jobs}.",
+                f"jfc job list -run -wk {doc.worker}",
+            )
+    yield Reason("It is taken as soon as a Celery worker is free.", "jfc runner status")
+
+
+def _active(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Reason]:
+    yield from _host(project, queue, doc)
+    now = queue.clock.now()
+    if doc.is_locked(now):
+        yield Reason(f"A step works on it: {doc.lock_id}.")
+    if doc.remote.waiting:
+        yield Reason(f"It waits: {doc.remote.waiting}.")
+    if doc.remote.error:
+        when = f", again at {doc.retry_at.astimezone():%H:%M:%S}" if doc.retry_at else ""
+        line = doc.remote.error.partition("\n")[0]
+        tries = doc.remote.step_attempts
+        yield Reason(
+            f"Its last step failed ({tries} times{when}): {line}", f"jfc job retry {doc.db_id}"
+        )
+    if doc.state in QUEUED_STATES:
+        state = doc.remote.queue_state or "not looked at yet"
+        yield Reason(f"Queue job {doc.remote.process_id} on {doc.worker}: {state}.")
+
+
+def _host(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Reason]:
+    worker = project.workers.get(doc.worker)
+    if worker is None:
+        yield Reason(
+            f"The project has no worker {doc.worker!r} any more.",
+            f"jfc job set worker NAME -did {doc.db_id}",
+        )
+        return
+    host = HostRecords(queue).get(worker.host_key)
+    if host.paused:
+        yield Reason(f"Its worker is held back: {host.reason}.", f"jfc worker resume {doc.worker}")
+    elif host.open:
+        yield Reason(
+            f"Its worker is in trouble, and is tried again by itself: {host.reason}",
+            f"jfc worker test {doc.worker}",
+        )
+
+
+def _resting(doc: JobDoc) -> Reason:
+    by = f" ({doc.last.by}: {doc.last.why})" if doc.last and doc.last.why else ""
+    commands = {
+        _S.REMOTE_ERROR: f"jfc job retry {doc.db_id}",
+        _S.FAILED: f"jfc job rerun {doc.db_id}",
+        _S.PAUSED: f"jfc job resume {doc.db_id}",
+        _S.STOPPED: f"jfc job resume {doc.db_id}",
+        _S.USER_STOPPED: f"jfc job resume {doc.db_id}",
+    }
+    error = (doc.error or doc.remote.error or "").strip().splitlines()
+    texts = {
+        _S.REMOTE_ERROR: f"A step failed for good: {doc.error_class}: {' '.join(error[:1])}",
+        _S.FAILED: f"The job itself raised: {doc.error_class}: {' '.join(error[-1:])}",
+        _S.PAUSED: f"It is paused{by}.",
+        _S.STOPPED: f"It was stopped{by}.",
+        _S.USER_STOPPED: f"It was stopped by a person{by}.",
+        _S.COMPLETED: "It is done.",
+    }
+    return Reason(texts.get(doc.state, str(doc.state)), commands.get(doc.state, ""))

@@ -1,0 +1,224 @@
+"""Random sequences of what people and steps do: whatever the order, nothing gets lost or stuck."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from jfcelery.controller.bulk import Manner
+from jfcelery.controller.filters import JobFilter
+from jfcelery.controller.queries import find_jobs
+from jfcelery.database.flows import Flows, flow_state
+from jfcelery.database.history import History
+from jfcelery.errors import JobNotFoundError
+from jfcelery.flows.insert import generator_token
+from jfcelery.flows.release import done, release_children, settle
+from jfcelery.states import ACTIVE_STATES, FlowState, JobState, transition
+from tests.support.queued import WAY, Queued
+
+if TYPE_CHECKING:
+    from jfcelery.controller import JobController
+    from jfcelery.database.documents import JobDoc
+
+_S = JobState
+_NOW = Manner(wait=0)
+
+SHAPES: dict[str, dict[str, list[str]]] = {
+    "chain": {"a": [], "b": ["a"], "c": ["b"]},
+    "diamond": {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]},
+    "loose": {"a": [], "b": [], "c": ["a", "b"]},
+}
+#: What a person does to a job.
+USER = ("pause", "resume", "stop", "retry", "rerun", "force", "priority")
+#: What a step does to a job.
+STEPS = ("advance", "finish", "fail", "raise", "detour", "replace")
+
+
+class World:
+    """One flow, what is done to it, and what must always hold.
+
+    Args:
+        controller: The controller.
+        shape: Name of a shape.
+        tolerant: Whether its jobs tolerate missing parents.
+    """
+
+    def __init__(self, controller: JobController, shape: str, *, tolerant: bool) -> None:
+        self.controller = controller
+        self.jobs = controller.actions.jobs
+        on_missing = "none" if tolerant else "error"
+        self.flow = Queued(controller.queue, SHAPES[shape], on_missing=on_missing)
+
+    def all(self) -> list[JobDoc]:
+        """Return all jobs of the flow."""
+        selected = JobFilter(flow_ids=(self.flow.flow,))
+        return find_jobs(self.controller.queue, selected, sort=[("db_id", 1)])
+
+    def do(self, action: str, number: int) -> None:
+        """Do something to one of the jobs, if it can be done."""
+        docs = self.all()
+        doc = docs[number % len(docs)]
+        if action in USER:
+            self._user(action, doc)
+        else:
+            self._step(action, doc)
+
+    def _user(self, action: str, doc: JobDoc) -> None:
+        selected = JobFilter(job_ids=((doc.uuid, doc.index),))
+        actions = self.controller.actions
+        if action == "force":
+            actions.rerun(selected, _NOW, force=True)
+        elif action == "priority":
+            self.controller.set_job_run_properties(
+                priority=1, raise_on_error=False, job_ids=(doc.uuid, doc.index)
+            )
+        else:
+            getattr(actions, action)(selected, _NOW)
+
+    def _step(self, action: str, doc: JobDoc) -> None:
+        if doc.state is not _S.READY and doc.state not in ACTIVE_STATES:
+            return
+        if action == "advance":
+            self._advance(doc)
+        elif action == "fail" and doc.state in ACTIVE_STATES:
+            self.jobs.transition(doc, "fail", _S.REMOTE_ERROR, by="step")
+        elif action in {"finish", "raise", "detour", "replace"}:
+            while doc.state is not _S.DOWNLOADED:
+                doc = self._advance(doc)
+            self._finalize(action, doc)
+
+    def _advance(self, doc: JobDoc) -> JobDoc:
+        """Let the next step of a job do its work; the last one is finalize's."""
+        states = [_S.READY, *(state for _, state in WAY)]
+        place = states.index(doc.state)
+        if place == len(WAY):
+            return doc
+        event, target = WAY[place]
+        fields: dict[str, Any] = {}
+        if event == "checkout":
+            fields = {"attempt": doc.attempt + 1, "epoch": doc.epoch + 1}
+        elif event == "upload":
+            fields = {"run_dir": f"/nowhere/{doc.id}"}
+        return self.jobs.transition(doc, event, target, by="step", fields=fields)
+
+    def _finalize(self, action: str, doc: JobDoc) -> None:
+        if action == "replace" and doc.index == 1:
+            self._make(doc, {doc.job.name: []})
+        elif action == "detour":
+            self._make(doc, {f"{doc.job.name}+": [doc.job.name]})
+        state = _S.FAILED if action == "raise" else _S.COMPLETED
+        fields = {"release": True}
+        changed = self.jobs.transition(doc, "finalize", state, by="step", fields=fields)
+        release_children(self.jobs, changed)
+        query = {"flow": self.flow.flow, "state": _S.WAITING.value}
+        settle(self.jobs, self.jobs.find(query))
+
+    def _make(self, doc: JobDoc, edges: dict[str, list[str]]) -> None:
+        names = {d.job.name for d in self.all() if d.index == 1}
+        if doc.job.name in edges or names.isdisjoint(edges):
+            for name in edges:
+                if name != doc.job.name:
+                    self.flow.uuids.pop(name, None)
+            self.flow.uuids[doc.job.name] = doc.uuid
+            self.flow.make(doc.job.name, edges)
+
+    def check(self) -> None:
+        """Check everything that must hold at any time."""
+        docs = self.all()
+        for doc in docs:
+            self._check_history(doc)
+            assert (doc.state is _S.WAITING) <= bool(doc.unmet), f"{doc.job.name} waits for nothing"
+            assert (doc.state is _S.READY) <= (not doc.unmet), f"{doc.job.name} starts too early"
+            for token in doc.unmet:
+                self._check_unmet(doc, token)
+        counts = Counter(doc.state for doc in docs)
+        flow = Flows(self.controller.queue).get(self.flow.flow)
+        assert {s: n for s, n in flow.counts.items() if n} == counts
+        assert flow.state is flow_state(counts, leaves_completed=self._leaves_completed(docs))
+
+    def _check_history(self, doc: JobDoc) -> None:
+        before: JobState | None = None
+        for change in History(self.controller.queue).of(doc):
+            if change.event == "archive":
+                before = None  # what follows belongs to a new job of the same uuid and index
+                continue
+            if change.source is not None:
+                assert change.source is before
+                transition(change.event, change.source, change.target)
+            before = change.target
+        assert before is doc.state
+
+    def _check_unmet(self, doc: JobDoc, token: str) -> None:
+        if token.startswith("@"):
+            uuid, _, index = token[1:].rpartition("_")
+            assert self.jobs.get(uuid, int(index)).state is not _S.COMPLETED
+            return
+        try:
+            parent = self.jobs.get(token)
+        except JobNotFoundError:
+            pytest.fail(f"{doc.job.name} waits for a job that is gone")
+        assert not done(self.jobs, parent)
+
+    def _leaves_completed(self, docs: list[JobDoc]) -> bool:
+        parents = {uuid for doc in docs for uuid in doc.parents}
+        if any(doc.state in (_S.WAITING, _S.READY) or doc.state in ACTIVE_STATES for doc in docs):
+            return False
+        return all(doc.state is _S.COMPLETED for doc in docs if doc.uuid not in parents)
+
+    def finish(self) -> None:
+        """Let everything go on and end: nothing may be stuck, nothing lost."""
+        actions = self.controller.actions
+        whole = JobFilter(flow_ids=(self.flow.flow,))
+        for _ in range(100):
+            docs = self.all()
+            if all(doc.state is _S.COMPLETED for doc in docs):
+                break
+            for verb in (actions.resume, actions.retry, actions.rerun):
+                verb(whole, _NOW)
+            for doc in self.all():
+                self._step("finish", self.jobs.get(doc.uuid, doc.index))
+        states = {doc.job.name: doc.state for doc in self.all()}
+        assert set(states.values()) == {_S.COMPLETED}, states
+        assert Flows(self.controller.queue).get(self.flow.flow).state is FlowState.COMPLETED
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+@given(
+    shape=st.sampled_from(sorted(SHAPES)),
+    tolerant=st.booleans(),
+    sequence=st.lists(
+        st.tuples(st.sampled_from(USER + STEPS + STEPS), st.integers(0, 7)), max_size=14
+    ),
+)
+def test_no_sequence_loses_a_job_or_leaves_a_flow_stuck(
+    controller: JobController, shape: str, tolerant: bool, sequence: list[tuple[str, int]]
+) -> None:
+    """After any sequence all invariants hold, and the flow can be brought to its end."""
+    world = World(controller, shape, tolerant=tolerant)
+    for action, number in sequence:
+        world.do(action, number)
+        world.check()
+    world.finish()
+
+
+def test_tokens_of_reruns_are_of_the_form_that_release_knows(controller: JobController) -> None:
+    """The token by which a rerun holds a job is never met by anything else."""
+    world = World(controller, "chain", tolerant=False)
+    doc = world.all()[0]
+    held = world.jobs.transition(
+        world.jobs.transition(doc, "pause", _S.PAUSED, by="test"),
+        "resume",
+        _S.WAITING,
+        by="test",
+        fields={"unmet": [generator_token(doc.id)]},
+    )
+    assert settle(world.jobs, [held]) == 0
+    assert world.jobs.get(doc.uuid).state is _S.WAITING
