@@ -13,7 +13,7 @@ from jfcelery.database.payloads import delete_payloads, payload_document
 from jfcelery.states import FlowState, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from jfcelery.database.connection import QueueDatabase
@@ -171,30 +171,18 @@ def job_document(
     unmet: list[str],
 ) -> dict[str, Any]:
     """Return the hot document of a new job."""
-    key = job_key(entry.uuid, entry.index)
     state = JobState.WAITING if unmet else JobState.READY
-    first = {
-        "_id": f"{key}:1",
+    generator = unmet[0][1:] if unmet and unmet[0].startswith("@") else None
+    identity = {
         "uuid": entry.uuid,
         "index": entry.index,
         "db_id": db_id,
         "flow": flow,
-        "number": 1,
-        "event": "insert",
-        "source": None,
-        "target": state.value,
-        "by": "submission" if not unmet or unmet[0][0] != "@" else unmet[0][1:],
-        "why": "",
-        "attempt": 0,
-        "at": now,
     }
     return {
-        "_id": key,
-        "uuid": entry.uuid,
-        "index": entry.index,
-        "db_id": db_id,
-        "flow": flow,
-        "generator": unmet[0][1:] if unmet and unmet[0][0] == "@" else None,
+        "_id": job_key(entry.uuid, entry.index),
+        **identity,
+        "generator": generator,
         "worker": entry.worker or placement.worker,
         "state": state.value,
         "previous_state": None,
@@ -217,7 +205,25 @@ def job_document(
         "release": False,
         "lock_id": None,
         "lock_time": None,
-        "last": first,
+        "last": _insertion(identity, state, by=generator or "submission", at=now),
+    }
+
+
+def _insertion(
+    identity: Mapping[str, Any], state: JobState, *, by: str, at: datetime
+) -> dict[str, Any]:
+    """Return the first entry of a job's history."""
+    return {
+        "_id": f"{job_key(identity['uuid'], identity['index'])}:1",
+        **identity,
+        "number": 1,
+        "event": "insert",
+        "source": None,
+        "target": state.value,
+        "by": by,
+        "why": "",
+        "attempt": 0,
+        "at": at,
     }
 
 
@@ -248,24 +254,33 @@ def remove_insertion(queue: QueueDatabase, flow: str) -> None:
 def _insert(
     queue: QueueDatabase, entries: Sequence[JobEntry], documents: Sequence[dict[str, Any]]
 ) -> None:
-    """Insert payloads, history and documents, in this order: a job that is seen is complete."""
+    """Insert new jobs in bulk."""
+    for piece in chunks(zip(entries, documents, strict=True), BULK):
+        payloads = [payload_document(queue, d["_id"], e.payload) for e, d in piece]
+        insert_documents(queue, payloads, [d for _, d in piece])
+
+
+def insert_documents(
+    queue: QueueDatabase, payloads: list[dict[str, Any]], documents: list[dict[str, Any]]
+) -> None:
+    """Insert payloads, history and documents, in this order: a job that is seen is complete.
+
+    What an earlier try inserted is left as it is.
+    """
     from pymongo.errors import BulkWriteError
 
-    pairs = zip(entries, documents, strict=True)
-    for piece in chunks(pairs, BULK):
-        payloads = [payload_document(queue, d["_id"], e.payload) for e, d in piece]
-        rows = (
-            (queue.payloads, payloads),
-            (queue.history, [d["last"] for _, d in piece]),
-            (queue.jobs, [d for _, d in piece]),
-        )
-        for collection, batch in rows:
-            try:
-                with translated():
-                    collection.insert_many(batch, ordered=False)
-            except BulkWriteError as error:
-                if any(e["code"] != _DUPLICATE for e in error.details["writeErrors"]):
-                    raise
+    rows = (
+        (queue.payloads, payloads),
+        (queue.history, [document["last"] for document in documents]),
+        (queue.jobs, documents),
+    )
+    for collection, batch in rows:
+        try:
+            with translated():
+                collection.insert_many(batch, ordered=False)
+        except BulkWriteError as error:
+            if any(e["code"] != _DUPLICATE for e in error.details["writeErrors"]):
+                raise
 
 
 #: The server's code for a document that is there already: an earlier try inserted it.

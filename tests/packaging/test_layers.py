@@ -66,3 +66,35 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
         text = function.body[0]
         lines -= (text.end_lineno or text.lineno) - text.lineno + 1
     return lines
+
+
+#: The modules that may write to the jobs' collection: changes go by compare-and-set through the
+#: first, the others insert, move to the archive, or remove whole jobs.
+WRITERS = {
+    "jfcelery.database.jobs": {"update_one", "bulk_write"},
+    "jfcelery.flows.insert": {"insert_many", "delete_many"},
+    "jfcelery.controller.archive": {"bulk_write"},
+}
+
+
+def test_jobs_are_written_in_one_place() -> None:
+    """No module goes around the compare-and-set and the state table."""
+    found: dict[str, set[str]] = {}
+    for module in modules():
+        for node in ast.walk(module.tree):
+            match node:
+                case ast.Attribute(value=ast.Attribute(value=holder, attr="jobs"), attr=method):
+                    writes = method.startswith(("update_", "insert_", "delete_", "replace_"))
+                    writes |= method in {"bulk_write"} or method.startswith("find_one_and")
+                    if writes and _is_queue(holder):
+                        found.setdefault(module.name, set()).add(method)
+    for name, methods in found.items():
+        assert methods <= WRITERS.get(name, set()), name
+    assert "jfcelery.database.jobs" in found
+
+
+def _is_queue(node: ast.expr) -> bool:
+    """Return whether an expression names the queue's database."""
+    return (isinstance(node, ast.Name) and node.id == "queue") or (
+        isinstance(node, ast.Attribute) and node.attr == "queue"
+    )
