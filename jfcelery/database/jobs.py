@@ -6,8 +6,11 @@ raises :class:`~jfcelery.errors.ConflictError` and has changed nothing.
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
+
+from pydantic import ValidationError
 
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
@@ -18,10 +21,12 @@ from jfcelery.errors import ConflictError, JobNotFoundError, TransitionError
 from jfcelery.states import JobState, transition
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, timedelta
 
     from jfcelery.database.connection import QueueDatabase
+
+logger = logging.getLogger(__name__)
 
 #: Documents of one bulk write.
 BULK = 500
@@ -59,6 +64,10 @@ class Jobs:
             raise JobNotFoundError(f"No job has the uuid {uuid}{number}.")
         return JobDoc.from_mongo(raw)
 
+    def again(self, doc: JobDoc) -> JobDoc | None:
+        """Return a job as it is now, None if it was deleted."""
+        return next(self.find({"_id": doc.id}), None)
+
     def find(
         self,
         query: Mapping[str, Any],
@@ -66,13 +75,22 @@ class Jobs:
         sort: Sequence[tuple[str, int]] | None = None,
         limit: int = 0,
     ) -> Iterator[JobDoc]:
-        """Yield the jobs that match a query."""
+        """Yield the jobs that match a query; a damaged document is logged, and passed over."""
         with translated():
             cursor = self.queue.jobs.find(dict(query), limit=limit)
             if sort:
                 cursor = cursor.sort(list(sort))
             for raw in cursor:
-                yield JobDoc.from_mongo(raw)
+                if (doc := _readable(raw)) is not None:
+                    yield doc
+
+    def of_worker(self, worker: str, states: Iterable[JobState]) -> Iterator[JobDoc]:
+        """Yield the jobs of a worker in some states.
+
+        One query a state: with ``$in`` beside another field the embedded server reads all jobs.
+        """
+        for state in states:
+            yield from self.find({"state": state.value, "worker": worker})
 
     def now(self) -> datetime:
         """Return the time by the database's clock."""
@@ -176,11 +194,11 @@ class Jobs:
             )
             planned[doc.id] = (doc, change)
         with translated():
-            self.queue.jobs.bulk_write(writes, ordered=False)
-            written = self.queue.jobs.find(
-                {"_id": {"$in": list(planned)}}, {"token": 1, "version": 1}
-            )
-            ours = [raw["_id"] for raw in written if raw.get("token") == token]
+            result = self.queue.jobs.bulk_write(writes, ordered=False)
+            ours = list(planned)
+            if result.matched_count < len(writes):
+                written = self.queue.jobs.find({"_id": {"$in": ours}}, {"token": 1})
+                ours = [raw["_id"] for raw in written if raw.get("token") == token]
         pairs = []
         moved: dict[str, dict[tuple[JobState, JobState], int]] = {}
         for job_id in ours:
@@ -295,8 +313,19 @@ class Jobs:
         Raises:
             ConflictError: The lease was fenced off, or the job got a new epoch or state.
         """
-        now = self.get(doc.uuid, doc.index)
+        now = self.again(doc)
+        if now is None:
+            raise ConflictError(f"Job {doc.db_id} was deleted.")
         mine = (doc.lock_id, doc.fence, doc.epoch, doc.state)
         if (now.lock_id, now.fence, now.epoch, now.state) != mine:
             raise ConflictError(f"Job {doc.db_id} was taken over by {now.lock_id or 'a user'}.")
         return now
+
+
+def _readable(raw: Mapping[str, Any]) -> JobDoc | None:
+    """Return a job, or None where its document is damaged: it must not stand in others' way."""
+    try:
+        return JobDoc.from_mongo(raw)
+    except ValidationError as error:
+        logger.error("The document of job %s cannot be read: %s", raw.get("_id"), error)  # noqa: TRY400 - the trace says nothing
+        return None

@@ -87,3 +87,17 @@ def test_wrong_counts_are_put_right(jobs: Jobs) -> None:
     jobs.flows.refresh(flow.uuid, exact=True)
     assert jobs.flows.get(flow.uuid).counts == {_S.READY: 2}
     assert jobs.flows.get(flow.uuid).state == FlowState.READY
+
+
+def test_jobs_move_though_their_flow_is_gone(jobs: Jobs) -> None:
+    """A job without a flow, which a broken deletion left, stops nobody who moves it."""
+    flow = flow_of({"a": [], "b": []})
+    add_flow(jobs.queue, flow, Placement(worker="here"))
+    jobs.queue.flows.delete_one({"_id": flow.uuid})
+    jobs.transition(jobs.get("a"), "checkout", _S.CHECKED_OUT, by="test")
+    jobs.transition_many([jobs.get("b")], "pause", _S.PAUSED, by="test")
+    jobs.flows.added(flow.uuid, {_S.WAITING: 1})
+    assert {doc.uuid: doc.state for doc in jobs.find({"flow": flow.uuid})} == {
+        "a": _S.CHECKED_OUT,
+        "b": _S.PAUSED,
+    }

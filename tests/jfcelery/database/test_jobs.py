@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import bson
 import pytest
@@ -124,6 +124,61 @@ def test_many_jobs_change_at_once(jobs: Jobs) -> None:
     for doc in changed:
         assert jobs.get(doc.uuid, 1) == doc
         assert [c.event for c in jobs.history.of(doc)] == ["insert", "pause"]
+
+
+def test_jobs_that_others_move_on_at_once_count_as_changed(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job that is checked out in the moment of its release is released all the same."""
+    flow = flow_of({"a": [], "b": []})
+    add_flow(jobs.queue, flow, HERE)
+    docs = jobs.transition_many(
+        list(jobs.find({"flow": flow.uuid})), "pause", JobState.PAUSED, by="user"
+    )
+    write = jobs.queue.jobs.bulk_write
+
+    def overtaken(*args: Any, **options: Any) -> Any:
+        result = write(*args, **options)
+        jobs.transition(jobs.get("a"), "checkout", JobState.CHECKED_OUT, by="checkout")
+        return result
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs.queue.jobs, "bulk_write", overtaken)
+        changed = jobs.transition_many(docs, "resume", JobState.READY, by="user")
+    assert {doc.uuid for doc in changed} == {"a", "b"}
+    counts = {s: n for s, n in jobs.flows.get(flow.uuid).counts.items() if n}
+    assert counts == {JobState.CHECKED_OUT: 1, JobState.READY: 1}
+
+
+def test_a_document_that_cannot_be_read_is_passed_over(
+    jobs: Jobs, doc: JobDoc, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One damaged document does not hide all others; the log names it."""
+    add_flow(jobs.queue, flow_of({"b": []}), HERE)
+    jobs.queue.jobs.update_one({"_id": doc.id}, {"$set": {"state": "NONSENSE"}})
+    assert [found.uuid for found in jobs.find({})] == ["b"]
+    assert doc.id in caplog.text
+
+
+def test_the_lease_of_a_deleted_job_is_lost(jobs: Jobs, doc: JobDoc) -> None:
+    """Whoever works on a job that is deleted meanwhile is told like one that was fenced off."""
+    held = jobs.acquire(doc, "one", TERM)
+    jobs.queue.jobs.delete_one({"_id": doc.id})
+    with pytest.raises(ConflictError):
+        jobs.release(held)
+    with pytest.raises(ConflictError):
+        jobs.still_ours(held)
+
+
+def test_the_jobs_of_a_worker_are_found_by_state(jobs: Jobs) -> None:
+    """Jobs of other workers and in other states are left out."""
+    add_flow(jobs.queue, flow_of({"a": [], "b": ["a"]}), HERE)
+    add_flow(jobs.queue, flow_of({"c": []}, worker="there"), HERE)
+    jobs.transition(jobs.get("a"), "checkout", JobState.CHECKED_OUT, by="me")
+    both = (JobState.CHECKED_OUT, JobState.WAITING, JobState.READY)
+    assert {doc.uuid for doc in jobs.of_worker("here", both)} == {"a", "b"}
+    assert [doc.uuid for doc in jobs.of_worker("there", both)] == ["c"]
+    assert list(jobs.of_worker("here", [JobState.READY])) == []
 
 
 def test_the_history_is_complete_after_a_death_between_two_writes(
