@@ -16,6 +16,7 @@ COMMANDS: dict[str, Entry] = {
     "unlock-runner": Entry(f"{_HERE}.unlock:unlock_runner", "Not needed; kept for habit."),
     "upgrade": Entry(f"{_HERE}.upgrade:upgrade", "Bring the database to this version's layout."),
     "index": Entry(f"{_HERE}.index:index", "Create and rebuild indexes."),
+    "import": Entry(f"{_HERE}.import_queue:import_queue", "Take over a queue of jobflow-remote."),
 }
 
 

@@ -248,6 +248,11 @@ def store_names(payload: Mapping[str, Any]) -> list[str]:
     return [key for key in payload if key not in _JOB_FIELDS and not key.startswith("@")]
 
 
+def stores_of(payload: Mapping[str, Any]) -> list[str]:
+    """Return the names of the additional stores that a serialised job's output uses."""
+    return [key for key in payload if key not in _JOB_FIELDS and not key.startswith("@")]
+
+
 def _function_name(function: dict[str, Any]) -> str:
     return f"{function.get('@module')}:{function.get('@callable')}"
 

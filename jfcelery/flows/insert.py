@@ -10,11 +10,14 @@ from jfcelery.database.connection import translated
 from jfcelery.database.documents import job_key
 from jfcelery.database.ids import reserve_ids
 from jfcelery.database.payloads import delete_payloads, payload_document
+from jfcelery.errors import ConflictError, InputError
 from jfcelery.states import FlowState, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
+
+    from pymongo.collection import Collection
 
     from jfcelery.database.connection import QueueDatabase
     from jfcelery.flows.entries import FlowEntries, JobEntry
@@ -55,8 +58,14 @@ def add_flow(
 
     Returns:
         The short ids of its jobs.
+
+    Raises:
+        InputError: The flow, or one of its jobs, is in the queue already.
+        ConflictError: It took so long that the sweeper took it for interrupted, and removed it.
     """
+    _refuse_known(queue, entries)
     now = queue.clock.now()
+    numbers = _first_numbers(queue, entries.jobs)
     ids = reserve_ids(queue, len(entries.jobs), id_prefix)
     internal = {entry.uuid for entry in entries.jobs}
     outside = existing({p for e in entries.jobs for p in e.parents} - internal, queue)
@@ -68,6 +77,7 @@ def add_flow(
             db_id=db_id,
             now=now,
             unmet=[p for p in entry.parents if p in internal or p in outside],
+            number=numbers.get(job_key(entry.uuid, entry.index), 1),
         )
         for entry, db_id in zip(entries.jobs, ids, strict=True)
     ]
@@ -88,16 +98,64 @@ def add_flow(
         "version": 1,
         "inserting": True,
     }
-    with translated():
-        queue.flows.insert_one(flow)
+    _insert_flow(queue, flow)
     try:
         _insert(queue, entries.jobs, documents)
+        _end_insertion(queue, entries)
     except BaseException:
         remove_insertion(queue, entries.uuid)
         raise
-    with translated():
-        queue.flows.update_one({"_id": entries.uuid}, {"$set": {"inserting": False, "version": 2}})
     return ids
+
+
+def _refuse_known(queue: QueueDatabase, entries: FlowEntries) -> None:
+    for piece in chunks((job_key(e.uuid, e.index) for e in entries.jobs), BULK):
+        with translated():
+            known = queue.jobs.find_one({"_id": {"$in": piece}}, {"db_id": 1, "job.name": 1})
+        if known is not None:
+            raise InputError(
+                f"Job {known['job']['name']!r} is in the queue already, as {known['db_id']}.",
+                remedy=f"Make it anew to run it twice; 'jfc job rerun {known['db_id']}' runs it "
+                "again.",
+            )
+
+
+def _insert_flow(queue: QueueDatabase, flow: dict[str, Any]) -> None:
+    from pymongo.errors import DuplicateKeyError
+
+    try:
+        with translated():
+            queue.flows.insert_one(flow)
+    except DuplicateKeyError:
+        raise InputError(f"Flow {flow['name']!r} is in the queue already.") from None
+
+
+def _end_insertion(queue: QueueDatabase, entries: FlowEntries) -> None:
+    with translated():
+        result = queue.flows.update_one(
+            {"_id": entries.uuid}, {"$set": {"inserting": False, "version": 2}}
+        )
+    if not result.matched_count:
+        raise ConflictError(
+            f"Flow {entries.name!r} took so long to be added that it was removed as interrupted.",
+            remedy="Submit it again.",
+        )
+
+
+def _first_numbers(queue: QueueDatabase, entries: Iterable[JobEntry]) -> dict[str, int]:
+    """Return the number of the first change of those jobs that were in the queue before.
+
+    A job that is made again, with the uuid and index of one that was deleted or archived, carries
+    that one's history on.
+    """
+    last: dict[str, tuple[int, str]] = {}
+    for piece in chunks({entry.uuid for entry in entries}, BULK):
+        with translated():
+            for change in queue.history.find({"uuid": {"$in": piece}}):
+                key = job_key(change["uuid"], change["index"])
+                last[key] = max(last.get(key, (0, "")), (change["number"], change["event"]))
+    # An interrupted insertion may have noted itself already.
+    return {key: n if event == "insert" else n + 1 for key, (n, event) in last.items()}
 
 
 def add_dynamic(
@@ -135,6 +193,7 @@ def add_dynamic(
     outside = existing({p for e in new for p in e.parents} - internal, queue)
     now = queue.clock.now()
     ids = reserve_ids(queue, len(new), id_prefix)
+    numbers = _first_numbers(queue, new)
     documents = []
     for entry, db_id in zip(new, ids, strict=True):
         parents = [p for p in entry.parents if p != entry.uuid]
@@ -150,6 +209,7 @@ def add_dynamic(
                 generator_token(generator),
                 *(p for p in parents if p in internal or p in outside or p in extra_parents),
             ],
+            number=numbers.get(job_key(entry.uuid, entry.index), 1),
         )
         documents.append(document)
     _insert(queue, new, documents)
@@ -169,8 +229,9 @@ def job_document(
     db_id: str,
     now: datetime,
     unmet: list[str],
+    number: int = 1,
 ) -> dict[str, Any]:
-    """Return the hot document of a new job."""
+    """Return the hot document of a new job; its changes are counted from a number on."""
     state = JobState.WAITING if unmet else JobState.READY
     generator = unmet[0][1:] if unmet and unmet[0].startswith("@") else None
     identity = {
@@ -197,7 +258,7 @@ def job_document(
         "job": {"name": entry.name, "metadata": entry.metadata, "hosts": entry.hosts},
         "stores": entry.stores,
         "remote": {"step_attempts": 0},
-        "version": 1,
+        "version": number,
         "fence": 0,
         "epoch": 0,
         "attempt": 0,
@@ -205,18 +266,18 @@ def job_document(
         "release": False,
         "lock_id": None,
         "lock_time": None,
-        "last": _insertion(identity, state, by=generator or "submission", at=now),
+        "last": _insertion(identity, state, number, by=generator or "submission", at=now),
     }
 
 
 def _insertion(
-    identity: Mapping[str, Any], state: JobState, *, by: str, at: datetime
+    identity: Mapping[str, Any], state: JobState, number: int, *, by: str, at: datetime
 ) -> dict[str, Any]:
     """Return the first entry of a job's history."""
     return {
-        "_id": f"{job_key(identity['uuid'], identity['index'])}:1",
+        "_id": f"{job_key(identity['uuid'], identity['index'])}:{number}",
         **identity,
-        "number": 1,
+        "number": number,
         "event": "insert",
         "source": None,
         "target": state.value,
@@ -234,10 +295,10 @@ def existing(uuids: Iterable[str], queue: QueueDatabase) -> set[str]:
     """
     found: set[str] = set()
     for piece in chunks(uuids, BULK):
-        query = {"uuid": {"$in": piece}, "state": {"$ne": JobState.COMPLETED.value}}
+        # The state is looked at here: with it in the query the embedded server reads all jobs.
         with translated():
-            rows = queue.jobs.find(query, {"uuid": 1})
-            found |= {row["uuid"] for row in rows}
+            rows = queue.jobs.find({"uuid": {"$in": piece}}, {"uuid": 1, "state": 1})
+            found |= {row["uuid"] for row in rows if row["state"] != JobState.COMPLETED}
     return found
 
 
@@ -248,6 +309,7 @@ def remove_insertion(queue: QueueDatabase, flow: str) -> None:
         for piece in chunks(keys, BULK):
             delete_payloads(queue, piece)
             queue.jobs.delete_many({"_id": {"$in": piece}})
+        queue.history.delete_many({"flow": flow})
         queue.flows.delete_one({"_id": flow, "inserting": True})
 
 
@@ -267,20 +329,38 @@ def insert_documents(
 
     What an earlier try inserted is left as it is.
     """
+    left_over = _insert_new(queue.payloads, payloads)
+    if left_over:
+        _replace_left_over(queue, left_over)
+    _insert_new(queue.history, [document["last"] for document in documents])
+    _insert_new(queue.jobs, documents)
+
+
+def _insert_new(
+    collection: Collection[dict[str, Any]], batch: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Insert documents, and return those whose ``_id`` is there already."""
     from pymongo.errors import BulkWriteError
 
-    rows = (
-        (queue.payloads, payloads),
-        (queue.history, [document["last"] for document in documents]),
-        (queue.jobs, documents),
-    )
-    for collection, batch in rows:
-        try:
-            with translated():
-                collection.insert_many(batch, ordered=False)
-        except BulkWriteError as error:
-            if any(e["code"] != _DUPLICATE for e in error.details["writeErrors"]):
-                raise
+    try:
+        with translated():
+            collection.insert_many(batch, ordered=False)
+    except BulkWriteError as error:
+        failed = error.details["writeErrors"]
+        if any(e["code"] != _DUPLICATE for e in failed):
+            raise
+        return [batch[e["index"]] for e in failed]
+    return []
+
+
+def _replace_left_over(queue: QueueDatabase, payloads: list[dict[str, Any]]) -> None:
+    """Replace payloads of jobs that are gone: whoever removed these died before it was done."""
+    keys = [payload["_id"] for payload in payloads]
+    with translated():
+        alive = {raw["_id"] for raw in queue.jobs.find({"_id": {"$in": keys}}, {"_id": 1})}
+        for payload in payloads:
+            if payload["_id"] not in alive:
+                queue.payloads.replace_one({"_id": payload["_id"]}, payload)
 
 
 #: The server's code for a document that is there already: an earlier try inserted it.

@@ -24,7 +24,7 @@ STALE_MINUTES = 24 * 60
 _COMMON = (
     PRELUDE
     + f"say() {{ echo '{ANSWER}' \"$@\"; exit 0; }}\n"
-    + f"marker={shlex.quote(RunFolder.MARKER)}\n"
+    + f"marker={shlex.quote(RunFolder.MARKER)} input={shlex.quote(RunFolder.INPUT)}\n"
     + """\
 attempt_of() { sed -n '1s/^{"attempt": \\([0-9][0-9]*\\).*/\\1/p' "$1/$marker" 2>/dev/null; }
 sums() {
@@ -41,9 +41,12 @@ place() {
 )
 
 _PUBLISH = """\
+spare=$old_name.0
 look() {
   [ -e "$f" ] || return 0
   old=$(attempt_of "$f")
+  # A folder that jobflow-remote made for this very job is an attempt before the first of ours.
+  if [ -z "$old" ] && [ -f "$f/$input" ]; then old=0; fi
   [ -n "$old" ] || say foreign
   if [ "$old" -gt "$a" ]; then say newer "$old"; fi
   if [ "$old" -eq "$a" ]; then
@@ -64,15 +67,23 @@ trap 'exit 1' HUP INT TERM PIPE
 [ -f "$t/$list" ] || say cut-short
 (cd "$t" && { sums -c "$list" >/dev/null || [ $? -eq 3 ]; }) || say damaged
 rm -f "$t/$list"
-if [ -d "$f" ] && command -v flock >/dev/null 2>&1; then exec 9<"$f"; flock -w 30 9; fi
-aside=
-look
-if [ -n "$aside" ]; then
-  if [ "$aside" != "$spare" ] && [ -f "$aside/$marker" ]; then rm -rf "$aside"; fi
-  place "$f" "$aside" || say cannot-move
-fi
-place "$t" "$f" || say cannot-move
-rm -rf "$spare"
+n=0
+while :; do
+  n=$((n + 1)); spare=$old_name.$n; aside=
+  if [ -d "$f" ] && command -v flock >/dev/null 2>&1; then
+    exec 9<"$f"
+    flock -w 30 9 2>/dev/null; [ $? -ne 1 ] || say busy
+  fi
+  look
+  if [ -n "$aside" ]; then
+    if [ "$aside" != "$spare" ] && [ -f "$aside/$marker" ]; then rm -rf "$aside"; fi
+    place "$f" "$aside" || { [ $n -lt 20 ] && continue; say cannot-move; }
+  fi
+  if place "$t" "$f"; then break; fi
+  if [ -n "$aside" ] && [ ! -e "$f" ]; then place "$aside" "$f"; fi
+  [ $n -lt 20 ] || say cannot-move
+done
+rm -rf "$old_name".*
 find "${f%/*}" -maxdepth 1 -name "${f##*/}.tmp-*" -mmin +$stale -exec rm -rf {} + 2>/dev/null
 say published
 """
@@ -107,14 +118,16 @@ echo "$answer text"
 
 _REMOVE = """\
 removed=no
-for d in "$f" "$f".attempt* "$f".tmp-* "$f".old-*; do
-  if [ -f "$d/$marker" ] || { [ "$d" != "$f" ] && [ -d "$d" ] && [ "${d#"$f".attempt}" = "$d" ]; }
-  then
-    case $d in "$f") removed=yes;; "$f".attempt*) removed=yes;; esac
-    rm -rf "$d" || say cannot-remove
-  fi
+clear() {
+  find "$1" -mindepth 1 -maxdepth 1 ! -name "$marker" -exec rm -rf {} + && rm -rf "$1"
+}
+for d in "$f" "$f".attempt*; do
+  if [ -f "$d/$marker" ]; then clear "$d" || say cannot-remove; removed=yes; fi
 done
-[ $removed = yes ] || { [ -d "$f" ] && say foreign; }
+if [ -d "$f" ]; then say foreign; fi
+for d in "$f".tmp-* "$f".old-*; do
+  if [ -d "$d" ]; then rm -rf "$d" || say cannot-remove; removed=yes; fi
+done
 d=${f%/*}
 rmdir "$d" 2>/dev/null && d=${d%/*} && rmdir "$d" 2>/dev/null && rmdir "${d%/*}" 2>/dev/null
 say $removed
@@ -144,7 +157,7 @@ def publish(folder: RunFolder, attempt: int, token: str) -> str:
         f=folder,
         a=attempt,
         t=f"{folder}.tmp-{token}",
-        spare=f"{folder}.old-{token}",
+        old_name=f"{folder}.old-{token}",
         list=SUMS,
         idfile=RunFolder.queue_id(attempt),
         status=RunFolder.status(attempt),
