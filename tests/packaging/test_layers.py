@@ -85,7 +85,7 @@ def test_jobs_are_written_in_one_place() -> None:
             match node:
                 case ast.Attribute(value=ast.Attribute(value=holder, attr="jobs"), attr=method):
                     writes = method.startswith(("update_", "insert_", "delete_", "replace_"))
-                    writes |= method in {"bulk_write"} or method.startswith("find_one_and")
+                    writes |= method == "bulk_write" or method.startswith("find_one_and")
                     if writes and _is_queue(holder):
                         found.setdefault(module.name, set()).add(method)
     for name, methods in found.items():
