@@ -89,6 +89,27 @@ def cluster() -> Iterator[Cluster]:
         yield Cluster(bed, prefix)
 
 
+@contextlib.contextmanager
+def own_cluster(name: str, *options: str) -> Iterator[Cluster]:
+    """Give a testbed for faults, which lives as long as the context and has no jfcelery installed.
+
+    Args:
+        name: Part of its state folder's name.
+        options: Of the testbed's ``up``.
+
+    Raises:
+        ClusterMissingError: If this machine cannot run one.
+    """
+    module = _module()
+    _check_machine(module)
+    state = Path(f"/var/tmp/jfcelery-{name}-{os.getpid()}")
+    try:
+        _testbed(state, "up", *options)
+        yield Cluster(module.Testbed(state), Path("/usr"))
+    finally:
+        _testbed(state, "down", "--purge")
+
+
 def _module() -> ModuleType:
     """Import the testbed's code, which belongs to no package."""
     if "testbed" in sys.modules:
