@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from jfcelery.flows.entries import FlowEntries
 
 _HALTED = [JobState.WAITING.value, JobState.READY.value]
+#: States of children that have not started; a person may hold some of them.
+_BEFORE = frozenset({JobState.WAITING, JobState.PAUSED, JobState.STOPPED, JobState.USER_STOPPED})
 
 
 def add_new_jobs(jobs: Jobs, doc: JobDoc, outcome: Outcome, *, id_prefix: str = "") -> None:
@@ -106,17 +108,18 @@ def _let_children_wait(jobs: Jobs, doc: JobDoc, leaves: list[str], new: set[str]
     """Make the children of a job wait for the leaves of its detour too."""
     for child in list(jobs.find({"parents": doc.uuid})):
         if child.uuid not in new and child.uuid not in leaves:
-            _add_parents(jobs, child, leaves)
+            _add_parents(jobs, child, doc.uuid, leaves)
 
 
-def _add_parents(jobs: Jobs, child: JobDoc, parents: list[str]) -> None:
-    while child.state == JobState.WAITING:
-        added = [uuid for uuid in parents if uuid not in child.parents]
+def _add_parents(jobs: Jobs, doc: JobDoc, parent: str, leaves: list[str]) -> None:
+    child: JobDoc | None = doc
+    while child is not None and child.state in _BEFORE and parent in child.unmet:
+        added = [uuid for uuid in leaves if uuid not in child.parents]
         fields: dict[str, Any] = {"parents": child.parents + added, "unmet": child.unmet + added}
         try:
             jobs.update(child, fields)
         except ConflictError:
-            child = jobs.get(child.uuid, child.index)
+            child = jobs.again(child)
         else:
             return
 
@@ -129,5 +132,5 @@ def _halt_all(jobs: Jobs, docs: Iterable[JobDoc], why: str) -> None:
             doc.id
             for doc in jobs.transition_many(left, "halt", JobState.STOPPED, by="finalize", why=why)
         }
-        again = [jobs.get(d.uuid, d.index) for d in left if d.id not in changed]
-        left = [doc for doc in again if doc.state.value in _HALTED]
+        again = [jobs.again(doc) for doc in left if doc.id not in changed]
+        left = [doc for doc in again if doc is not None and doc.state.value in _HALTED]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jfcelery.database.chunks import chunks
 from jfcelery.database.documents import JobDoc, job_key
-from jfcelery.errors import ConflictError, JobNotFoundError
+from jfcelery.errors import ConflictError
 from jfcelery.flows.insert import generator_token
 from jfcelery.states import JobState
 
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 
     from jfcelery.database.jobs import Jobs
 
+#: Jobs, and parents, that one query asks for.
+PIECE = 500
 #: Ends of a parent that satisfy a child whose ``on_missing_references`` is NONE or PASS.
 _TOLERATED = frozenset({JobState.FAILED, JobState.USER_STOPPED})
 
@@ -63,11 +66,27 @@ def settle(jobs: Jobs, waiting: Iterable[JobDoc]) -> int:
         How many jobs became READY.
     """
     ready = 0
-    for child in list(waiting):
-        met = {token for token in child.unmet if _is_met(jobs, child, token)}
-        if met:
-            ready += meet(jobs, [child], met, by="its parents had ended")
+    for children in chunks(waiting, PIECE):
+        known = _parents(jobs, {token for child in children for token in child.unmet})
+        for child in children:
+            met = {token for token in child.unmet if _is_met(child, token, known.get(token))}
+            if met:
+                ready += meet(jobs, [child], met, by="its parents had ended")
     return ready
+
+
+def _parents(jobs: Jobs, tokens: Iterable[str]) -> dict[str, JobDoc]:
+    """Return by token the job that it stands for: the newest of a uuid, or a generator."""
+    found: dict[str, JobDoc] = {}
+    for piece in chunks(tokens, PIECE):
+        keys = [token[1:] for token in piece if token.startswith("@")]
+        uuids = [token for token in piece if not token.startswith("@")]
+        if keys:
+            found |= {f"@{doc.id}": doc for doc in jobs.find({"_id": {"$in": keys}})}
+        if uuids:
+            docs = jobs.find({"uuid": {"$in": uuids}}, sort=[("index", 1)])
+            found |= {doc.uuid: doc for doc in docs}
+    return found
 
 
 def done(jobs: Jobs, doc: JobDoc) -> bool:
@@ -77,24 +96,17 @@ def done(jobs: Jobs, doc: JobDoc) -> bool:
     return next(jobs.find({"_id": job_key(doc.uuid, doc.index + 1)}), None) is None
 
 
-def _is_met(jobs: Jobs, child: JobDoc, token: str) -> bool:
-    if token.startswith("@"):
-        uuid, _, index = token[1:].rpartition("_")
-        try:
-            return jobs.get(uuid, int(index)).state == JobState.COMPLETED
-        except JobNotFoundError:
-            return False
-    try:
-        parent = jobs.get(token)
-    except JobNotFoundError:
-        return True
-    return parent.state == JobState.COMPLETED or (
-        parent.state in _TOLERATED and child.on_missing != "error"
-    )
+def _is_met(child: JobDoc, token: str, parent: JobDoc | None) -> bool:
+    if parent is None:
+        return not token.startswith("@")
+    if parent.state == JobState.COMPLETED or token.startswith("@"):
+        return parent.state == JobState.COMPLETED
+    return parent.state in _TOLERATED and child.on_missing != "error"
 
 
-def _meet_one(jobs: Jobs, child: JobDoc, tokens: set[str], by: str) -> int:
-    while True:
+def _meet_one(jobs: Jobs, doc: JobDoc, tokens: set[str], by: str) -> int:
+    child: JobDoc | None = doc
+    while child is not None:
         left = [token for token in child.unmet if token not in tokens]
         try:
             if child.state == JobState.WAITING and not left:
@@ -103,14 +115,16 @@ def _meet_one(jobs: Jobs, child: JobDoc, tokens: set[str], by: str) -> int:
             if len(left) < len(child.unmet):
                 jobs.update(child, {"unmet": left})
         except ConflictError:
-            child = jobs.get(child.uuid, child.index)
+            child = jobs.again(child)
         else:
             return 0
+    return 0
 
 
 def _drop_flag(jobs: Jobs, doc: JobDoc) -> None:
-    while doc.release:
+    ended: JobDoc | None = doc
+    while ended is not None and ended.release:
         try:
-            doc = jobs.update(doc, {"release": False})
+            ended = jobs.update(ended, {"release": False})
         except ConflictError:
-            doc = jobs.get(doc.uuid, doc.index)
+            ended = jobs.again(ended)

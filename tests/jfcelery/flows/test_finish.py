@@ -124,6 +124,57 @@ def test_children_wait_for_a_detour(jobs: Jobs) -> None:
     assert _states(jobs, flow)["b"] == "R"
 
 
+def test_a_paused_child_waits_for_a_detour_too(jobs: Jobs) -> None:
+    """What a person holds back meanwhile starts no earlier than it would have without."""
+    flow = _insert(jobs, {"a": [], "b": ["a"]})
+    running = _run(jobs, "a")
+    jobs.transition(jobs.get("b"), "pause", _S.PAUSED, by="user")
+    _complete(jobs, running, detour=flow_of({"x": []}))
+    child = jobs.get("b")
+    assert (child.state, child.unmet) == (_S.PAUSED, ["x"])
+    _complete(jobs, _run(jobs, "x"))
+    assert jobs.get("b").unmet == []
+    assert _states(jobs, flow)["b"] == "P"
+
+
+def test_children_that_are_deleted_meanwhile_stop_nobody(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job ends as usual though somebody deletes its children in the same moment."""
+    _insert(jobs, {"a": [], "b": ["a"], "c": ["a"]})
+    running = _run(jobs, "a")
+
+    def too_late(*_args: Any, **_options: Any) -> list[JobDoc]:
+        jobs.queue.jobs.delete_many({"uuid": {"$in": ["b", "c"]}})
+        return []
+
+    with monkeypatch.context() as patch:
+        patch.setattr(jobs, "transition_many", too_late)
+        halt(jobs, running, _outcome(stop_children=True))
+    _insert(jobs, {"b": ["a"], "c": ["a"]})
+    ended = jobs.transition(running, "finalize", _S.COMPLETED, by="t", fields={"release": True})
+    monkeypatch.setattr(jobs, "transition_many", too_late)
+    assert release_children(jobs, ended) == 0
+    assert not jobs.get("a").release
+
+
+def test_many_jobs_are_settled_by_few_queries(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look at a hundred waiting jobs does not ask for each of their parents."""
+    _insert(jobs, {"p": [], "q": [], **{f"j{n}": ["p", "q"] for n in range(100)}})
+    waiting = list(jobs.find({"unmet": "p"}))
+    asked: list[str] = []
+    for name in ("find", "find_one"):
+        ask = getattr(jobs.queue.jobs, name)
+
+        def counting(*args: Any, ask: Any = ask, **options: Any) -> Any:
+            asked.append(str(args))
+            return ask(*args, **options)
+
+        monkeypatch.setattr(jobs.queue.jobs, name, counting)
+    assert settle(jobs, waiting) == 0
+    assert len(asked) <= 2
+
+
 def test_an_addition_runs_beside_the_children(jobs: Jobs) -> None:
     """Neither waits for the other."""
     flow = _insert(jobs, {"a": [], "b": ["a"]})

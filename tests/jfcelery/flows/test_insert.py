@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jfcelery.controller.archive import archive
 from jfcelery.database import payloads
 from jfcelery.database.payloads import load_payload
+from jfcelery.errors import ConflictError, InputError
 from jfcelery.flows import insert
 from jfcelery.flows.insert import Placement, add_dynamic, add_flow
 from jfcelery.states import FlowState, JobState
@@ -100,3 +102,59 @@ def test_an_addition_that_died_half_way_is_completed(jobs: Jobs) -> None:
     add_dynamic(jobs.queue, [entry("n1"), entry("n2")], HERE, **fields)  # type: ignore[arg-type]
     assert jobs.get("n1").db_id == kept
     assert jobs.get("n2").db_id != kept
+
+
+def test_what_is_in_the_queue_cannot_be_submitted_again(jobs: Jobs) -> None:
+    """Neither the same flow nor its job in another one; the error says under which id it is."""
+    flow = flow_of({"a": []})
+    (known,) = add_flow(jobs.queue, flow, HERE)
+    for again in (flow, flow_of({"b": [], "a": []})):
+        with pytest.raises(InputError, match=f"in the queue already.*{known}"):
+            add_flow(jobs.queue, again, HERE)
+    assert [doc.flow for doc in jobs.find({})] == [flow.uuid]
+    assert [raw["_id"] for raw in jobs.queue.flows.find({})] == [flow.uuid]
+    assert not jobs.flows.get(flow.uuid).inserting
+
+
+def test_an_insertion_that_was_taken_for_dead_leaves_nothing(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the sweeper removed a flow that was still being added, no part of it runs."""
+    flow = flow_of({"a": [], "b": []})
+    insert_all = insert.insert_documents
+
+    def slow(*args: Any) -> None:
+        insert.remove_insertion(jobs.queue, flow.uuid)
+        insert_all(*args)
+
+    monkeypatch.setattr(insert, "insert_documents", slow)
+    with pytest.raises(ConflictError, match="removed"):
+        add_flow(jobs.queue, flow, HERE)
+    assert jobs.queue.jobs.count_documents({}) == 0
+    assert jobs.queue.history.count_documents({}) == 0
+
+
+def test_a_job_that_is_made_again_has_the_history_of_both(jobs: Jobs) -> None:
+    """A generator that runs again makes the same job anew: the first one's changes stay."""
+    flow = flow_of({"a": []})
+    add_flow(jobs.queue, flow, HERE)
+    new = [entry("a", index=2)]
+    for _ in range(2):
+        for _ in range(2):
+            add_dynamic(jobs.queue, new, HERE, flow=flow.uuid, generator="a_1")
+        made = jobs.get("a", 2)
+        made = jobs.transition(made, "release", JobState.READY, by="test")
+        archive(jobs, [made], why="made anew")
+    add_dynamic(jobs.queue, new, HERE, flow=flow.uuid, generator="a_1")
+    doc = jobs.transition(jobs.get("a", 2), "release", JobState.READY, by="test")
+    events = [change.event for change in jobs.history.of(doc)]
+    assert events == ["insert", "release", "archive"] * 2 + ["insert", "release"]
+
+
+def test_what_an_archived_job_left_is_not_taken_for_the_new_one(jobs: Jobs) -> None:
+    """A death between the removal of a job and that of its content harms no later job."""
+    flow = flow_of({"a": []})
+    add_flow(jobs.queue, flow, HERE)
+    payloads.save_payload(jobs.queue, "a_2", {"uuid": "old"})
+    add_dynamic(jobs.queue, [entry("a", index=2)], HERE, flow=flow.uuid, generator="a_1")
+    assert load_payload(jobs.queue, "a_2") == {"uuid": "a"}
