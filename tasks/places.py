@@ -28,10 +28,17 @@ def take_place(work: Work) -> None:
         raise BackPressureError(f"max_jobs of {work.doc.worker} ({limit}) is reached")
 
 
-def free_place(runtime: Runtime, doc: JobDoc) -> None:
-    """Give a job's place back, and send on the next that waits for one."""
-    if Slots(runtime.queue, doc.worker).release(doc.id):
-        send_waiting(runtime, doc.worker)
+def free_place(runtime: Runtime, doc: JobDoc, worker: str | None = None) -> None:
+    """Give a job's place back, and send on the next that waits for one.
+
+    Args:
+        runtime: The project.
+        doc: The job.
+        worker: Where the place is; by default the worker on which the job runs.
+    """
+    name = worker or doc.worker
+    if Slots(runtime.queue, name).release(doc.id):
+        send_waiting(runtime, name)
 
 
 def send_waiting(runtime: Runtime, worker: str) -> None:

@@ -113,13 +113,17 @@ def _free_places(runtime: Runtime) -> None:
             continue
         slots = Slots(runtime.queue, name)
         seen = slots.held()
-        entitled = {
-            doc.id
-            for doc in runtime.jobs.find({"_id": {"$in": seen}})
-            if doc.state in QUEUED_STATES or doc.cancel or doc.state == _S.UPLOADED
-        }
+        holders = runtime.jobs.find({"_id": {"$in": seen}})
+        entitled = {doc.id for doc in holders if _is_entitled(doc, name)}
         if slots.keep_only(seen, entitled):
             send_waiting(runtime, name)
+
+
+def _is_entitled(doc: JobDoc, worker: str) -> bool:
+    """Return whether a job may have a queue job on a worker, or is about to."""
+    if any(request.worker == worker for request in doc.cancel):
+        return True
+    return doc.worker == worker and (doc.state in QUEUED_STATES or doc.state is _S.UPLOADED)
 
 
 def _remove_interrupted(runtime: Runtime, now: datetime) -> None:
