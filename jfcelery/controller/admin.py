@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jfcelery.controller.backup import collections
 from jfcelery.controller.outputs import connected_store
@@ -112,10 +112,3 @@ def end_leases(jobs: Jobs, docs: Iterable[JobDoc]) -> list[str]:
             ended.append(doc.db_id)
             break
     return ended
-
-
-def schema_of(queue: QueueDatabase) -> int | None:
-    """Return the version of the layout that a queue's documents have; None for an empty one."""
-    with translated():
-        record: dict[str, Any] | None = queue.auxiliary.find_one({"_id": "jfcelery"})
-    return None if record is None else int(record["schema"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Any
@@ -27,6 +28,19 @@ if TYPE_CHECKING:
 MANIFEST = "jfcelery.json"
 #: Documents of one insertion.
 BULK = 500
+#: The collections in the order in which they are restored: no job is there before its content.
+RESTORE_ORDER = (
+    "payload_files.chunks",
+    "payload_files.files",
+    "payloads",
+    "history",
+    "jf_auxiliary",
+    "batches",
+    "flows",
+    "jobs",
+)
+#: What reading a damaged file, compressed or not, may raise beside InvalidBSON.
+_DAMAGES = (EOFError, gzip.BadGzipFile, zlib.error, OSError, ValueError)
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,10 @@ class Manifest:
     created_on: str
     compressed: bool
     counts: dict[str, int]
+
+    def file(self, folder: Path, name: str) -> Path:
+        """Return the file of a collection."""
+        return folder / (f"{name}.bson" + (".gz" if self.compressed else ""))
 
 
 def collections(queue: QueueDatabase) -> dict[str, Collection[dict[str, Any]]]:
@@ -73,6 +91,7 @@ def dump(
     folder: Path,
     *,
     compress: bool = False,
+    layout: int = SCHEMA_VERSION,
     progress: Callable[[int], object] = lambda _: None,
 ) -> dict[str, int]:
     """Write a backup of a queue.
@@ -82,6 +101,7 @@ def dump(
         queue: Its database.
         folder: Where to; made if need be, must hold no backup.
         compress: Whether to compress the files with gzip.
+        layout: Version of the documents' layout.
         progress: Called with the number of documents written so far.
 
     Returns:
@@ -101,7 +121,7 @@ def dump(
             counts[name] = _dump_one(collection, path, _after(done, progress))
         manifest = Manifest(
             project=project.name,
-            schema=SCHEMA_VERSION,
+            schema=layout,
             created_on=queue.clock.now().isoformat(timespec="seconds"),
             compressed=compress,
             counts=counts,
@@ -137,18 +157,49 @@ def restore(
     """
     manifest = read_manifest(folder)
     refuse_unless_empty(queue)
+    verify(queue, folder, manifest)
     counts: dict[str, int] = {}
-    for name, collection in collections(queue).items():
+    targets = collections(queue)
+    for name in RESTORE_ORDER:
         done = sum(counts.values())
         with translated():
-            collection.delete_many({})
-        path = folder / (f"{name}.bson" + (".gz" if manifest.compressed else ""))
-        counts[name] = _restore_one(collection, path, _after(done, progress))
-    if counts != manifest.counts:
-        wrong = ", ".join(name for name in counts if counts[name] != manifest.counts.get(name))
-        raise InputError(f"The backup in {folder} is damaged: documents are missing in {wrong}.")
+            targets[name].delete_many({})
+        path = manifest.file(folder, name)
+        counts[name] = _restore_one(targets[name], path, _after(done, progress))
     adopt(project, queue)
-    return counts
+    return {name: counts[name] for name in targets}
+
+
+def verify(queue: QueueDatabase, folder: Path, manifest: Manifest) -> None:
+    """Read a whole backup, before anything is written.
+
+    Raises:
+        InputError: It is damaged, or not complete.
+    """
+    for name in collections(queue):
+        found, wanted = count_documents(manifest.file(folder, name)), manifest.counts.get(name)
+        if found != wanted:
+            raise InputError(
+                f"The backup in {folder} is damaged: {name} has {found} documents in place of "
+                f"{wanted}. Nothing was restored."
+            )
+
+
+def count_documents(path: Path) -> int:
+    """Count the documents of a BSON file; 0 for none.
+
+    Raises:
+        InputError: It is damaged.
+    """
+    from bson import InvalidBSON, decode_file_iter
+
+    if not path.exists():
+        return 0
+    try:
+        with _opened(path, "rb") as file:
+            return sum(1 for _ in decode_file_iter(file))
+    except (InvalidBSON, *_DAMAGES) as error:
+        raise InputError(f"The backup is damaged: {path.name}: {error}") from error
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -234,7 +285,7 @@ def _restore_one(
                     collection.insert_many(piece, ordered=False)
                 number += len(piece)
                 progress(number)
-    except (InvalidBSON, EOFError, gzip.BadGzipFile) as error:
+    except (InvalidBSON, *_DAMAGES) as error:
         raise InputError(f"The backup is damaged: {path.name}: {error}") from error
     return number
 

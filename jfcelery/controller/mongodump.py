@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING
 
 from jfcelery.controller.backup import (
     MANIFEST,
+    RESTORE_ORDER,
     Manifest,
     adopt,
     collections,
+    count_documents,
     read_manifest,
     refuse_unless_empty,
+    verify,
 )
 from jfcelery.database.documents import SCHEMA_VERSION
 from jfcelery.errors import InputError
@@ -69,7 +72,9 @@ def dump(
             _run(project, [tool, *arguments])
             for path in Path(temporary, queue.database.name).glob(f"{collection.name}.*"):
                 path.replace(folder / path.name.replace(collection.name, name, 1))
-            counts[name] = collection.count_documents({})
+            # what the file holds: the collection may have got more meanwhile
+            suffix = ".bson.gz" if compress else ".bson"
+            counts[name] = count_documents(folder / f"{name}{suffix}")
     created_on = queue.clock.now().isoformat(timespec="seconds")
     manifest = Manifest(project.name, SCHEMA_VERSION, created_on, compress, counts)
     (folder / MANIFEST).write_text(json.dumps(asdict(manifest), indent=2) + "\n", encoding="utf-8")
@@ -83,9 +88,11 @@ def restore(
     manifest = read_manifest(folder)
     refuse_unless_empty(queue)
     tool = find_tool("mongorestore", tools)
+    verify(queue, folder, manifest)
     counts: dict[str, int] = {}
-    for name, collection in collections(queue).items():
-        path = folder / (f"{name}.bson" + (".gz" if manifest.compressed else ""))
+    targets = collections(queue)
+    for name in RESTORE_ORDER:
+        collection, path = targets[name], manifest.file(folder, name)
         if path.exists():
             arguments = ["--db", queue.database.name, "--collection", collection.name, "--drop"]
             arguments += ["--noIndexRestore", *(["--gzip"] if manifest.compressed else [])]

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from jfcelery.controller.filters import JobFilter
 from jfcelery.controller.queries import find_jobs
 from jfcelery.controller.rerun import held_by_itself
-from jfcelery.database.documents import FlowDoc
 from jfcelery.database.flows import Flows
 from jfcelery.database.hosts import HostRecords
 from jfcelery.database.jobs import Jobs
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jfcelery.database.connection import QueueDatabase
-    from jfcelery.database.documents import JobDoc
+    from jfcelery.database.documents import FlowDoc, JobDoc
     from jfcelery.project import Project
 
 _S = JobState
