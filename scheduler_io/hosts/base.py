@@ -167,6 +167,8 @@ class Host(ABC):
         if word == "newer":
             text = f"{self.name}: {folder} belongs to a newer attempt ({rest})"
             return RunFolderError(text, remedy=remedy)
+        if word == "busy":
+            return TransferError(f"{self.name}: {folder} is in use by another command")
         if word in {"cut-short", "damaged"}:
             return TransferError(f"{self.name}: the files for {folder} arrived {word}")
         return storage_error(self.name, f"cannot write {folder}", stderr)

@@ -135,7 +135,7 @@ class Process(ABC):
         """Return the exit code, once stderr is whole too; stdout that nobody read is dropped."""
         while self.receive():
             pass
-        while self._stderr.count(self._token.encode()) < MARKERS:
+        while self._stderr.count(f"\n{self._token} ".encode()) < MARKERS:
             self.deadline.left(SLICE)
             if self._read(wait=True) == b"":
                 break

@@ -47,6 +47,11 @@ look() {
   old=$(attempt_of "$f")
   # A folder that jobflow-remote made for this very job is an attempt before the first of ours.
   if [ -z "$old" ] && [ -f "$f/$input" ]; then old=0; fi
+  if [ -z "$old" ]; then  # unless somebody else is replacing it just now
+    sleep 1
+    [ -e "$f" ] || return 0
+    old=$(attempt_of "$f")
+  fi
   [ -n "$old" ] || say foreign
   if [ "$old" -gt "$a" ]; then say newer "$old"; fi
   if [ "$old" -eq "$a" ]; then
@@ -70,18 +75,18 @@ rm -f "$t/$list"
 n=0
 while :; do
   n=$((n + 1)); spare=$old_name.$n; aside=
+  [ $n -le 50 ] || say cannot-move
   if [ -d "$f" ] && command -v flock >/dev/null 2>&1; then
-    exec 9<"$f"
+    command exec 9<"$f" || continue
     flock -w 30 9 2>/dev/null; [ $? -ne 1 ] || say busy
   fi
   look
   if [ -n "$aside" ]; then
     if [ "$aside" != "$spare" ] && [ -f "$aside/$marker" ]; then rm -rf "$aside"; fi
-    place "$f" "$aside" || { [ $n -lt 20 ] && continue; say cannot-move; }
+    place "$f" "$aside" || continue
   fi
   if place "$t" "$f"; then break; fi
   if [ -n "$aside" ] && [ ! -e "$f" ]; then place "$aside" "$f"; fi
-  [ $n -lt 20 ] || say cannot-move
 done
 rm -rf "$old_name".*
 find "${f%/*}" -maxdepth 1 -name "${f##*/}.tmp-*" -mmin +$stale -exec rm -rf {} + 2>/dev/null

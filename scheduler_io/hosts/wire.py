@@ -61,7 +61,8 @@ def command_line(script: str, *, shell: str = "bash", login: bool = False) -> st
         login: Whether it reads the user's profile first.
     """
     flags = "-l -c" if login else "-c"
-    return f'{shell} {flags} \'eval "$(printf %b "$0")"\' {encode(script)}'
+    evaluate = 'jfc_line=$1; shift; eval "$(printf %b "$jfc_line")"'
+    return f"{shell} {flags} '{evaluate}' jfcelery {encode(script)}"
 
 
 def quote_pattern(pattern: str) -> str:

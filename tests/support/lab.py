@@ -120,7 +120,8 @@ class Lab:
         self._count += 1
         name = f"lab_{port}"
         text = (bed.root(host) / "etc/ssh/sshd_config.22").read_text()
-        kept = [line for line in text.splitlines() if not line.startswith(("Port", "PidFile"))]
+        own = ("Port", "PidFile", *(option.split()[0] for option in options))
+        kept = [line for line in text.splitlines() if not line.startswith(own)]
         head = [*options, f"Port {port}", f"PidFile /run/{name}.pid"]
         (bed.root(host) / "etc/ssh" / name).write_text("\n".join([*head, *kept]) + "\n")
         pid_file = bed.root(host) / "run" / f"{name}.pid"
