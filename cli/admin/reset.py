@@ -13,8 +13,11 @@ MANY = 25
 @click.command()
 @click.argument("date", metavar="[DATE]", required=False)
 @click.option("--output", "-o", "outputs", is_flag=True, help="Remove all outputs, too.")
+@click.option(
+    "--force", "-f", is_flag=True, help="Also while jobs are under way; they are not cancelled."
+)
 @yes_option
-def reset(date: str | None, outputs: bool, yes: bool) -> None:
+def reset(date: str | None, outputs: bool, force: bool, yes: bool) -> None:
     """Empty the queue: all jobs, flows and their history.
 
     With 25 flows or more, DATE must be today's date (YYYY-MM-DD). Queue jobs are not cancelled,
@@ -24,12 +27,19 @@ def reset(date: str | None, outputs: bool, yes: bool) -> None:
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.filters import JobFilter
     from jfcelery.controller.queries import count_jobs
-    from jfcelery.errors import InputError
+    from jfcelery.database.upgrades import jobs_under_way
+    from jfcelery.errors import InputError, StateError
 
     with open_controller() as controller:
         project, queue = controller.project, controller.queue
         flows, jobs = controller.count_flows(), count_jobs(queue, JobFilter())
         console(stderr=True).print(f"Project {project.name}: {flows} flows, {jobs} jobs")
+        under_way = jobs_under_way(queue)
+        if under_way and not force:
+            raise StateError(
+                f"{under_way} jobs are under way; their queue jobs would run on unseen.",
+                remedy="Stop them: jfc job stop. Or leave them to themselves: --force",
+            )
         what = "Remove all of them" + (", and ALL outputs in the JobStores?" if outputs else "?")
         if not yes and not click.confirm(what, err=True):
             raise click.Abort

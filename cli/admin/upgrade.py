@@ -2,31 +2,67 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
+
+from jfcelery.cli.options import yes_option
+
+if TYPE_CHECKING:
+    from jfcelery.database.connection import QueueDatabase
+    from jfcelery.project import Project
 
 
 @click.command()
-def upgrade() -> None:
+@click.option(
+    "--backup",
+    "-b",
+    "folder",
+    type=click.Path(path_type=Path),
+    help="Folder of the backup that is made before. By default one below the project's base_dir.",
+)
+@yes_option
+def upgrade(folder: Path | None, yes: bool) -> None:
     """Bring the database to the layout of this version.
 
-    Missing indexes are created. A database that needs more says so; this version knows of no
-    earlier layout.
+    Where there is something to do, a backup is made before; stop all runners first. Missing
+    indexes are created in any case. A database that a newer version wrote is left alone.
     """
     from jfcelery.cli.state import load_project
-    from jfcelery.controller.admin import build_indexes, schema_of
+    from jfcelery.controller.admin import build_indexes
     from jfcelery.database.connection import open_queue
     from jfcelery.database.documents import SCHEMA_VERSION
     from jfcelery.database.schema import prepare
-    from jfcelery.errors import SchemaVersionError
+    from jfcelery.database.upgrades import layout_of, pending
+    from jfcelery.database.upgrades import upgrade as bring_up
 
     project = load_project()
     queue = open_queue(project)
-    found = schema_of(queue)
-    if found not in (None, SCHEMA_VERSION):
-        raise SchemaVersionError(
-            f"The database has layout {found}; this version knows {SCHEMA_VERSION} only.",
-            remedy="Install the version of jfcelery that wrote it, or a newer one.",
-        )
+    found = layout_of(queue)
+    layouts = pending(found)
+    if layouts:
+        what = f"Bring the database of {project.name} from layout {found} to {SCHEMA_VERSION}?"
+        if not yes and not click.confirm(what, err=True):
+            raise click.Abort
+        click.echo(f"Backup: {_backup(project, queue, folder, layout=layouts[0])}")
+        bring_up(queue, layouts)
     prepare(queue, project.name)
     build_indexes(queue)
-    click.echo(f"Layout {SCHEMA_VERSION}: up to date.")
+    done = "upgraded" if layouts else "up to date, nothing to do"
+    click.echo(f"Layout {SCHEMA_VERSION}: {done}.")
+
+
+def _backup(project: Project, queue: QueueDatabase, folder: Path | None, *, layout: int) -> Path:
+    """Write a backup of the database as it is, and return its folder."""
+    from jfcelery.cli.output import progress
+    from jfcelery.controller.backup import collections, dump
+
+    chosen = folder
+    if chosen is None:
+        stamp = queue.clock.now().strftime("%Y%m%d-%H%M%S")
+        chosen = Path(project.base_dir) / "backups" / f"layout-{layout}-{stamp}"
+    total = sum(c.estimated_document_count() for c in collections(queue).values())
+    with progress("Backup", total) as advance:
+        dump(project, queue, chosen, compress=True, layout=layout, progress=advance)
+    return chosen

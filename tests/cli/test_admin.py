@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from bson import encode
 
 from jfcelery.controller import JobController
+from jfcelery.database import upgrades
 from jfcelery.states import JobState
 from tests.support.calling import Jfc
 from tests.support.queued import Queued
@@ -65,12 +67,61 @@ def test_indexes_are_rebuilt_and_created(jfc: Jfc, controller: JobController) ->
 
 def test_upgrade_knows_its_own_layout_only(jfc: Jfc, controller: JobController) -> None:
     """A database of a later version is left alone."""
-    assert jfc("admin", "upgrade").status == 0
+    assert jfc("admin", "upgrade").stdout == "Layout 1: up to date, nothing to do.\n"
     controller.queue.auxiliary.update_one({"_id": "jfcelery"}, {"$set": {"schema": 99}})
     assert jfc("admin", "upgrade").status == 2
     listing = jfc("job", "list")
     assert listing.status == 2
     assert "layout 99" in listing.stderr
+
+
+def test_upgrade_makes_a_backup_and_goes_from_layout_to_layout(
+    jfc: Jfc,
+    make_flow: MakeFlow,
+    controller: JobController,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each step is made once, in order; the backup holds what was before."""
+    make_flow({"a": []})
+    made: list[int] = []
+    steps = {-1: lambda _: made.append(-1), 0: lambda _: made.append(0)}
+    controller.queue.auxiliary.update_one({"_id": "jfcelery"}, {"$set": {"schema": -1}})
+    too_old = jfc("admin", "upgrade", "-y")
+    assert too_old.status == 2
+    assert "layout -1" in too_old.stderr
+    monkeypatch.setattr(upgrades, "STEPS", steps)
+    assert jfc("admin", "upgrade", stdin="n\n").status == 1
+    assert made == []
+    folder = tmp_path / "before"
+    answer = jfc("admin", "upgrade", "-y", "-b", str(folder))
+    assert answer.status == 0, answer.stderr
+    assert "Layout 1: upgraded." in answer.stdout
+    assert made == [-1, 0]
+    manifest = json.loads((folder / "jfcelery.json").read_text())
+    assert manifest["schema"] == -1
+    assert manifest["counts"]["jobs"] == 1
+    assert jfc("admin", "upgrade", "-y").stdout == "Layout 1: up to date, nothing to do.\n"
+    assert made == [-1, 0]
+
+
+def test_reset_refuses_while_jobs_are_under_way(
+    jfc: Jfc, make_flow: MakeFlow, controller: JobController
+) -> None:
+    """Queue jobs are not forgotten by accident; large payloads go with the rest."""
+    flow = make_flow({"a": [], "b": []})
+    flow.bring("a", _S.RUNNING)
+    controller.queue.files.upload_from_stream("large", b"x" * 100)
+    refused = jfc("admin", "reset", "-y")
+    assert refused.status == 1
+    assert "under way" in refused.stderr
+    assert controller.count_flows() == 1
+    assert jfc("admin", "reset", "-y", "--force").status == 0
+    assert controller.count_flows() == 0
+    names = controller.queue.database.list_collection_names()
+    for name in names:
+        if name.startswith("payload") or name == "history":
+            assert controller.queue.database[name].count_documents({}) == 0
 
 
 @pytest.mark.parametrize("compress", [[], ["--compress"]])
@@ -105,20 +156,33 @@ def test_a_backup_restores_everything_into_an_empty_queue(
     assert Queued(copy.queue, {"x": []}).ids == {"x": "3"}
 
 
-def test_a_damaged_backup_is_refused(jfc: Jfc, make_flow: MakeFlow, tmp_path: Path) -> None:
-    """Missing documents and foreign folders are noticed."""
+def test_a_damaged_backup_is_refused(
+    jfc: Jfc, make_flow: MakeFlow, controller: JobController, tmp_path: Path
+) -> None:
+    """Missing documents and foreign folders are noticed before anything is written."""
     make_flow({"a": []})
     assert jfc("backup", "restore", str(tmp_path), "-p").status == 1
     folder = tmp_path / "backup"
     jfc("backup", "create", str(folder), "-p")
     jfc("admin", "reset", "-y")
-    (folder / "payloads.bson").write_bytes(b"")
-    damaged = jfc("backup", "restore", str(folder), "-p")
-    assert damaged.status == 1
-    assert "payloads" in damaged.stderr
-    jfc("admin", "reset", "-y")
-    (folder / "jobs.bson").write_bytes(b"nonsense")
-    assert "damaged" in jfc("backup", "restore", str(folder), "-p").stderr
+    whole = {path: path.read_bytes() for path in folder.glob("*.bson")}
+    damages = {
+        "payloads": b"",
+        "flows": b"nonsense",
+        "jobs": whole[folder / "jobs.bson"][:-3],
+        "history": whole[folder / "history.bson"] * 2,
+    }
+    for name, content in damages.items():
+        (folder / f"{name}.bson").write_bytes(content)
+        damaged = jfc("backup", "restore", str(folder), "-p")
+        assert damaged.status == 1
+        assert name in damaged.stderr
+        assert "damaged" in damaged.stderr
+        (folder / f"{name}.bson").write_bytes(whole[folder / f"{name}.bson"])
+        # nothing was written: a restore that works finds the queue empty
+        assert controller.count_flows() == controller.queue.payloads.count_documents({}) == 0
+    assert jfc("backup", "restore", str(folder), "-p").status == 0
+    assert controller.count_flows() == 1
 
 
 def test_mongodump_is_called_without_secrets_on_its_command_line(
@@ -135,13 +199,13 @@ def test_mongodump_is_called_without_secrets_on_its_command_line(
         f"stat -c %a $2 >> {tmp_path}/modes\n"
         f"cat $2 >> {tmp_path}/config\n"
         'mkdir -p "$8/$4"\n'
-        'echo data > "$8/$4/$6.bson"\n'
+        'printf "\\005\\000\\000\\000\\000" > "$8/$4/$6.bson"\n'
     )
     tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
     folder = tmp_path / "backup"
     answer = jfc("backup", "create", str(folder), "-m", str(tools), "--json")
     assert answer.data["jobs"] == 1
-    assert (folder / "jobs.bson").read_text() == "data\n"
+    assert (folder / "jobs.bson").read_bytes() == encode({})
     assert json.loads((folder / "jfcelery.json").read_text())["counts"]["flows"] == 1
     assert "mongodb://" not in (tmp_path / "calls").read_text()
     assert "mongodb://" in (tmp_path / "config").read_text()
