@@ -265,10 +265,15 @@ class WorkerQueue:
         return parts
 
 
+def is_id(queue_id: str | None) -> bool:
+    """Return whether a scheduler may have given such an id."""
+    return bool(queue_id and _ID.fullmatch(queue_id))
+
+
 def _rows(jobs: Sequence[QueueJob]) -> list[str]:
     """Return the frames' rows; an id that no scheduler gives cannot reach a command line."""
     for job in jobs:
-        if not _ID.fullmatch(job.queue_id):
+        if not is_id(job.queue_id):
             raise RunFolderError(f"{job.queue_id!r} is no id of a queue job ({job.name})")
     return [f"{job.queue_id}\t{job.attempt}\t{job.folder}" for job in jobs]
 

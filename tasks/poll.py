@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from jfcelery.errors import BackPressureError, ConflictError, HostError
+from jfcelery.errors import BackPressureError, ConflictError, HostError, QueueJobLostError
 from jfcelery.folders import RunFolder, queue_job_name
-from jfcelery.scheduler_io.queue import WorkerQueue
+from jfcelery.scheduler_io.queue import WorkerQueue, is_id
 from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, QueueJob, QueueState
 from jfcelery.states import JobState
 from jfcelery.tasks.dispatch import dispatch
@@ -31,8 +32,11 @@ logger = logging.getLogger(__name__)
 IDLE_INTERVAL = timedelta(seconds=30)
 #: Part of the youngest job's age that lies between two looks.
 AGE_PART = 0.1
+#: How long a job must be absent from listings before it counts as lost: so long may NFS hide the
+#: final file that was written on a node (acdirmax, 60 s by default; see nfs(5)).
+HIDDEN_TIME = timedelta(seconds=60)
 
-_IN_QUEUE = [JobState.SUBMITTED.value, JobState.RUNNING.value]
+_IN_QUEUE = (JobState.SUBMITTED, JobState.RUNNING)
 
 
 def tick(runtime: Runtime) -> None:
@@ -74,14 +78,20 @@ def _poll_workers(runtime: Runtime, names: Sequence[str]) -> None:
 def _watch(runtime: Runtime, host_key: str, names: Sequence[str]) -> None:
     """Ask the queue of this machine again as soon as one of its jobs has left its final file."""
     over = time.monotonic() + WATCH
-    query = {"state": {"$in": _IN_QUEUE}, "worker": {"$in": list(names)}}
+    seen: set[str] = set()  # whose final file proved nothing yet: left to the next poll
     with only_one(runtime, host_key) as alone:
         while alone and time.monotonic() < over:
-            docs = list(runtime.jobs.find(query))
+            docs = [doc for doc in _in_queue(runtime, names) if doc.id not in seen]
             if not docs:
                 return
-            if wait_for_an_end(docs, time.monotonic() + RENEW):
+            if ended := wait_for_an_end(docs, time.monotonic() + RENEW):
+                seen |= ended
                 _poll_workers(runtime, names)
+
+
+def _in_queue(runtime: Runtime, names: Sequence[str]) -> list[JobDoc]:
+    """Return the jobs that are in the queues of some workers."""
+    return [doc for name in names for doc in runtime.jobs.of_worker(name, _IN_QUEUE)]
 
 
 def queue_job(runtime: Runtime, doc: JobDoc) -> QueueJob:
@@ -99,17 +109,24 @@ def queue_job(runtime: Runtime, doc: JobDoc) -> QueueJob:
 
 def _probe(runtime: Runtime, host_key: str, names: Sequence[str]) -> None:
     for name in names[:1]:
+        worker = runtime.project.get_worker(name)
         with runtime.hosts.lease(name) as host:
             host.run("true")
+        if worker.transfer_connection != worker.connection:
+            with runtime.hosts.transfer(name) as host:
+                host.run("true")
     if runtime.host_records.answered(host_key):
         logger.info("Host %s answers again.", host_key)
         sender(runtime.project).sweep()
 
 
 def _poll_worker(runtime: Runtime, name: str) -> None:
-    query = {"state": {"$in": _IN_QUEUE}, "worker": name}
-    docs = {doc.remote.process_id: doc for doc in runtime.jobs.find(query)}
-    docs.pop(None, None)
+    docs: dict[str, JobDoc] = {}
+    for doc in _in_queue(runtime, [name]):
+        if is_id(doc.remote.process_id):
+            docs[str(doc.remote.process_id)] = doc
+        else:
+            _no_id(runtime, doc)
     if not docs:
         return
     worker = runtime.project.get_worker(name)
@@ -127,6 +144,21 @@ def _poll_worker(runtime: Runtime, name: str) -> None:
             _apply(runtime, worker, doc, answer, reports.get(queue_id))
         except ConflictError:
             logger.debug("job %s moved while its queue was asked", doc.db_id)
+
+
+def _no_id(runtime: Runtime, doc: JobDoc) -> None:
+    """Give up a job whose end could never be seen, such as one whose state was set by hand."""
+    error = QueueJobLostError(f"It is {doc.state}, but has no id of a queue job.")
+    fields = {
+        "remote.error": error.message,
+        "error_class": type(error).__name__,
+        "end_time": runtime.jobs.now(),
+    }
+    with contextlib.suppress(ConflictError):
+        changed = runtime.jobs.transition(
+            doc, "fail", JobState.REMOTE_ERROR, by="poll", why=error.message, fields=fields
+        )
+        free_place(runtime, changed)
 
 
 def _wants_report(answer: Answer) -> bool:
@@ -168,9 +200,10 @@ def _absent(runtime: Runtime, worker: WorkerBase, doc: JobDoc, report: EndReport
     if report is not None:
         _end(runtime, worker, doc, report)
         return
-    missing = doc.remote.absent + 1
-    if missing < runtime.project.poll.absent_polls:
-        runtime.jobs.update(doc, {"remote.absent": missing})
+    now, missing = runtime.jobs.now(), doc.remote.absent + 1
+    since = (doc.remote.absent_since if doc.remote.absent else None) or now
+    if missing < runtime.project.poll.absent_polls or now - since < HIDDEN_TIME:
+        runtime.jobs.update(doc, {"remote.absent": missing, "remote.absent_since": since})
         return
     words = f"{missing} listings in a row lack it"
     _end(runtime, worker, doc, EndReport(EndReason.LOST, words=words))
@@ -202,8 +235,7 @@ def _end(runtime: Runtime, worker: WorkerBase, doc: JobDoc, end: EndReport) -> N
 def _interval(runtime: Runtime, names: Sequence[str]) -> timedelta:
     """Return how long a host may be left alone: a part of the youngest job's age, bounded."""
     now = runtime.jobs.now()
-    query = {"state": {"$in": _IN_QUEUE}, "worker": {"$in": list(names)}}
-    ages = [(now - doc.updated_on).total_seconds() for doc in runtime.jobs.find(query)]
+    ages = [(now - doc.updated_on).total_seconds() for doc in _in_queue(runtime, names)]
     if not ages:
         return IDLE_INTERVAL
     poll, runner = runtime.project.poll, runtime.project.runner

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 #: Seconds after which a message of the beat is worth nothing any more.
 EXPIRES = 30
+#: Priority of the steps' messages; all others have 0, the highest that Redis knows. A poll must
+#: not wait behind the uploads of a slow host until it expires.
+STEP_PRIORITY = 3
 
 
 def task_name(name: str) -> str:
@@ -42,11 +45,9 @@ class Sender:
         """Send one chain of tasks that all get the same arguments."""
         from celery import chain
 
+        options = {"queue": queue, "argsrepr": label, "priority": STEP_PRIORITY}
         links = [
-            self.app.signature(
-                name, args=args, immutable=True, options={"queue": queue, "argsrepr": label}
-            )
-            for name in names
+            self.app.signature(name, args=args, immutable=True, options=options) for name in names
         ]
         with _translated():
             chain(*links, app=self.app).apply_async()
@@ -66,7 +67,7 @@ class Sender:
 
     def cancel(self, host_key: str) -> None:
         """Ask for queue jobs to be cancelled whose removal a host's jobs request."""
-        self.send("cancel", host_key, queue=host_queue(self.project, host_key))
+        self.send("cancel", host_key, queue=host_queue(self.project, host_key), expires=EXPIRES)
 
     def poll(self, host_key: str) -> None:
         """Ask for a host's queue to be looked at."""

@@ -52,20 +52,19 @@ def is_watched(runtime: Runtime, names: Sequence[str]) -> bool:
     return all(worker.is_local and worker.scheduler_name == "shell" for worker in workers)
 
 
-def wait_for_an_end(docs: Sequence[JobDoc], until: float) -> bool:
-    """Wait until one of the jobs has left its final file.
+def wait_for_an_end(docs: Sequence[JobDoc], until: float) -> set[str]:
+    """Wait until some of the jobs have left their final files.
 
     Args:
         docs: Jobs in the queue.
         until: When to give up, on the monotonic clock.
 
     Returns:
-        Whether one has.
+        The ``_id`` of those that have; empty if none has in time.
     """
-    finals = [Path(doc.run_dir) / RunFolder.end(doc.attempt) for doc in docs if doc.run_dir]
+    finals = {doc.id: Path(doc.run_dir) / RunFolder.end(doc.attempt) for doc in docs if doc.run_dir}
     while True:
-        if any(final.exists() for final in finals):
-            return True
-        if time.monotonic() >= until:
-            return False
+        ended = {key for key, final in finals.items() if final.exists()}
+        if ended or time.monotonic() >= until:
+            return ended
         time.sleep(LOOK)

@@ -38,12 +38,13 @@ class _Document(BaseModel):
 
     def with_fields(self, fields: Mapping[str, Any]) -> Self:
         """Return the document as it is after ``$set`` of dotted fields."""
-        raw = self.raw
+        raw = dict(self._raw)
         for name, value in fields.items():
             *parents, leaf = name.split(".")
             place = raw
-            for parent in parents:
-                place = place.setdefault(parent, {})
+            for parent in parents:  # what is changed is copied, the rest is shared
+                place[parent] = dict(place.get(parent) or {})
+                place = place[parent]
             place[leaf] = value
         return type(self).from_mongo(raw)
 
@@ -115,8 +116,9 @@ class RemoteInfo(BaseModel):
     queue_err: str | None = None
     #: Why the job waits although nothing is wrong with it (a limit, the site's refusal).
     waiting: str | None = None
-    #: Successful listings in a row that lacked the queue job.
+    #: Successful listings in a row that lacked the queue job, and the time of the first.
     absent: int = 0
+    absent_since: datetime | None = None
     end: EndInfo | None = None
 
 

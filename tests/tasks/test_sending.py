@@ -1,0 +1,31 @@
+"""Messages reach the queues in the order in which they matter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jfcelery.tasks.queues import host_queue
+from jfcelery.tasks.sending import sender
+
+if TYPE_CHECKING:
+    from jfcelery.project import Project
+
+
+def test_a_poll_does_not_wait_behind_steps(project: Project) -> None:
+    """However many uploads a slow host has before it, its queue is asked in time."""
+    messages = sender(project)
+    queue = host_queue(project, "local")
+    for number in range(3):
+        names = ["jfcelery.upload", "jfcelery.submit"]
+        messages.chain(names, (f"j{number}", 1, 1), queue=queue, label="x")
+    messages.poll("local")
+    messages.cancel("local")
+    with messages.app.connection_for_read() as connection:
+        waiting = connection.SimpleQueue(queue)
+        tasks = []
+        for _ in range(5):
+            message = waiting.get(timeout=10)
+            tasks.append(message.headers["task"].removeprefix("jfcelery."))
+            message.ack()
+        waiting.close()
+    assert tasks == ["poll", "cancel", "upload", "upload", "upload"]
