@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from jfcelery import services
 from jfcelery.cli.main import jfc
 from jfcelery.cli.runner import COMMANDS
 from jfcelery.tasks.runner.lifecycle import Runner
+from jfcelery.tasks.runner.records import Record, Records
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -119,6 +119,19 @@ def test_all_projects(make_project: ProjectFactory) -> None:
     assert call("runner", "stop", "--all").output == ""
 
 
+def follow() -> None:
+    """Follow the logs of a runner for a moment."""
+    command = [sys.executable, "-m", "jfcelery.cli.main", "runner", "foreground"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as follower:
+        assert follower.stdout is not None
+        assert any("ready" in line for line in iter(follower.stdout.readline, ""))
+        follower.send_signal(signal.SIGINT)
+        follower.communicate()
+    assert follower.returncode == 130
+
+
 @pytest.mark.slow
 def test_life(runner: Runner) -> None:
     """Start, look, restart, stop: each says what it did, and the exit statuses tell it too."""
@@ -137,6 +150,7 @@ def test_life(runner: Runner) -> None:
     assert all(str(pid) in shown for pid in pids.values())
     assert "worker.log" in shown
     assert "was told" in call("runner", "update-status").output
+    follow()
     assert call("runner", "start", *SMALL, "--replace").exit_code == 0
     assert str(pids["supervisor"]) not in call("runner", "info").output
     assert "told to stop" in call("runner", "stop", "--no-wait").output
@@ -144,30 +158,17 @@ def test_life(runner: Runner) -> None:
     assert call("runner", "stop").output == f"The runner of {name} does not run.\n"
 
 
-@pytest.mark.slow
 def test_lost_supervisor(runner: Runner) -> None:
-    """A killed supervisor gives exit status 4 and is shown; a start recovers."""
-    call("runner", "start", *SMALL)
-    (supervisor, _) = runner.info().processes
-    os.kill(supervisor.pid, signal.SIGKILL)
-    wait_until(lambda: call("runner", "status").exit_code == 4, "the loss to be seen")
-    assert "orphaned" in call("runner", "info").output
-    assert call("runner", "start", *SMALL).exit_code == 0
-    assert call("runner", "status").exit_code == 0
-    assert call("runner", "kill").output.endswith("was killed.\n")
-
-
-@pytest.mark.slow
-def test_foreground(runner: Runner) -> None:
-    """The logs of a running runner can be followed; leaving them leaves it running."""
-    call("runner", "start", *SMALL)
-    command = [sys.executable, "-m", "jfcelery.cli.main", "runner", "foreground"]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as follower:
-        assert follower.stdout is not None
-        assert any("ready" in line for line in iter(follower.stdout.readline, ""))
-        follower.send_signal(signal.SIGINT)
-        follower.communicate()
-    assert follower.returncode == 130
-    assert call("runner", "status").exit_code == 0
+    """Processes without their supervisor give exit status 4 and are shown; a reset ends them."""
+    runner.folder.make()
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as orphan:
+        Records(runner.folder).write(Record.of(orphan.pid, "hosts-1"))
+        assert call("runner", "status").exit_code == 4
+        shown = call("runner", "info").output
+        assert "supervisor lost" in shown
+        assert "orphaned" in shown
+        assert call("runner", "reset", given="n\n").exit_code == 1
+        assert orphan.poll() is None
+        assert call("runner", "reset", given="y\n").output.endswith("Done.\n")
+        assert orphan.wait() == -signal.SIGTERM
+    assert call("runner", "status").exit_code == 3

@@ -64,11 +64,12 @@ def kill(runner: Runner, name: str) -> int:
     return pid
 
 
-def test_start_and_stop(runner: Runner) -> None:
-    """All processes of the default layout work; afterwards none is left, nor any record.
+def test_start_and_stop(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The processes of the default layout run a flow to its end; afterwards none is left.
 
     What could be used to talk to the supervisor is its owner's alone.
     """
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # jobs find their functions there
     info = runner.start(Layout(flower=False))
     assert info.state is RunnerState.RUNNING
     assert {p.name for p in info.processes} == {SUPERVISOR, "control-1", "hosts-1"}
@@ -76,6 +77,11 @@ def test_start_and_stop(runner: Runner) -> None:
     assert all(p.log.exists() for p in info.processes)
     for path in (runner.folder.configuration, runner.folder.socket):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    first = identity(1)
+    flow = Flow([first, identity(first.output)])
+    submit_flow(flow, project=runner.project.name)
+    counts = wait_for(flow.uuid, project=runner.project, timeout=DEADLINE, progress=False)
+    assert counts == {JobState.COMPLETED: 2}
     assert runner.stop()
     assert runner.info().state is RunnerState.STOPPED
     assert processes_of(runner) == []
@@ -114,8 +120,13 @@ def test_killed_worker(runner: Runner) -> None:
 
 
 def test_killed_supervisor(runner: Runner) -> None:
-    """A killed supervisor is noticed; the next start ends what it left behind."""
+    """A killed supervisor is noticed; the next start ends what it left behind.
+
+    While it lives there is nothing to reset.
+    """
     runner.start(SMALL)
+    with pytest.raises(RunnerRunningError):
+        runner.reset()
     orphan = process(runner, "worker").pid
     kill(runner, SUPERVISOR)
     await_state(runner, RunnerState.LOST)
@@ -127,7 +138,10 @@ def test_killed_supervisor(runner: Runner) -> None:
 
 
 def test_killed_while_starting(runner: Runner) -> None:
-    """Processes whose supervisor dies before they are on record end by themselves."""
+    """Processes whose supervisor dies before they are on record end by themselves.
+
+    Those that are on record can be ended and forgotten without a start.
+    """
     runner.start(SMALL, wait=0)
     wait_until(lambda: len(processes_of(runner)) >= 2, "the first process")
     kill(runner, SUPERVISOR)
@@ -137,16 +151,6 @@ def test_killed_while_starting(runner: Runner) -> None:
     )
     runner.reset()
     assert processes_of(runner) == []
-
-
-def test_reset(runner: Runner) -> None:
-    """What a killed supervisor left can be ended and forgotten without a start."""
-    runner.start(SMALL)
-    with pytest.raises(RunnerRunningError):
-        runner.reset()
-    kill(runner, SUPERVISOR)
-    await_state(runner, RunnerState.LOST)
-    assert runner.reset()
     assert runner.info().state is RunnerState.STOPPED
     assert not runner.reset()
 
@@ -225,6 +229,20 @@ class Foreground:
 
     process: subprocess.Popen[str]
 
+    @classmethod
+    def start(cls, project: Project) -> Foreground:
+        """Start a small runner as a terminal or a container does."""
+        command = [sys.executable, "-m", "jfcelery.cli.main", "-p", project.name]
+        return cls(
+            subprocess.Popen(
+                [*command, "runner", "run", "--single", "--no-flower"],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                start_new_session=True,
+            )
+        )
+
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Send a signal; return exit status and output."""
         self.process.send_signal(number)
@@ -232,25 +250,15 @@ class Foreground:
         return self.process.returncode, output
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_foreground(runner: Runner, number: signal.Signals) -> None:
+def test_foreground(runner: Runner) -> None:
     """In the foreground all logs are on stdout, and a signal ends everything cleanly."""
-    command = [sys.executable, "-m", "jfcelery.cli.main", "-p", runner.project.name]
-    foreground = Foreground(
-        subprocess.Popen(
-            [*command, "runner", "run", "--single", "--no-flower"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-    )
+    foreground = Foreground.start(runner.project)
     try:
         await_state(runner, RunnerState.RUNNING)
         assert runner.info().foreground
         assert process(runner, SUPERVISOR).pid == foreground.process.pid
     finally:
-        status, output = foreground.end(number)
+        status, output = foreground.end(signal.SIGTERM)
     assert status == 0
     assert "worker@" in output
     assert processes_of(runner) == []
@@ -369,13 +377,17 @@ def test_stop_loses_patience(slow: SlowSubmission, make_runner: RunnerFactory) -
     slow.let_go()
 
 
-def test_flow(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A flow runs to its end on the runner's processes, the steps of each job in their queues."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # jobs find their functions there
-    runner.start(Layout(flower=False))
-    first = identity(1)
-    flow = Flow([first, identity(first.output)])
-    submit_flow(flow, project=runner.project.name)
-    wait_for(flow.uuid, project=runner.project.name, timeout=DEADLINE)
-    states = [doc.state for doc in Jobs(open_queue(runner.project)).find({})]
-    assert states == [JobState.COMPLETED] * 2
+def test_second_signal(slow: SlowSubmission, make_runner: RunnerFactory) -> None:
+    """In the foreground a second signal ends the running steps too."""
+    runner = make_runner(slow.project)
+    foreground = Foreground.start(slow.project)
+    try:
+        await_state(runner, RunnerState.RUNNING)
+        slow.begin()
+        foreground.process.send_signal(signal.SIGINT)
+        await_state(runner, RunnerState.STOPPING)
+    finally:
+        status, _ = foreground.end(signal.SIGINT)
+    assert status == 0
+    assert processes_of(runner) == []
+    slow.let_go()
