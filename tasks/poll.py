@@ -122,11 +122,11 @@ def _probe(runtime: Runtime, host_key: str, names: Sequence[str]) -> None:
 
 def _poll_worker(runtime: Runtime, name: str) -> None:
     docs: dict[str, JobDoc] = {}
-    for doc in _in_queue(runtime, [name]):
-        if is_id(doc.remote.process_id):
-            docs[str(doc.remote.process_id)] = doc
+    for found in _in_queue(runtime, [name]):
+        if is_id(found.remote.process_id):
+            docs[str(found.remote.process_id)] = found
         else:
-            _no_id(runtime, doc)
+            _no_id(runtime, found)
     if not docs:
         return
     worker = runtime.project.get_worker(name)

@@ -122,7 +122,12 @@ def test_a_final_file_is_followed_by_one_poll(
     asked = []
     _answers(monkeypatch, Answer(QueueState.RUNNING, words="running"))
     ask = WorkerQueue.poll
-    monkeypatch.setattr(WorkerQueue, "poll", lambda *a: (asked.append(a), ask(*a))[1])
+
+    def counting(queue: WorkerQueue, jobs: Sequence[QueueJob]) -> dict[str, Answer]:
+        asked.append(jobs)
+        return ask(queue, jobs)
+
+    monkeypatch.setattr(WorkerQueue, "poll", counting)
     monkeypatch.setattr(poll, "WATCH", 3.0)
     poll_host(bench.runtime, "local")
     assert len(asked) == 2
