@@ -171,12 +171,16 @@ def _find_by_number(
     queue: QueueDatabase, query: Mapping[str, Any], direction: int, limit: int, skip: int
 ) -> list[JobDoc]:
     """Sort by the number in ``db_id``, which the database sees as text (9 after 10)."""
+    if not limit:
+        found = _find(queue, query)
+        found.sort(key=lambda doc: id_number(doc.db_id), reverse=direction < 0)
+        return found[skip:]
     with translated(), _query_errors():
         ids = [(raw["db_id"], raw["_id"]) for raw in queue.jobs.find(dict(query), {"db_id": 1})]
         ids.sort(key=lambda pair: id_number(pair[0]), reverse=direction < 0)
-        keys = [key for _, key in ids[skip : skip + limit if limit else None]]
-        found = {raw["_id"]: raw for raw in queue.jobs.find({"_id": {"$in": keys}})}
-    return [JobDoc.from_mongo(found[key]) for key in keys if key in found]
+        keys = [key for _, key in ids[skip : skip + limit]]
+        raw_of = {raw["_id"]: raw for raw in queue.jobs.find({"_id": {"$in": keys}})}
+    return [JobDoc.from_mongo(raw_of[key]) for key in keys if key in raw_of]
 
 
 def _with_jobs(

@@ -13,6 +13,12 @@ if TYPE_CHECKING:
     from jfcelery.database.connection import QueueDatabase
 
 
+#: From so many entries on, those that are there already are looked up first and left alone.
+MANY = 10
+#: The server's code for a document that is there already.
+DUPLICATE = 11000
+
+
 class History:
     """The history collection of one project's queue.
 
@@ -25,21 +31,38 @@ class History:
 
     def record(self, pairs: Sequence[tuple[JobDoc, JobDoc]]) -> None:
         """Write the changes between documents before and after, and any missing one before."""
-        from pymongo import ReplaceOne
-
-        entries = [
-            doc.last.model_dump(by_alias=True, mode="python")
+        entries = {
+            doc.last.id: _plain(doc.last.model_dump(by_alias=True, mode="python"))
             for pair in pairs
             for doc in pair
             if doc.last is not None
-        ]
+        }
+        if len(entries) > MANY:
+            with translated():
+                there = self.queue.history.find({"_id": {"$in": list(entries)}}, {"_id": 1})
+                for row in there:
+                    del entries[row["_id"]]
+        self._write(list(entries.values()))
+
+    def _write(self, entries: list[dict[str, object]]) -> None:
+        """Write entries; what somebody else made up meanwhile is the same."""
+        from pymongo import InsertOne, ReplaceOne
+
         if not entries:
             return
-        writes = [
-            ReplaceOne({"_id": e["_id"]}, _plain(e), upsert=True) for e in entries
-        ]
-        with translated():
-            self.queue.history.bulk_write(writes, ordered=False)
+        if len(entries) <= MANY:
+            writes = [ReplaceOne({"_id": e["_id"]}, e, upsert=True) for e in entries]
+            with translated():
+                self.queue.history.bulk_write(writes, ordered=False)
+            return
+        from pymongo.errors import BulkWriteError
+
+        try:
+            with translated():
+                self.queue.history.bulk_write([InsertOne(e) for e in entries], ordered=False)
+        except BulkWriteError as error:
+            if any(e["code"] != DUPLICATE for e in error.details["writeErrors"]):
+                raise
 
     def of(self, doc: JobDoc) -> list[Change]:
         """Return all changes of a job, oldest first."""

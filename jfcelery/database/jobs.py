@@ -12,6 +12,7 @@ from uuid import uuid4
 
 from pydantic import ValidationError
 
+from jfcelery.database.bulk import write_changes
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import JobDoc, job_key
@@ -179,24 +180,15 @@ class Jobs:
         why: str,
         fields: Mapping[str, Any] | Callable[[JobDoc], Mapping[str, Any]] | None,
     ) -> list[JobDoc]:
-        from pymongo import UpdateOne
-
-        token = uuid4().hex
-        writes, planned = [], {}
+        token, now = uuid4().hex, self.now()
+        planned = {}
         for doc in docs:
             extra = fields(doc) if callable(fields) else fields
-            change = self._change(doc, event, target, by, why, extra) | {"token": token}
-            writes.append(
-                UpdateOne(
-                    {"_id": doc.id, "version": doc.version},
-                    {"$set": change, "$inc": {"version": 1}},
-                )
-            )
-            planned[doc.id] = (doc, change)
-        with translated():
-            result = self.queue.jobs.bulk_write(writes, ordered=False)
-            ours = list(planned)
-            if result.matched_count < len(writes):
+            change = self._change(doc, event, target, by, why, extra, now=now)
+            planned[doc.id] = (doc, change | {"token": token})
+        ours = list(planned)
+        if write_changes(self.queue, list(planned.values())) < len(planned):
+            with translated():
                 written = self.queue.jobs.find({"_id": {"$in": ours}}, {"token": 1})
                 ours = [raw["_id"] for raw in written if raw.get("token") == token]
         pairs = []
@@ -219,10 +211,12 @@ class Jobs:
         by: str,
         why: str,
         fields: Mapping[str, Any] | None,
+        *,
+        now: datetime | None = None,
     ) -> dict[str, Any]:
         transition(event, doc.state, target)
         extra = dict(fields or {})
-        now = self.now()
+        now = now or self.now()
         last = {
             "_id": f"{doc.id}:{doc.version + 1}",
             "uuid": doc.uuid,
