@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from jfcelery.project import Project
 
 #: Seconds in which the supervisor must be on record.
-LAUNCH_TIMEOUT = 30.0
+LAUNCH_TIMEOUT = 60.0
 #: Seconds in which all processes must have begun their work.
 START_TIMEOUT = 120.0
 #: Seconds that the supervisor gets, beyond the running steps, to stop the embedded services.
@@ -62,22 +62,32 @@ class Runner:
             RunnerError: It does not start, or not all of it in time (it goes on trying).
             ServiceError: Database or broker cannot be started or reached.
         """
-        command = self._prepare(layout)
-        with self.folder.launch.open("wb") as log:
-            done = subprocess.run(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                timeout=LAUNCH_TIMEOUT,
-                check=False,
-                env=self._environment(),
-            )
-        if done.returncode == EXIT_LOCKED:
+        status = self._launch(self._prepare(layout))
+        if status == EXIT_LOCKED:
             raise self._running()
-        if done.returncode:
+        if status:
             raise self._not_started()
         return self._await_work(wait) if wait else self.info()
+
+    def _launch(self, command: list[str]) -> int:
+        """Start the supervisor; return the exit status of the process that puts it on record."""
+        with self.folder.launch.open("wb") as log:
+            try:
+                done = subprocess.run(
+                    command,
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    timeout=LAUNCH_TIMEOUT,
+                    check=False,
+                    env=self._environment(),
+                )
+            except subprocess.TimeoutExpired:
+                raise RunnerError(
+                    f"the runner did not start within {LAUNCH_TIMEOUT:.0f} s",
+                    remedy="The machine is overloaded, or its disk hangs.",
+                ) from None
+        return done.returncode
 
     def run(self, layout: Layout) -> NoReturn:
         """Become the runner: this process is replaced by the supervisor, all logs go to stdout.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jfcelery.errors import JfceleryError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from jfcelery.project import Project
 
@@ -29,15 +29,22 @@ class Watcher:
     Args:
         project: What the process has read.
         on_change: Called once with the reason.
+        vital: Threads without which the process is of no use.
         interval: Seconds between two looks.
     """
 
     def __init__(
-        self, project: Project, on_change: Callable[[str], None], *, interval: float = INTERVAL
+        self,
+        project: Project,
+        on_change: Callable[[str], None],
+        *,
+        vital: Sequence[threading.Thread] = (),
+        interval: float = INTERVAL,
     ) -> None:
         from jfcelery.services import endpoint
 
         self._project, self._on_change, self._interval = project, on_change, interval
+        self._vital = vital
         self._endpoints = endpoint(project)
         self._stamp = _stamp(project)
         self._complaint = ""
@@ -56,6 +63,9 @@ class Watcher:
         """Look once; return why the process must start anew, or an empty string."""
         from jfcelery.services import endpoint
 
+        for thread in self._vital:
+            if not thread.is_alive():
+                return f"the thread {thread.name} has ended"
         if self._file_changed():
             return "the project file has changed"
         if endpoint(self._project) != self._endpoints:

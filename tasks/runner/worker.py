@@ -72,7 +72,7 @@ def _serve(project: Project, options: argparse.Namespace, membership: Membership
     from jfcelery.tasks.runner.watcher import Watcher
 
     beat = _beat(app) if options.beat else None
-    watcher = Watcher(project, _end_warmly)
+    watcher = Watcher(project, _end_warmly, vital=[beat] if beat else [])
 
     def ready(**_: Any) -> None:
         if beat:

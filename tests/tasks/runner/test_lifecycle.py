@@ -64,6 +64,15 @@ def kill(runner: Runner, name: str) -> int:
     return pid
 
 
+def run_flow(project: Project) -> None:
+    """Run a flow of two jobs, and see that both are COMPLETED."""
+    first = identity(1)
+    flow = Flow([first, identity(first.output)])
+    submit_flow(flow, project=project.name)
+    counts = wait_for(flow.uuid, project=project, timeout=DEADLINE, progress=False)
+    assert counts == {JobState.COMPLETED: 2}
+
+
 def test_start_and_stop(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
     """The processes of the default layout run a flow to its end; afterwards none is left.
 
@@ -77,11 +86,7 @@ def test_start_and_stop(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None
     assert all(p.log.exists() for p in info.processes)
     for path in (runner.folder.configuration, runner.folder.socket):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    first = identity(1)
-    flow = Flow([first, identity(first.output)])
-    submit_flow(flow, project=runner.project.name)
-    counts = wait_for(flow.uuid, project=runner.project, timeout=DEADLINE, progress=False)
-    assert counts == {JobState.COMPLETED: 2}
+    run_flow(runner.project)
     assert runner.stop()
     assert runner.info().state is RunnerState.STOPPED
     assert processes_of(runner) == []
@@ -287,9 +292,10 @@ def test_embedded_services(make_runner: RunnerFactory, make_project: ProjectFact
 
 
 def test_embedded_services_come_back(
-    make_runner: RunnerFactory, make_project: ProjectFactory
+    make_runner: RunnerFactory, make_project: ProjectFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A service that is killed below a running system is started again by it."""
+    """A service that is killed below a running system is started again by it; work goes on."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # jobs find their functions there
     runner = make_runner(make_project(queue=None, broker=None))
     runner.start(SMALL)
     before = {s.name: s.pid for s in services.status(runner.project)}
@@ -303,6 +309,7 @@ def test_embedded_services_come_back(
 
     wait_until(all_back, "both services")
     await_state(runner, RunnerState.RUNNING)
+    run_flow(runner.project)
 
 
 @dataclass

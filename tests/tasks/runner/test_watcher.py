@@ -124,3 +124,15 @@ def test_service(project: Project, watcher: Watcher, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(services, "endpoint", down)
     with pytest.raises(ServiceStartError):
         watcher.look()
+
+
+def test_vital_thread(project: Project, reasons: list[str]) -> None:
+    """A process whose beat has ended must start anew."""
+    over = threading.Event()
+    beat = threading.Thread(target=over.wait, name="Beat")
+    beat.start()
+    watcher = Watcher(project, reasons.append, vital=[beat])
+    assert watcher.look() == ""
+    over.set()
+    beat.join()
+    assert "Beat has ended" in watcher.look()
