@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from jfcelery.database.connection import translated
 from jfcelery.errors import BrokerUnavailableError, ConflictError
 from jfcelery.states import JobState
 from jfcelery.tasks.dispatch import dispatch
+from jfcelery.tasks.ready import candidates
 from jfcelery.tasks.sending import sender
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from jfcelery.database.documents import JobDoc
     from jfcelery.tasks.runtime import Runtime
 
@@ -28,17 +30,52 @@ AHEAD = 8
 def checkout(runtime: Runtime) -> int:
     """Claim READY jobs of every worker that has room, and send their chains.
 
+    Every end of a job asks for one. While one is at work in this process it just looks once more,
+    however many others come.
+
     Returns:
         How many were claimed.
     """
+    project = runtime.project.name
+    with _lock:
+        _wanted.add(project)
+        if project in _at_work:
+            return 0
+        _at_work.add(project)
     claimed = 0
+    try:
+        while _begin(project):
+            claimed += _checkout(runtime)
+    except BaseException:
+        with _lock:
+            _at_work.discard(project)
+        raise
+    return claimed
+
+
+_lock = threading.Lock()
+_wanted: set[str] = set()
+_at_work: set[str] = set()
+
+
+def _begin(project: str) -> bool:
+    """Return whether a checkout is wanted; if not, the one at work is over."""
+    with _lock:
+        if project in _wanted:
+            _wanted.discard(project)
+            return True
+        _at_work.discard(project)
+        return False
+
+
+def _checkout(runtime: Runtime) -> int:
+    claimed = 0
+    coming = _coming(runtime)
     for name, worker in runtime.project.workers.items():
-        if not runtime.host_records.get(worker.host_key).available:
+        room = _places(runtime, name, worker.max_jobs) - coming.get(name, 0)
+        if room <= 0 or not runtime.host_records.get(worker.host_key).available:
             continue
-        room = _room(runtime, name, worker.max_jobs)
-        if room <= 0:
-            continue
-        for doc in _candidates(runtime, name, room):
+        for doc in candidates(runtime, name, room):
             try:
                 changed = _claim(runtime, doc)
             except ConflictError:
@@ -50,42 +87,42 @@ def checkout(runtime: Runtime) -> int:
 
 def send_checkout(runtime: Runtime) -> None:
     """Ask for a checkout; the beat does it a little later where the message cannot be sent."""
-    import contextlib
-
     with contextlib.suppress(BrokerUnavailableError):
         sender(runtime.project).checkout()
 
 
-def _room(runtime: Runtime, worker: str, max_jobs: int | None) -> int:
-    def count(*states: JobState) -> int:
-        query = {"state": {"$in": [s.value for s in states]}, "worker": worker}
-        with translated():
-            return runtime.queue.jobs.count_documents(query)
-
-    coming = count(_S.CHECKED_OUT, _S.UPLOADED)
+def _places(runtime: Runtime, worker: str, max_jobs: int | None) -> int:
+    """Return how many jobs of a worker may be between checkout and submission."""
     if max_jobs is None:
-        return WINDOW - coming
-    queued = count(_S.SUBMITTED, _S.RUNNING)
-    return min(max(max_jobs - queued, 0) + min(max_jobs, AHEAD), WINDOW) - coming
+        return WINDOW
+    queued = 0
+    for state in (_S.SUBMITTED, _S.RUNNING):
+        with translated():
+            query = {"state": state.value, "worker": worker}
+            queued += runtime.queue.jobs.count_documents(query)
+    return min(max(max_jobs - queued, 0) + min(max_jobs, AHEAD), WINDOW)
 
 
-def _candidates(runtime: Runtime, worker: str, room: int) -> Iterator[JobDoc]:
-    query = {"state": _S.READY.value, "worker": worker}
-    order = [("priority", -1), ("created_on", 1)]
-    ready = list(runtime.jobs.find(query, sort=order, limit=room))
-    partial = _inserting(runtime, {doc.flow for doc in ready})
-    if partial:
-        query["flow"] = {"$nin": sorted(partial)}  # type: ignore[assignment]
-        ready = list(runtime.jobs.find(query, sort=order, limit=room))
-        partial = _inserting(runtime, {doc.flow for doc in ready})
-    return (doc for doc in ready if doc.flow not in partial)
+def _coming(runtime: Runtime) -> dict[str, int]:
+    """Return how many jobs of each worker are between checkout and submission.
 
-
-def _inserting(runtime: Runtime, flows: set[str]) -> set[str]:
-    """Return those flows of which not all jobs are in yet."""
-    query = {"_id": {"$in": sorted(flows)}, "inserting": True}
+    Jobs that are tried again later, or wait for an earlier queue job to go, do not count, up to
+    another :data:`WINDOW` of them; those that wait for a place in the queue do.
+    """
+    query = {"state": {"$in": [_S.CHECKED_OUT.value, _S.UPLOADED.value]}}
+    fields = {"worker": 1, "state": 1, "retry_at": 1, "remote.waiting": 1}
+    now = runtime.jobs.now()
+    coming: Counter[str] = Counter()
+    later: Counter[str] = Counter()
     with translated():
-        return {raw["_id"] for raw in runtime.queue.flows.find(query, {"_id": 1})}
+        for row in runtime.queue.jobs.find(query, fields):
+            retry_at = row.get("retry_at")
+            waits = row["state"] == _S.UPLOADED and row.get("remote", {}).get("waiting")
+            is_later = retry_at is not None and retry_at > now and not waits
+            (later if is_later else coming)[row["worker"]] += 1
+    return {
+        name: coming[name] + max(later[name] - WINDOW, 0) for name in coming.keys() | later.keys()
+    }
 
 
 def _claim(runtime: Runtime, doc: JobDoc) -> JobDoc:
