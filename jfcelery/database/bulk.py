@@ -70,7 +70,7 @@ def _alike(doc: JobDoc, change: Mapping[str, Any]) -> dict[str, Any]:
         name: {"$literal": value} for name, value in change.items() if name != "last"
     }
     number = doc.version + 1
-    last = {name: {"$literal": value} for name, value in change["last"].items()}
+    last: dict[str, Any] = {n: {"$literal": value} for n, value in change["last"].items()}
     last |= {name: f"${name}" for name in _OF_THE_JOB}
     last["_id"] = {"$concat": ["$_id", f":{number}"]}
     return {**stage, "last": last, "version": {"$literal": number}}

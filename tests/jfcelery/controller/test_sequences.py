@@ -179,6 +179,10 @@ class World:
                 break
             for verb in (actions.resume, actions.retry, actions.rerun):
                 verb(whole, _NOW)
+            if self.controller.count_jobs(flow_ids=self.flow.flow, states=_S.FAILED):
+                # Jobs that tolerated its failure have started, so that it takes force.
+                failed = JobFilter(flow_ids=(self.flow.flow,), states=(_S.FAILED,))
+                actions.rerun(failed, _NOW, force=True)
             for doc in self.all():
                 self._step("finish", self.jobs.get(doc.uuid, doc.index))
         states = {doc.job.name: doc.state for doc in self.all()}
