@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from jfcelery.database.connection import translated
@@ -19,23 +21,51 @@ MANY = 10
 DUPLICATE = 11000
 
 
+class _Written:
+    """Keys of the entries that this process knows to be written, the newest of them."""
+
+    #: How many are remembered; a forgotten one is only written again.
+    SIZE = 20_000
+
+    def __init__(self) -> None:
+        self._keys: OrderedDict[str, None] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def holds(self, key: str) -> bool:
+        """Return whether an entry is known to be written."""
+        return key in self._keys
+
+    def add(self, key: str) -> None:
+        """Remember that an entry is written."""
+        with self._lock:
+            self._keys[key] = None
+            while len(self._keys) > self.SIZE:
+                self._keys.popitem(last=False)
+
+
+_written = _Written()
+
+
 class History:
     """The history collection of one project's queue.
 
     A process may die between a job's change and its entry here. The job's document carries its
-    last change, so the next writer, or reader, makes the entry up.
+    last change until the next, so whoever changes it next, or reads its history, makes the entry
+    up first.
     """
 
     def __init__(self, queue: QueueDatabase) -> None:
         self.queue = queue
 
-    def record(self, pairs: Sequence[tuple[JobDoc, JobDoc]]) -> None:
-        """Write the changes between documents before and after, and any missing one before."""
+    def ensure(self, docs: Sequence[JobDoc]) -> None:
+        """Write the last changes of documents that are about to change, where it is not known."""
+        self.record([doc for doc in docs if doc.last and not _written.holds(self._key(doc.last))])
+
+    def record(self, docs: Sequence[JobDoc]) -> None:
+        """Write the last changes of documents."""
+        changes = [doc.last for doc in docs if doc.last is not None]
         entries = {
-            doc.last.id: _plain(doc.last.model_dump(by_alias=True, mode="python"))
-            for pair in pairs
-            for doc in pair
-            if doc.last is not None
+            change.id: _plain(change.model_dump(by_alias=True, mode="python")) for change in changes
         }
         if len(entries) > MANY:
             with translated():
@@ -43,6 +73,11 @@ class History:
                 for row in there:
                     del entries[row["_id"]]
         self._write(list(entries.values()))
+        for change in changes:
+            _written.add(self._key(change))
+
+    def _key(self, change: Change) -> str:
+        return f"{self.queue.history.full_name}:{change.id}"
 
     def _write(self, entries: list[dict[str, object]]) -> None:
         """Write entries; what somebody else made up meanwhile is the same."""

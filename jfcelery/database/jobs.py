@@ -133,8 +133,10 @@ class Jobs:
             TransitionError: The state table has no such row.
             ConflictError: The document was changed since it was read.
         """
-        changed = self._compare_and_set(doc, self._change(doc, event, target, by, why, fields))
-        self.history.record([(doc, changed)])
+        change = self._change(doc, event, target, by, why, fields)
+        self.history.ensure([doc])
+        changed = self._compare_and_set(doc, change)
+        self.history.record([changed])
         self.flows.moved(doc.flow, {(doc.state, target): 1})
         return changed
 
@@ -186,22 +188,23 @@ class Jobs:
             extra = fields(doc) if callable(fields) else fields
             change = self._change(doc, event, target, by, why, extra, now=now)
             planned[doc.id] = (doc, change | {"token": token})
+        self.history.ensure(docs)
         ours = list(planned)
         if write_changes(self.queue, list(planned.values())) < len(planned):
             with translated():
                 written = self.queue.jobs.find({"_id": {"$in": ours}}, {"token": 1})
                 ours = [raw["_id"] for raw in written if raw.get("token") == token]
-        pairs = []
+        changed = []
         moved: dict[str, dict[tuple[JobState, JobState], int]] = {}
         for job_id in ours:
             doc, change = planned[job_id]
-            pairs.append((doc, doc.with_fields(change | {"version": doc.version + 1})))
+            changed.append(doc.with_fields(change | {"version": doc.version + 1}))
             step = moved.setdefault(doc.flow, {})
             step[doc.state, target] = step.get((doc.state, target), 0) + 1
-        self.history.record(pairs)
+        self.history.record(changed)
         for flow, step in moved.items():
             self.flows.moved(flow, step)
-        return [after for _, after in pairs]
+        return changed
 
     def _change(
         self,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import bson
 import pytest
 
+from jfcelery.database.history import History
 from jfcelery.errors import ConflictError, JobNotFoundError, TransitionError
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import FlowState, JobState
@@ -186,12 +187,34 @@ def test_the_history_is_complete_after_a_death_between_two_writes(
 ) -> None:
     """A change whose entry was never written is made up by reader and next writer."""
     with monkeypatch.context() as patch:
-        patch.setattr(jobs.history, "record", lambda _pairs: None)
+        patch.setattr(jobs.history, "record", lambda _docs: None)
         changed = jobs.transition(doc, "checkout", JobState.CHECKED_OUT, by="dies")
     assert [c.event for c in jobs.history.of(changed)] == ["insert", "checkout"]
     after = jobs.transition(changed, "upload", JobState.UPLOADED, by="lives")
     stored = jobs.queue.history.count_documents({"uuid": "a"})
     assert stored == 3
+    assert [c.event for c in jobs.history.of(after)] == ["insert", "checkout", "upload"]
+
+
+def test_nothing_changes_before_the_entry_of_the_last_change_is_written(
+    jobs: Jobs, doc: JobDoc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However many processes die one after the other at their entries, the history has no gap."""
+    jobs.history.record([doc])
+
+    def dies(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(History, "_write", dies)
+        with pytest.raises(KeyboardInterrupt):
+            jobs.transition(doc, "checkout", JobState.CHECKED_OUT, by="dies after it")
+        checked_out = jobs.get("a")
+        assert checked_out.state == JobState.CHECKED_OUT
+        with pytest.raises(KeyboardInterrupt):
+            jobs.transition(checked_out, "upload", JobState.UPLOADED, by="dies before it")
+        assert jobs.get("a") == checked_out
+    after = jobs.transition(checked_out, "upload", JobState.UPLOADED, by="lives")
     assert [c.event for c in jobs.history.of(after)] == ["insert", "checkout", "upload"]
 
 
