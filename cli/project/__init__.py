@@ -12,6 +12,9 @@ _HERE = "jfcelery.cli.project"
 COMMANDS: dict[str, Entry] = {
     "list": Entry(f"{_HERE}.list:list_projects", "List the projects."),
     "generate": Entry(f"{_HERE}.generate:generate", "Write the file of a new project."),
+    "import": Entry(
+        f"{_HERE}.import_file:import_file", "Take over a project file of jobflow-remote."
+    ),
     "check": Entry(f"{_HERE}.check:check", "Try whether everything that a project names works."),
     "check-conflicts": Entry(
         f"{_HERE}.conflicts:check_conflicts", "Look for what projects must not share."

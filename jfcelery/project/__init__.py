@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         folders_of,
         remove_project,
         replace_text,
+        save_project,
     )
     from jfcelery.project.generation import generate
     from jfcelery.project.remarks import notes
@@ -52,6 +53,7 @@ _LATER = {
     "folders_of": "editing",
     "remove_project": "editing",
     "replace_text": "editing",
+    "save_project": "editing",
     "generate": "generation",
     "notes": "remarks",
     "check_resources": "resources",
@@ -91,6 +93,7 @@ __all__ = [
     "notes",
     "remove_project",
     "replace_text",
+    "save_project",
 ]
 
 

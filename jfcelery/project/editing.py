@@ -17,6 +17,7 @@ from jfcelery.project.loading import load_text
 from jfcelery.project.project import FOLDERS
 
 if TYPE_CHECKING:
+    from jfcelery.project.finding import Projects
     from jfcelery.project.project import Project
 
 #: Permissions of new project files: they may hold passwords.
@@ -46,19 +47,54 @@ def create_project(
         InputError: The name or format cannot be used.
     """
     found = find_projects(folder)
-    path = found.folder / f"{name}.{file_format}"
+    path = _free_path(found, name, file_format)
+    text = generate(name, full=full, file_format=file_format, folder=found.folder)
+    _write_new(path, text)
+    return path
+
+
+def save_project(name: str, text: str, *, folder: str | os.PathLike[str] | None = None) -> Path:
+    """Save the text of a new project file, in YAML, if there is nothing wrong with it.
+
+    Args:
+        name: Name of the project, and of its file.
+        text: The text.
+        folder: The folder of project files. By default that of the settings.
+
+    Returns:
+        The file.
+
+    Raises:
+        ConfigError: There is such a project or file, the text is wrong, or the file cannot be
+            written.
+    """
+    path = _free_path(find_projects(folder), name, "yaml")
+    load_text(text, path)
+    _write_new(path, text)
+    return path
+
+
+def _free_path(found: Projects, name: str, ending: str) -> Path:
+    """Return the path of a new project's file.
+
+    Raises:
+        ConfigError: There is such a project or file.
+    """
+    path = found.folder / f"{name}.{ending}"
     if name in found.names or path.exists():
         taken = found.get(name).path if name in found.names else path
         message = f"project {name!r} exists: {taken}"
         raise ConfigError(message, remedy="Choose another name, or edit that file.")
-    text = generate(name, full=full, file_format=file_format, folder=found.folder)
+    return path
+
+
+def _write_new(path: Path, text: str) -> None:
     try:
-        found.folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         _write(path, text, PRIVATE)
     except OSError as error:
         message = f"cannot write {path}: {error.strerror}"
         raise ConfigError(message, remedy="Check the folder and its permissions.") from None
-    return path
 
 
 def folders_of(project: Project) -> list[Path]:

@@ -1,0 +1,32 @@
+"""``jfc project import``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("import")
+@click.argument("file", metavar="FILE", type=click.Path(dir_okay=False, path_type=Path))
+@click.option("--name", "-n", help="Name of the project, if not the one in the file.")
+@click.option(
+    "--database",
+    "-d",
+    help="Name of a new database for the queue on the MongoDB server that the file names; "
+    "without it the queue is in the embedded database.",
+)
+def import_file(file: Path, name: str | None, database: str | None) -> None:
+    """Make a project of a project file of jobflow-remote.
+
+    Workers, execution configurations and jobstores stay as they are, comments too. The queue gets
+    a database of its own, the project its own folders. FILE is not changed.
+    """
+    from jfcelery.cli.output import hint
+    from jfcelery.migration.project_file import converted
+    from jfcelery.project import save_project
+
+    chosen, text = converted(file, name=name, database=database)
+    path = save_project(chosen, text)
+    click.echo(f"Written: {path}")
+    hint(f"Next: jfc -p {chosen} project check; jfc -p {chosen} admin import {file}")
