@@ -40,14 +40,14 @@ def marked(script: str, token: str, env: Mapping[str, str] | None = None) -> str
 
     Before its output stands the process id of the shell, behind it the exit code: what lacks the
     second is not whole. The subshell keeps an ``exit`` in the script from ending it too early and
-    from running the user's ``.bash_logout``.
+    from running the user's ``.bash_logout``, ``eval`` does so for a syntax error.
     """
     exports = "".join(
         f"{name}={shlex.quote(value)}; export {name}\n" for name, value in (env or {}).items()
     )
     return (
         f"jfc_mark() {{ printf '\\n%s %s\\n' {token} \"$1\"; }}\n"
-        f"jfc_mark $$ >&2; jfc_mark $$\n(\n{exports}{script}\n)\n"
+        f"jfc_mark $$ >&2; jfc_mark $$\n(\n{exports}eval {shlex.quote(script)}\n)\n"
         f"jfc_code=$?; jfc_mark $jfc_code >&2; jfc_mark $jfc_code"
     )
 

@@ -50,7 +50,7 @@ def bed(testbed: Cluster) -> dict[str, Any]:
 def place_of(bed: dict[str, Any], way: str = "ssh", **options: Any) -> Place:
     """Return hpca by one of its ways in."""
     door = bed["hosts"]["hpca"][way]
-    given = {"user": "hpc", "connect_timeout": 10.0} | options
+    given: dict[str, Any] = {"user": "hpc", "connect_timeout": 10.0} | options
     return Place(door["host"], port=door["port"], **given)
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from jfcelery.scheduler_io.hosts.multiplexed import MultiplexedHost
 from jfcelery.scheduler_io.hosts.place import Place
 from jfcelery.scheduler_io.hosts.ssh import SshHost
-from tests.support.installation import TREE
+from tests.support.tree import TREE
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ class Lab:
 
     def place(self, port: int, **options: Any) -> Place:
         """Return the place behind a port of this machine, with the testbed's key."""
-        given = {"user": "hpc", "connect_timeout": 3.0, "keepalive": 1} | options
+        given: dict[str, Any] = {"user": "hpc", "connect_timeout": 3.0, "keepalive": 1} | options
         given.setdefault("connect_kwargs", {"key_filename": self.cluster.bed.data["key"]})
         return Place("127.0.0.1", port=port, **given)
 
