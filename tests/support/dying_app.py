@@ -1,8 +1,8 @@
 """A Celery app whose worker is killed (SIGKILL) once at every moment that ``DIE_AT`` names.
 
 ``DIE_AT`` holds ``STEP:MOMENT`` pairs with blanks between; a moment is ``before`` the work of a
-step, ``after`` it (nothing committed yet), or ``committed`` (the chain does not go on). Each death
-happens once: a file in ``DIE_FOLDER`` notes it.
+step, ``after`` it (nothing committed yet), ``committed`` (the chain does not go on) or ``parked``
+(it was not the job's turn). Each death happens once: a file in ``DIE_FOLDER`` notes it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ def mortal(step: Step) -> Step:
     class Mortal(type(step)):  # type: ignore[misc]
         def run(self, runtime: Runtime, uuid: str, index: int, epoch: int) -> bool:
             done = bool(super().run(runtime, uuid, index, epoch))
-            if done:
+            # The one that parks the chain is through when it has looked.
+            if done or self.name == "check_run_status":
                 die(self.name, "committed")
             return done
 
