@@ -27,6 +27,7 @@ def prepare(queue: QueueDatabase, project: str) -> None:
     with translated():
         record = queue.auxiliary.find_one({"_id": _KEY})
     if record is None:
+        _refuse_foreign(queue, project)
         create_indexes(queue)
         first = {"schema": SCHEMA_VERSION, "project": project}
 
@@ -45,4 +46,16 @@ def prepare(queue: QueueDatabase, project: str) -> None:
         raise SchemaVersionError(
             f"The database of project {project!r} belongs to project {record['project']!r}.",
             remedy="Give each project its own database or collections (queue: in its file).",
+        )
+
+
+def _refuse_foreign(queue: QueueDatabase, project: str) -> None:
+    """Refuse a database in which jobflow-remote works: a project file may have been copied."""
+    with translated():
+        foreign = queue.auxiliary.find_one({"jobflow_remote_version": {"$exists": True}})
+    if foreign is not None:
+        raise SchemaVersionError(
+            f"The database of project {project!r} belongs to jobflow-remote.",
+            remedy="Give the project a database of its own (leave 'queue' out, or name another), "
+            "then take the queue over: jfc admin import FILE",
         )

@@ -12,13 +12,20 @@ from jobflow import Flow
 
 from jfcelery.controller import JobController
 from jfcelery.database.payloads import load_payload
-from jfcelery.errors import ConfigError, InputError, StateError, UnknownNameError
+from jfcelery.errors import (
+    ConfigError,
+    InputError,
+    SchemaVersionError,
+    StateError,
+    UnknownNameError,
+)
 from jfcelery.flows.entries import flow_entries
 from jfcelery.flows.insert import insert_documents
 from jfcelery.migration import importing
 from jfcelery.migration.importing import Import
 from jfcelery.migration.source import Source
 from jfcelery.states import JobState
+from jfcelery.submission import submit_flow
 from tests.support.calling import Jfc
 from tests.support.jobs import add
 from tests.support.queued import Queued
@@ -262,6 +269,10 @@ def test_its_own_database_is_no_target(old: Old, source: Source) -> None:
     before = set(old.database.list_collection_names())
     with pytest.raises(InputError, match="the very one to import from"):
         Import(old.project, source).check()
+    with pytest.raises(SchemaVersionError, match="belongs to jobflow-remote"):
+        JobController.from_project(old.project)
+    with pytest.raises(SchemaVersionError, match="belongs to jobflow-remote"):
+        submit_flow(add(1), project=old.project)
     assert set(old.database.list_collection_names()) == before
     assert old.database["jf_auxiliary"].count_documents({}) == 3
 
