@@ -64,6 +64,8 @@ class History:
     def record(self, docs: Sequence[JobDoc]) -> None:
         """Write the last changes of documents."""
         changes = [doc.last for doc in docs if doc.last is not None]
+        if not changes:
+            return
         entries = {
             change.id: _plain(change.model_dump(by_alias=True, mode="python")) for change in changes
         }
