@@ -37,10 +37,13 @@ def prepare(queue: QueueDatabase, project: str) -> None:
         change_record(queue.auxiliary, _KEY, create)
         return
     if record["schema"] != SCHEMA_VERSION:
+        is_newer = record["schema"] > SCHEMA_VERSION
         raise SchemaVersionError(
             f"The database of project {project!r} has layout {record['schema']}, "
             f"this version of jfcelery needs {SCHEMA_VERSION}.",
-            remedy="Run: jfc admin upgrade",
+            remedy="Install the version of jfcelery that wrote it, or a newer one."
+            if is_newer
+            else "Run: jfc admin upgrade",
         )
     if record["project"] != project:
         raise SchemaVersionError(

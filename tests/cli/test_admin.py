@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import stat
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -136,6 +137,8 @@ def test_a_backup_restores_everything_into_an_empty_queue(
     """Documents, payloads and history come back alike, in another project too."""
     flow = make_flow({"a": [], "b": ["a"]})
     flow.bring("a", _S.FAILED)
+    large = random.Random(1).randbytes(700_000)  # noqa: S311 - more than one piece, not a secret
+    controller.queue.files.upload_from_stream("large", large)
     folder = tmp_path / "backup"
     counts = jfc("backup", "create", str(folder), "-p", "--json", *compress).data
     assert counts["jobs"] == counts["payloads"] == 2
@@ -152,6 +155,7 @@ def test_a_backup_restores_everything_into_an_empty_queue(
     for attribute in ("jobs", "flows", "history", "payloads"):
         ours, theirs = getattr(controller.queue, attribute), getattr(copy.queue, attribute)
         assert list(ours.find({})) == list(theirs.find({}))
+    assert copy.queue.files.open_download_stream_by_name("large").read() == large
     copy.rerun_job(db_id="1")
     assert Queued(copy.queue, {"x": []}).ids == {"x": "3"}
 

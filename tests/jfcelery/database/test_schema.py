@@ -31,6 +31,7 @@ def test_another_layout_or_project_is_refused(project: Project) -> None:
     prepare(queue, project.name)
     with pytest.raises(SchemaVersionError, match="belongs to project"):
         prepare(queue, "other")
-    queue.auxiliary.update_one({"_id": "jfcelery"}, {"$set": {"schema": 99}})
-    with pytest.raises(SchemaVersionError, match="jfc admin upgrade"):
-        prepare(queue, project.name)
+    for schema, remedy in ((99, "Install the version"), (0, "jfc admin upgrade")):
+        queue.auxiliary.update_one({"_id": "jfcelery"}, {"$set": {"schema": schema}})
+        with pytest.raises(SchemaVersionError, match=remedy):
+            prepare(queue, project.name)
