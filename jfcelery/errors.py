@@ -15,6 +15,7 @@
     ├── ServiceError                (transient) something that jfcelery itself needs
     │   ├── DatabaseUnavailableError
     │   ├── BrokerUnavailableError
+    │   ├── JobStoreUnavailableError
     │   ├── ServiceStartError       (not transient) an embedded service cannot start
     │   └── SchemaVersionError      (not transient)
     ├── RunnerError                 the runner cannot be started or stopped as asked
@@ -117,6 +118,10 @@ class DatabaseUnavailableError(ServiceError):
 
 class BrokerUnavailableError(ServiceError):
     """Raised when Redis cannot be reached."""
+
+
+class JobStoreUnavailableError(ServiceError):
+    """Raised when the JobStore, where the outputs are, cannot be reached."""
 
 
 class ServiceStartError(ServiceError):

@@ -11,6 +11,7 @@ from jfcelery.flows.finish import add_new_jobs, halt
 from jfcelery.flows.release import release_children, settle
 from jfcelery.states import JobState
 from jfcelery.tasks.outputs import fetched, outcome_of
+from jfcelery.tasks.runtime import jobstore_outages
 from jfcelery.tasks.step import Commit, Step, Work
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ def _insert(work: Work, folder: Path, outcome: Outcome) -> None:
     runtime, doc = work.runtime, work.doc
     store = runtime.jobstore(runtime.jobs.flows.get(doc.flow).jobstore)
     documents = read_documents(folder, doc.stores)
-    insert_documents(store, documents)
+    with jobstore_outages():
+        insert_documents(store, documents)
     halt(runtime.jobs, doc, outcome)
     if not outcome.stop_jobflow:
         add_new_jobs(runtime.jobs, doc, outcome, id_prefix=_prefix(work))

@@ -1,17 +1,18 @@
-"""Keeping leases alive while steps work: one thread a process renews them all."""
+"""Keeping the lease of a job alive while a step works on it."""
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import ConflictError, JfceleryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import timedelta
 
     from jfcelery.database.documents import JobDoc
     from jfcelery.database.jobs import Jobs
@@ -20,6 +21,9 @@ logger = logging.getLogger(__name__)
 
 #: A lease is renewed when this part of its term has passed.
 RENEW_AFTER = 1 / 3
+#: Work that takes longer hangs: every remote call has a timeout, but not every call is ours. The
+#: job is then free for another step; the fence keeps this one from committing.
+LONGEST_WORK = timedelta(hours=6)
 
 
 @contextmanager
@@ -40,7 +44,11 @@ def kept(jobs: Jobs, doc: JobDoc, term: timedelta) -> Iterator[None]:
 
 
 def _renew(jobs: Jobs, doc: JobDoc, term: timedelta, over: threading.Event) -> None:
+    end = time.monotonic() + LONGEST_WORK.total_seconds()
     while not over.wait(term.total_seconds() * RENEW_AFTER):
+        if time.monotonic() >= end:
+            logger.error("A step hangs since %s; job %s is given up.", LONGEST_WORK, doc.db_id)
+            return
         try:
             doc = jobs.renew(doc, term)
         except ConflictError:

@@ -30,7 +30,7 @@ def fetch(work: Work) -> Path:
     into = local_folder(work)
     if worker.is_local:
         return into
-    into.mkdir(parents=True, exist_ok=True)
+    # It must not exist before: then the files come into place all at once.
     patterns = [
         RunFolder.OUTPUT,
         RunFolder.STORE_DATA,
@@ -63,6 +63,4 @@ def outcome_of(work: Work, folder: Path) -> Outcome:
     except OutputMissingError as error:
         doc = work.doc
         end = doc.remote.end.model_dump() if doc.remote.end else None
-        raise OutputMissingError(
-            why_no_output(folder, attempt=doc.attempt, end=end)
-        ) from error
+        raise OutputMissingError(why_no_output(folder, attempt=doc.attempt, end=end)) from error

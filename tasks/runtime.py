@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from jfcelery.database.connection import open_queue
+from jfcelery.database.connection import open_queue, translated
 from jfcelery.database.hosts import HostRecords
 from jfcelery.database.jobs import Jobs
 from jfcelery.database.schema import prepare
+from jfcelery.errors import ConfigError, JobStoreUnavailableError
 from jfcelery.project import load_file
 from jfcelery.services import database_endpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from datetime import timedelta
 
     from jobflow.core.store import JobStore
@@ -24,8 +28,23 @@ if TYPE_CHECKING:
     from jfcelery.project import Project
     from jfcelery.scheduler_io.hosts.pool import Hosts
 
+logger = logging.getLogger(__name__)
+
 #: Seconds between two looks whether the project file changed.
 LOOK_INTERVAL = 5.0
+#: Seconds after which no step is taken to be at work with an earlier version of the project file.
+LONGEST_USE = 3600.0
+
+
+@contextmanager
+def jobstore_outages() -> Iterator[None]:
+    """Turn errors of connection to the JobStore's database into one of ours.
+
+    Raises:
+        JobStoreUnavailableError: It cannot be reached.
+    """
+    with translated(JobStoreUnavailableError, "The JobStore"):
+        yield
 
 
 class Runtime:
@@ -75,7 +94,8 @@ class Runtime:
         with self._lock:
             if key not in self._stores:
                 store = self.project.get_jobstore(name)
-                store.connect()
+                with jobstore_outages():
+                    store.connect()
                 self._stores[key] = store
             return self._stores[key]
 
@@ -108,6 +128,7 @@ class Current:
         self._pid = os.getpid()
         self._looked = time.monotonic()
         self._lock = threading.Lock()
+        self._replaced: list[tuple[float, Runtime]] = []
 
     def get(self) -> Runtime:
         """Return the runtime, of the newest version of the project file that is sound."""
@@ -120,18 +141,25 @@ class Current:
             return self._runtime
 
     def _look(self) -> None:
-        import logging
-
-        from jfcelery.errors import ConfigError
-
+        self._close_replaced()
         project = self._runtime.project
         if project.source is None:
             return
         try:
             new = load_file(project.source)
         except (ConfigError, OSError) as error:
-            logging.getLogger(__name__).warning("The project file is unsound, kept: %s", error)
+            logger.warning("The project file is unsound, kept: %s", error)
             return
         if new.digest != project.digest:
-            old, self._runtime = self._runtime, Runtime(new)
-            old.close()
+            # Steps are at work with the old one: its connections must not be cut off.
+            self._replaced.append((time.monotonic(), self._runtime))
+            self._runtime = Runtime(new)
+
+    def _close_replaced(self) -> None:
+        kept = []
+        for since, runtime in self._replaced:
+            if time.monotonic() - since > LONGEST_USE:
+                runtime.close()
+            else:
+                kept.append((since, runtime))
+        self._replaced = kept

@@ -13,7 +13,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.jobs import NO_LEASE
-from jfcelery.errors import ConflictError, JobNotFoundError, ServiceError
+from jfcelery.errors import (
+    ConflictError,
+    JobNotFoundError,
+    JobStoreUnavailableError,
+    ServiceError,
+)
 from jfcelery.states import JobState
 from jfcelery.tasks.lease import kept
 from jfcelery.tasks.trouble import handle
@@ -130,6 +135,9 @@ class Step:
                 commit.then(changed)
         except ConflictError:
             return False  # fenced off, stopped or rerun meanwhile
+        except JobStoreUnavailableError as error:
+            handle(work, self.name, error)
+            return False
         except ServiceError:
             raise  # the database or broker is away: the lease ends, the sweeper comes back
         except Exception as error:  # noqa: BLE001 - the outermost edge: charged and recorded

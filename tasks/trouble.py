@@ -7,7 +7,13 @@ import traceback
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from jfcelery.errors import BackPressureError, ConflictError, HostError, JfceleryError
+from jfcelery.errors import (
+    BackPressureError,
+    ConflictError,
+    HostError,
+    JfceleryError,
+    JobStoreUnavailableError,
+)
 from jfcelery.states import JobState
 
 if TYPE_CHECKING:
@@ -26,7 +32,8 @@ TRACE_FRAMES = 5
 def handle(work: Work, step: str, error: Exception) -> None:
     """Give the lease back and note a step's failure where it belongs.
 
-    Troubles of the host open its breaker and leave the job as it is. Limits make the job wait.
+    Troubles of the host open its breaker and leave the job as it is. Limits, and a JobStore that
+    does not answer, make the job wait.
     Passing troubles of the job are tried again after ``delta_retry``; those for good, or too
     many, end in REMOTE_ERROR.
     """
@@ -35,8 +42,9 @@ def handle(work: Work, step: str, error: Exception) -> None:
         if isinstance(error, HostError):
             work.runtime.host_records.failed(work.worker.host_key, error)
             logger.warning("%s of job %s: host trouble: %s", step, doc.db_id, error)
-            jobs.release(doc)
-        elif isinstance(error, BackPressureError):
+            # No lost message: the sweeper need not wait for one once the host is back.
+            jobs.release(doc, {"retry_at": jobs.now()})
+        elif isinstance(error, BackPressureError | JobStoreUnavailableError):
             jobs.release(doc, _pressure(work, error))
         elif _may_pass(work, error):
             logger.warning("%s of job %s failed, again later: %s", step, doc.db_id, error)
@@ -73,11 +81,12 @@ def _again(work: Work, error: Exception) -> dict[str, Any]:
         "remote.step_attempts": attempts,
         "remote.retry_time_limit": when,
         "remote.error": describe(error),
+        "remote.waiting": None,
         "error_class": type(error).__name__,
     }
 
 
-def _pressure(work: Work, error: BackPressureError) -> dict[str, Any]:
+def _pressure(work: Work, error: JfceleryError) -> dict[str, Any]:
     turns = work.doc.swept
     wait = PRESSURE_WAITS[min(turns, len(PRESSURE_WAITS) - 1)]
     return {

@@ -13,6 +13,7 @@ from jfcelery.folders import RunFolder, queue_job_name
 from jfcelery.scheduler_io.script import build_script
 from jfcelery.states import JobState
 from jfcelery.tasks.cancel import cancel_requested
+from jfcelery.tasks.runtime import jobstore_outages
 from jfcelery.tasks.step import Commit, Step, Work
 
 if TYPE_CHECKING:
@@ -46,10 +47,12 @@ def job_input(work: Work) -> JobInput:
     doc, runtime = work.doc, work.runtime
     job = load_payload(runtime.queue, doc.id)
     store = runtime.jobstore(runtime.jobs.flows.get(doc.flow).jobstore)
+    with jobstore_outages():
+        references = collect_for_job(store, job)
     return JobInput(
         job=job,
         job_doc=public_document(doc),
-        references=collect_for_job(store, job),
+        references=references,
         stores=doc.stores,
         attempt=doc.attempt,
     )

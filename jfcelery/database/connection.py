@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pymongo.collection import Collection
     from pymongo.database import Database
 
+    from jfcelery.errors import ServiceError
     from jfcelery.project import Project
     from jfcelery.services.endpoints import DatabaseEndpoint
 
@@ -42,13 +43,19 @@ class _Failures:
 
 
 @contextmanager
-def translated() -> Iterator[None]:
-    """Turn pymongo's errors of connection into DatabaseUnavailableError.
+def translated(
+    raised: type[ServiceError] = DatabaseUnavailableError, what: str = "The queue's database"
+) -> Iterator[None]:
+    """Turn pymongo's errors of connection into one of ours.
 
     Errors of the operation itself (a duplicate key, a wrong query) pass unchanged.
 
+    Args:
+        raised: The error.
+        what: Whose database it is.
+
     Raises:
-        DatabaseUnavailableError: The database cannot be reached, or refuses us.
+        ServiceError: The database cannot be reached, or refuses us.
     """
     from pymongo import errors
 
@@ -58,8 +65,8 @@ def translated() -> Iterator[None]:
         if not _is_outage(error):
             raise
         _Failures.count += 1
-        raise DatabaseUnavailableError(
-            f"The queue's database does not answer: {_line(error)}",
+        raise raised(
+            f"{what} does not answer: {_line(error)}",
             remedy="Check that it runs and can be reached: 'jfc project check'.",
         ) from error
 
