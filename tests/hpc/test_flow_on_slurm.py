@@ -88,7 +88,7 @@ def test_jobs_of_one_flow_run_on_several_workers(
         }
     )
     first = Job(math.sqrt, function_args=(16.0,), name="here")
-    chain = [first]
+    chain: list[Any] = [first]
     for name in ("slurm", "sge", "plain"):
         after = Job(operator.add, function_args=(chain[-1].output, 1), name=name)
         after.update_config({"manager_config": {"worker": name}})

@@ -1,8 +1,8 @@
 """A Celery app whose worker is killed (SIGKILL) once at every moment that ``DIE_AT`` names.
 
 ``DIE_AT`` holds ``STEP:MOMENT`` pairs with blanks between; a moment is ``before`` the work of a
-step, ``after`` it (nothing committed yet), ``committed`` (the chain does not go on) or ``parked``
-(it was not the job's turn). Each death happens once: a file in ``DIE_FOLDER`` notes it.
+step, ``after`` it (nothing committed yet), or ``committed`` (the chain does not go on). Each death
+happens once: a file in ``DIE_FOLDER`` notes it.
 """
 
 from __future__ import annotations

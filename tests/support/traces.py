@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 from jobflow import Flow, Response, job
 
@@ -13,7 +14,7 @@ def traced(folder: str, value: int = 0, after: list[int] | None = None) -> int:
     """Add up, and note the start of this run in a file of its own line."""
     from jfcelery import CURRENT_JOBDOC
 
-    doc = CURRENT_JOBDOC.job_doc
+    doc: Any = CURRENT_JOBDOC.job_doc
     line = f"{doc.uuid}_{doc.index} {doc.attempt}\n"
     # O_APPEND: lines of many processes never mix
     handle = os.open(Path(folder) / "starts", os.O_WRONLY | os.O_CREAT | os.O_APPEND)

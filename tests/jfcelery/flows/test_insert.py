@@ -96,10 +96,10 @@ def test_an_addition_that_died_half_way_is_completed(jobs: Jobs) -> None:
     """Jobs that an interrupted finalize had added keep their ids; the rest is added."""
     flow = flow_of({"a": []})
     add_flow(jobs.queue, flow, HERE)
-    fields = {"flow": flow.uuid, "generator": "a_1"}
-    add_dynamic(jobs.queue, [entry("n1")], HERE, **fields)  # type: ignore[arg-type]
+    fields: dict[str, Any] = {"flow": flow.uuid, "generator": "a_1"}
+    add_dynamic(jobs.queue, [entry("n1")], HERE, **fields)
     kept = jobs.get("n1").db_id
-    add_dynamic(jobs.queue, [entry("n1"), entry("n2")], HERE, **fields)  # type: ignore[arg-type]
+    add_dynamic(jobs.queue, [entry("n1"), entry("n2")], HERE, **fields)
     assert jobs.get("n1").db_id == kept
     assert jobs.get("n2").db_id != kept
 
