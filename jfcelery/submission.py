@@ -9,7 +9,7 @@ from jfcelery.database.connection import open_queue
 from jfcelery.database.documents import job_key
 from jfcelery.database.jobs import Jobs
 from jfcelery.database.schema import prepare
-from jfcelery.errors import ServiceError, UnknownNameError
+from jfcelery.errors import InputError, ServiceError, UnknownNameError
 from jfcelery.flows.entries import flow_entries
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.flows.release import settle
@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def submit_flow(
-    flow: Flow | Job | list[Flow | Job],
+    flow: Flow | Job | list[Job],
     worker: str | None = None,
     project: str | Project | None = None,
     exec_config: str | dict[str, Any] | ExecutionConfig | None = None,
@@ -56,17 +56,16 @@ def submit_flow(
         The short ids of the jobs.
 
     Raises:
+        InputError: A job refers to one outside of the flow, or is part of another.
         ConfigError: A worker, execution configuration, store or resource key is unknown.
         SerializationError: A job cannot be turned into JSON.
         ServiceError: The database or the broker cannot be reached; nothing was added.
     """
-    from jobflow.core.flow import get_flow
-
     from jfcelery.services import check_broker
 
     chosen = load_project(project) if project is None or isinstance(project, str) else project
-    whole = get_flow(flow, allow_external_references=allow_external_references)
     chosen.get_worker(worker)  # says so where there is none
+    whole = _whole(flow, allow_external_references=allow_external_references)
     placement = Placement(
         worker=worker or next(iter(chosen.workers)),
         exec_config=_plain(exec_config),
@@ -87,6 +86,15 @@ def submit_flow(
         # The flow is in the database; the next beat finds it without a message.
         logger.warning("The flow was added, but no worker was told: %s", error.message)
     return ids
+
+
+def _whole(flow: Any, *, allow_external_references: bool) -> Flow:
+    from jobflow.core.flow import get_flow
+
+    try:
+        return get_flow(flow, allow_external_references=allow_external_references)
+    except ValueError as error:
+        raise InputError(str(error)) from error
 
 
 def check(
