@@ -13,6 +13,7 @@ from tests.support.queued import MakeFlow, Queued
 if TYPE_CHECKING:
     from jfcelery.project import Project
 
+
 @pytest.fixture
 def controller(project: Project) -> JobController:
     """The controller of a project with an empty queue."""
