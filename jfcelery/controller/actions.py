@@ -12,10 +12,9 @@ from jfcelery.controller.queries import find_jobs
 from jfcelery.controller.rerun import Rerun
 from jfcelery.controller.retry import retry
 from jfcelery.controller.set_state import set_state
-from jfcelery.controller.stop import let_children_go, stop
+from jfcelery.controller.stop import jobs_waited_for, let_children_go, stop
 from jfcelery.database.jobs import Jobs
 from jfcelery.errors import JobNotFoundError, ServiceError
-from jfcelery.flows.release import release_children
 from jfcelery.messages import messenger
 
 if TYPE_CHECKING:
@@ -66,11 +65,9 @@ class Actions:
 
     def stop(self, selected: JobFilter, manner: Manner) -> Result:
         """Stop READY and running jobs; their queue jobs are cancelled by the Celery workers."""
-
-        def after(changed: Sequence[JobDoc]) -> None:
-            let_children_go(self.jobs, changed)
-
-        result = self._change(selected, stop, manner, after=after)
+        docs = self.select(selected)
+        plan = stop(jobs_waited_for(self.jobs, docs))
+        result = self._end(docs, plan, manner)
         self.tell(result, cancel=True)
         return result
 
@@ -102,13 +99,9 @@ class Actions:
 
     def set_state(self, state: JobState, selected: JobFilter, manner: Manner) -> Result:
         """Set the state of jobs by hand, whatever they are in."""
-
-        def after(changed: Sequence[JobDoc]) -> None:
-            for doc in changed:
-                if doc.release:
-                    release_children(self.jobs, doc)
-
-        result = self._change(selected, set_state(state), manner, after=after)
+        docs = self.select(selected)
+        plan = set_state(state, jobs_waited_for(self.jobs, docs))
+        result = self._end(docs, plan, manner)
         self.tell(result, cancel=True)
         return result
 
@@ -156,11 +149,16 @@ class Actions:
             logger.warning("Done, but no Celery worker could be told: %s", error.message)
 
     def _change(
-        self,
-        selected: JobFilter,
-        plan: Callable[[JobDoc], Move],
-        manner: Manner,
-        *,
-        after: Callable[[Sequence[JobDoc]], object] = lambda _: None,
+        self, selected: JobFilter, plan: Callable[[JobDoc], Move], manner: Manner
     ) -> Result:
-        return change_jobs(self.jobs, self.select(selected), plan, manner, after=after)
+        return change_jobs(self.jobs, self.select(selected), plan, manner)
+
+    def _end(
+        self, docs: Sequence[JobDoc], plan: Callable[[JobDoc], Move], manner: Manner
+    ) -> Result:
+        """Change jobs so that others need not wait for them any more, and let those go."""
+
+        def after(changed: Sequence[JobDoc]) -> None:
+            let_children_go(self.jobs, changed)
+
+        return change_jobs(self.jobs, docs, plan, manner, after=after)

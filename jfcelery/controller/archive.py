@@ -47,6 +47,7 @@ def _archive_piece(
     from pymongo import DeleteOne, ReplaceOne
 
     queue = jobs.queue
+    jobs.history.ensure(docs)
     entries = [_entry(jobs, doc, why) for doc in docs]
     if keep_document:
         for entry, doc in zip(entries, docs, strict=True):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.chunks import chunks
 from jfcelery.database.jobs import NO_LEASE
-from jfcelery.errors import ConflictError, StateError
+from jfcelery.errors import StateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -214,13 +214,10 @@ class _Change:
         return [doc for doc in docs if doc.id not in written]
 
     def _update(self, docs: Sequence[JobDoc], moves: Mapping[str, Move]) -> list[JobDoc]:
-        lost = []
-        for doc in docs:
-            try:
-                self.changed.append(self.jobs.update(doc, moves[doc.id].fields))
-            except ConflictError:
-                lost.append(doc)
-        return lost
+        changed = self.jobs.update_many(docs, lambda doc: moves[doc.id].fields)
+        self.changed += changed
+        written = {doc.id for doc in changed}
+        return [doc for doc in docs if doc.id not in written]
 
     def _reread(self, docs: Sequence[JobDoc]) -> list[JobDoc]:
         return list(self.jobs.find({"_id": {"$in": [doc.id for doc in docs]}}))

@@ -97,7 +97,7 @@ class Delete:
         """Stop what is under way, and wait until its queue jobs are gone."""
         active = [doc for doc in docs if doc.state in ACTIVE_STATES]
         quiet = replace(manner, progress=lambda _: None)
-        stopped = change_jobs(self.jobs, active, stop, quiet)
+        stopped = change_jobs(self.jobs, active, stop(()), quiet)
         refused = list(stopped.refused)
         asked = [doc for doc in self._again(docs) if doc.cancel]
         if not asked:

@@ -43,8 +43,6 @@ def halted(doc: JobDoc) -> dict[str, Any]:
         "retry_at": None,
         "swept": 0,
         "cancel": cancel_requests(doc),
-        # Children that tolerate a missing parent may go on; the sweeper sees to it if we die.
-        "release": True,
     }
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from jfcelery.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from types import ModuleType
 
@@ -27,21 +28,18 @@ class FlowFile:
     """A flow that was read from a file.
 
     Args:
-        flow: A Flow, a Job, or a list of them.
+        flow: The flow; one made of it where the file holds a Job or a list.
         path: The file.
         module: Name under which a Python file was imported; None for JSON.
     """
 
-    flow: Flow | Job | list[Any]
+    flow: Flow
     path: Path
     module: str | None = None
 
     def own_functions(self) -> list[str]:
         """Return the names of the file's own functions that jobs of the flow call."""
-        from jobflow.core.flow import get_flow
-
-        whole = get_flow(self.flow, allow_external_references=True)
-        functions = (job.function for job, _ in whole.iterflow())
+        functions = (job.function for job in _jobs(self.flow))
         mine = [f for f in functions if getattr(f, "__module__", None) == self.module]
         return sorted({function.__name__ for function in mine}) if self.module else []
 
@@ -60,11 +58,32 @@ def read_flow(path: Path, name: str | None = None) -> FlowFile:
     if not path.is_file():
         raise InputError(f"There is no file {path}.")
     if path.suffix in JSON_ENDINGS:
-        return FlowFile(_from_json(path), path)
+        return FlowFile(_whole(_from_json(path), path), path)
     if path.suffix != ".py":
         raise InputError(f"{path}: a flow is read from a .py or .json file.")
     module = _imported(path)
-    return FlowFile(_pick(module, path, name), path, module.__name__)
+    return FlowFile(_whole(_pick(module, path, name), path), path, module.__name__)
+
+
+def _whole(value: Flow | Job | list[Any], path: Path) -> Flow:
+    """Return the flow that a value is; a job can be made part of one only once."""
+    from jobflow.core.flow import get_flow
+
+    try:
+        return get_flow(value, allow_external_references=True)
+    except ValueError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _jobs(flow: Flow) -> Iterator[Job]:
+    """Yield the jobs of a flow, of the flows in it as well."""
+    from jobflow import Flow
+
+    for item in flow.jobs:
+        if isinstance(item, Flow):
+            yield from _jobs(item)
+        else:
+            yield item
 
 
 def _from_json(path: Path) -> Any:
@@ -94,7 +113,7 @@ def _imported(path: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except Exception as error:
-        raise InputError(f"{path} fails: {type(error).__name__}: {error}") from error
+        raise _failure(path, error) from error
     return module
 
 
@@ -104,8 +123,9 @@ def _pick(module: ModuleType, path: Path, name: str | None) -> Any:
         return _named(values, path, name)
     flows = {key: value for key, value in values.items() if _is_flow(value)}
     outermost = {k: v for k, v in flows.items() if type(v).__name__ == "Flow"} or flows
-    if USUAL_NAME in values and _is_flow(_called(values[USUAL_NAME])):
-        return _called(values[USUAL_NAME])
+    usual = _called(values.get(USUAL_NAME), path)
+    if _is_flow(usual):
+        return usual
     if len(outermost) == 1:
         return next(iter(outermost.values()))
     if not outermost:
@@ -120,19 +140,26 @@ def _pick(module: ModuleType, path: Path, name: str | None) -> Any:
 def _named(values: dict[str, Any], path: Path, name: str) -> Any:
     if name not in values:
         raise InputError(f"{path} has no variable or function {name!r}.")
-    value = _called(values[name])
+    value = _called(values[name], path)
     if not _is_flow(value):
         raise InputError(f"{name} in {path} is no flow but a {type(value).__name__}.")
     return value
 
 
-def _called(value: Any) -> Any:
+def _called(value: Any, path: Path) -> Any:
     """Return what a plain function returns; anything else unchanged."""
     import inspect
 
-    return (
-        value() if inspect.isfunction(value) and not inspect.signature(value).parameters else value
-    )
+    if not inspect.isfunction(value) or inspect.signature(value).parameters:
+        return value
+    try:
+        return value()
+    except Exception as error:
+        raise _failure(path, error) from error
+
+
+def _failure(path: Path, error: Exception) -> InputError:
+    return InputError(f"{path} fails: {type(error).__name__}: {error}")
 
 
 def _is_flow(value: Any) -> bool:

@@ -9,7 +9,7 @@ from jfcelery.controller.fields import fresh, halted
 from jfcelery.states import ACTIVE_STATES, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from jfcelery.database.documents import JobDoc
 
@@ -19,15 +19,20 @@ _STARTS = frozenset({JobState.READY, JobState.WAITING})
 _ENDS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.USER_STOPPED})
 
 
-def set_state(state: JobState) -> Callable[[JobDoc], Move]:
-    """Return the plan to give jobs a state, whatever they are in."""
+def set_state(state: JobState, waited_for: Collection[str]) -> Callable[[JobDoc], Move]:
+    """Return the plan to give jobs a state, whatever they are in.
+
+    Args:
+        state: The state.
+        waited_for: Keys of the jobs that others wait for; see :func:`~.stop.jobs_waited_for`.
+    """
 
     def plan(doc: JobDoc) -> Move:
         if doc.state is state:
             raise RefusedError(f"it is {state} already.")
         if state in _STARTS:
             return Move("set_state", state, fresh(doc))
-        fields = {**halted(doc), "release": state in _ENDS}
+        fields = {**halted(doc), "release": state in _ENDS and doc.id in waited_for}
         if state in ACTIVE_STATES:
             # The steps go on from here, with the queue job, if any, that is there.
             fields["cancel"] = [request.model_dump() for request in doc.cancel]

@@ -24,7 +24,7 @@ _ALIKE = 3
 
 
 def write_changes(queue: QueueDatabase, planned: Sequence[tuple[JobDoc, Mapping[str, Any]]]) -> int:
-    """Write planned changes of state.
+    """Write planned changes.
 
     Args:
         queue: The project's database.
@@ -59,9 +59,10 @@ def write_changes(queue: QueueDatabase, planned: Sequence[tuple[JobDoc, Mapping[
 
 def _key(doc: JobDoc, change: Mapping[str, Any]) -> tuple[Any, ...]:
     """Return what is the same for all documents that change alike."""
-    last = change["last"]
+    last = change.get("last") or {}
     rest = {name: value for name, value in change.items() if name != "last"}
-    return (doc.version, last["source"], last["attempt"], last["at"], repr(rest))
+    same = (last.get(name) for name in ("source", "attempt", "at"))
+    return (doc.version, *same, repr(rest))
 
 
 def _alike(doc: JobDoc, change: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,6 +71,8 @@ def _alike(doc: JobDoc, change: Mapping[str, Any]) -> dict[str, Any]:
         name: {"$literal": value} for name, value in change.items() if name != "last"
     }
     number = doc.version + 1
+    if "last" not in change:
+        return {**stage, "version": {"$literal": number}}
     last: dict[str, Any] = {n: {"$literal": value} for n, value in change["last"].items()}
     last |= {name: f"${name}" for name in _OF_THE_JOB}
     last["_id"] = {"$concat": ["$_id", f":{number}"]}
