@@ -136,10 +136,15 @@ def _add_stream(tar: tarfile.TarFile, info: tarfile.TarInfo, stream: IO[bytes], 
 
 
 def read_sums(source: Source) -> dict[str, str]:
-    """Read the lines ``sha256  name`` up to an empty one; a name may lack its sum (``-``)."""
+    """Read the lines ``sha256  name`` up to an empty one; a name may lack its sum (``-``).
+
+    GNU's sha256sum begins a line with a backslash where it wrote one in the name as two.
+    """
     sums = {}
     while (line := source.readline().decode(errors="surrogateescape")) not in {"\n", ""}:
         digest, _, name = line.rstrip("\n").partition("  ")
+        if digest.startswith("\\"):
+            digest, name = digest[1:], name.replace("\\\\", "\\")
         sums[name] = digest
     return sums
 
@@ -154,14 +159,24 @@ def unpack(source: Source, sums: Mapping[str, str], into: Path) -> Iterator[str]
         with tarfile.open(fileobj=cast("IO[bytes]", source), mode="r|") as tar:
             for member in tar:
                 name = member.name.removeprefix("./")
-                content = tar.extractfile(member) if member.isreg() and name in sums else None
+                content = _content(tar, member, into) if name in sums else None
                 if content is None:
                     raise TransferError(f"the stream holds {name!r}, which was not asked for")
-                if _store(content, into / check_name(name)) != sums[name] != "-":
+                with content:
+                    digest = _store(content, into / check_name(name))
+                if digest != sums[name] != "-":
                     raise TransferError(f"the checksum of {name} differs")
                 yield name
     except (tarfile.TarError, EOFError) as exc:
         raise TransferError(f"the stream is damaged: {exc}") from exc
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo, into: Path) -> IO[bytes] | None:
+    """Return what a file of the stream holds; None if it is no file."""
+    if member.islnk():  # a second name of a file that came before
+        first = into / check_name(member.linkname.removeprefix("./"))
+        return first.open("rb") if first.is_file() else None
+    return tar.extractfile(member) if member.isreg() else None
 
 
 def _store(content: IO[bytes], path: Path) -> str:

@@ -146,8 +146,9 @@ class Host(ABC):
             RunFolderError: No right to write there; something else is there.
             TransferError: The files did not arrive as they were sent.
         """
-        note = json.dumps({"attempt": attempt, **marker}, default=str) + "\n"
-        contents = {**files, RunFolder.MARKER: note.encode()}
+        # The attempt comes first and once: the script finds it there.
+        note = json.dumps({"attempt": attempt} | dict(marker) | {"attempt": attempt}, default=str)
+        contents = {**files, RunFolder.MARKER: f"{note}\n".encode()}
         deadline = Deadline(self.name, stall=self.timeout)
         with self._process(scripts.publish(folder, attempt, new_token()), deadline) as process:
             with suppress(BrokenPipeError):  # it stopped reading: its answer says why

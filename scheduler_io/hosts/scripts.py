@@ -97,8 +97,12 @@ _FETCH = """\
 [ -d "$f" ] || say missing
 cd "$f" || say cannot-read
 set -- dummy
+nl='
+'
+seen=$nl
 for name in $patterns_here; do
-  if [ -f "$name" ]; then set -- "$@" "$name"; fi
+  case $seen in *"$nl$name$nl"*) continue;; esac
+  if [ -f "$name" ]; then set -- "$@" "$name"; seen=$seen$name$nl; fi
 done
 shift
 [ $# -gt 0 ] || say nothing
