@@ -70,8 +70,8 @@ def submit(
     if as_json:
         write_json({"project": project.name, "flow": flow, "db_ids": ids})
     else:
-        which = ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}"
-        click.echo(f"Submitted to project {project.name}: flow {flow}, {len(ids)} jobs ({which})")
+        jobs = f"1 job ({ids[0]})" if len(ids) == 1 else f"{len(ids)} jobs ({ids[0]} to {ids[-1]})"
+        click.echo(f"Submitted to project {project.name}: flow {flow}, {jobs}")
     if wait:
         _wait(project, ids)
     elif not as_json:

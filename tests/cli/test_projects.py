@@ -14,18 +14,20 @@ if TYPE_CHECKING:
 
     from tests.support.projects import ProjectFactory
 
-FLOW = """
+HEAD = """
 from jobflow import Flow, job
 
 @job
 def add(a, b):
     return a + b
-
+"""
+FLOW = f"""{HEAD}
 first = add(1, 2)
 second = add(first.output, 3)
 flow = Flow([first, second], name="sums")
 other = Flow([add(5, 6)], name="other")
 """
+OUTSIDE = f"{HEAD}\nflow = Flow([add(add(1, 2).output, 3)])"
 
 
 def test_a_generated_project_is_listed_and_complete(projects_folder: Path) -> None:
@@ -157,7 +159,24 @@ def test_a_python_file_is_submitted(jfc: Jfc, project: object, tmp_path: Path) -
     assert second["parents"] == [first["uuid"]]
     named = jfc("submit", str(path), "--name", "other")
     assert named.status == 0
-    assert "1 jobs (3)" in named.stdout
+    assert "1 job (3)" in named.stdout
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "one = add(1, 2)",
+        "flow = [add(1, 2), add(3, 4)]",
+        "one = add(1, 2)\n\ndef flow():\n    return Flow([one])",
+    ],
+)
+def test_a_job_a_list_and_a_function_are_submitted(jfc: Jfc, tmp_path: Path, text: str) -> None:
+    """What is not a flow yet is made one; a function that returns one is called once."""
+    path = tmp_path / "mykinds.py"
+    path.write_text(f"{HEAD}\n{text}\n")
+    answer = jfc("submit", str(path), "--json")
+    assert answer.status == 0, answer.stderr
+    assert jfc("job", "list", "--count", "--json").data == {"count": len(answer.data["db_ids"])}
 
 
 def test_a_json_file_is_submitted(jfc: Jfc, tmp_path: Path) -> None:
@@ -175,6 +194,8 @@ def test_a_json_file_is_submitted(jfc: Jfc, tmp_path: Path) -> None:
         ("a.py", "x = 1", "holds no flow"),
         ("a.py", "1 / 0", "ZeroDivisionError"),
         ("a.py", FLOW.replace("flow =", "one ="), "several flows: one, other"),
+        ("a.py", "def flow():\n    raise LookupError('no structure')", "LookupError: no structure"),
+        ("a.py", OUTSIDE, "needed to resolve output references"),
         ("a.json", "{}", "no flow but a dict"),
         ("a.json", "{", "cannot be read"),
         ("a.txt", "", ".py or .json"),
