@@ -185,7 +185,8 @@ class WorkerQueue:
             jobs: Jobs that ended, or may have.
 
         Returns:
-            By id, what is known; a job of which nothing is known is left out.
+            By id, what is known; a job of which nothing is known is left out. Only a report with
+            ``is_proof`` ends a job that the queue lacks.
         """
         if not jobs:
             return {}

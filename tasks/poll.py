@@ -197,7 +197,7 @@ def _apply(
 
 def _absent(runtime: Runtime, worker: WorkerBase, doc: JobDoc, report: EndReport | None) -> None:
     """Take a job as ended when the accounting says so, or many listings in a row lack it."""
-    if report is not None:
+    if report is not None and report.is_proof:
         _end(runtime, worker, doc, report)
         return
     now, missing = runtime.jobs.now(), doc.remote.absent + 1
@@ -206,7 +206,7 @@ def _absent(runtime: Runtime, worker: WorkerBase, doc: JobDoc, report: EndReport
         runtime.jobs.update(doc, {"remote.absent": missing, "remote.absent_since": since})
         return
     words = f"{missing} listings in a row lack it"
-    _end(runtime, worker, doc, EndReport(EndReason.LOST, words=words))
+    _end(runtime, worker, doc, EndReport(EndReason.LOST, words=words).completed_by(report))
 
 
 def _end(runtime: Runtime, worker: WorkerBase, doc: JobDoc, end: EndReport) -> None:

@@ -83,6 +83,8 @@ class EndReport:
         signal: Number of the signal that ended it, where one did.
         words: The scheduler's own words.
         by: Who cancelled it, where known.
+        is_proof: Whether it proves that the job ended. Of words in ``queue.err``, or a signal that
+            was noted, it is not known whether the job was queued again thereafter.
     """
 
     reason: EndReason
@@ -90,6 +92,7 @@ class EndReport:
     signal: int | None = None
     words: str = ""
     by: str | None = None
+    is_proof: bool = True
 
     def completed_by(self, other: EndReport | None) -> EndReport:
         """Return this report with what only the other one knows.
@@ -109,6 +112,7 @@ class EndReport:
             signal=self.signal if self.signal is not None else other.signal,
             words=one.words or two.words,
             by=one.by or two.by,
+            is_proof=self.is_proof or other.is_proof,
         )
 
 

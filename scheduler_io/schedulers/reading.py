@@ -109,9 +109,9 @@ def read_reports(
     accounted = scheduler.parse_accounting(read_output(parts, "account"))
     reports: dict[str, EndReport] = {}
     for job in jobs:
-        stderr = scheduler.read_stderr(parts.get(f"stderr {job.queue_id}", ""))
+        stderr = _hint(scheduler.read_stderr(parts.get(f"stderr {job.queue_id}", "")))
         end = key_values(parts.get(f"end {job.queue_id}", ""))
-        told = _told(parts.get(f"status {job.queue_id}", ""))
+        told = _hint(_told(parts.get(f"status {job.queue_id}", "")))
         report = _joined(accounted.get(job.queue_id), stderr, read_end(end), told)
         if report and report.reason is EndReason.UNKNOWN:
             report = replace(report, reason=_reason_left(report, end, told))
@@ -126,6 +126,11 @@ def _joined(*sources: EndReport | None) -> EndReport | None:
     for source in sources:
         report = report.completed_by(source) if report else source
     return report
+
+
+def _hint(report: EndReport | None) -> EndReport | None:
+    """Return a report that explains an end, but does not prove it."""
+    return replace(report, is_proof=False) if report else None
 
 
 def _told(status: str) -> EndReport | None:

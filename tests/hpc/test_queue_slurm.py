@@ -103,7 +103,8 @@ def test_a_job_whose_processes_are_all_killed_has_a_report(bench: Bench) -> None
     """No final file: the scheduler's word ends it, with the signal."""
     job = bench.run("sleep 1000")
     bench.wait_line(job, "stage=exec")
-    bench.host.run(f"pgrep -f '[j]ob{int(job.queue_id):05d}/slurm_script' | xargs kill -KILL")
+    script = f"[j]ob{int(job.queue_id):05d}/slurm_script"
+    bench.host.run(f"kill -KILL -- -$(pgrep -o -f '{script}')")
     bench.wait(job, QueueState.ENDED)
     assert bench.text(job, "jfc_end.1") == ""
     report = report_of(bench, job)

@@ -341,18 +341,19 @@ def test_without_accounting_the_folder_tells_how_a_job_ended(
     report = bench.queue.end_reports([job])[job.queue_id]
     assert (report.reason, report.exit_code, report.signal) == (EndReason.TIMEOUT, 143, 15)
     assert "DUE TO TIME LIMIT" in report.words
+    assert report.is_proof, "there is a final file"
 
 
 def test_a_script_that_noted_a_signal_and_died_was_cancelled(
     bench: Bench, slurm: FakeSlurm
 ) -> None:
-    """TERM, then KILL before it could write its final file."""
+    """TERM, then KILL before it could write its final file; that it ended is not proven so."""
     job = bench.run("true")
     bench.host.run(
         f"printf 'stage=started\\nstage=exec\\nsignal=15\\n' >'{job.folder}/jfc_status.1'"
     )
     report = bench.queue.end_reports([job])[job.queue_id]
-    assert report == EndReport(EndReason.CANCELLED, None, 15, "SIGTERM in exec")
+    assert report == EndReport(EndReason.CANCELLED, None, 15, "SIGTERM in exec", is_proof=False)
 
 
 def test_a_command_that_a_signal_killed_failed(bench: Bench, slurm: FakeSlurm) -> None:
