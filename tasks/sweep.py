@@ -6,20 +6,24 @@ to do, and this is where it is read from.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
+from jfcelery.database.flows import flow_state
 from jfcelery.database.slots import Slots
-from jfcelery.errors import ConflictError, FlowNotFoundError
+from jfcelery.errors import ConflictError, FlowNotFoundError, ServiceError
 from jfcelery.flows.insert import remove_insertion
 from jfcelery.flows.release import release_children, settle
-from jfcelery.states import QUEUED_STATES, FlowState, JobState
+from jfcelery.states import ACTIVE_STATES, QUEUED_STATES, FlowState, JobState
 from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.dispatch import dispatch
 from jfcelery.tasks.places import send_waiting
 from jfcelery.tasks.sending import sender
+from jfcelery.tasks.watch import only_one
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -41,19 +45,36 @@ LONGEST_GRACE = timedelta(minutes=10)
 INSERTION_TIME = timedelta(hours=1)
 #: Flows of which nothing moves are looked at again after this long.
 STUCK_TIME = timedelta(minutes=1)
+#: Flows whose jobs one query counts.
+COUNTED = 200
+#: States of jobs that will move others on.
+_MOVING = ACTIVE_STATES | {_S.READY}
 
 
 def sweep(runtime: Runtime) -> None:
     """Look at everything that may stand still, and set it going again."""
-    now = runtime.jobs.now()
-    for doc in list(_standing(runtime, now)):
+    parts = (
+        _send_standing,
+        _release_pending,
+        _cancel_pending,
+        _free_places,
+        _remove_interrupted,
+        _renew_flows,
+        checkout,
+    )
+    with only_one(runtime, "sweep") as alone:
+        for part in parts if alone else ():
+            try:
+                part(runtime)
+            except ServiceError:
+                raise  # nothing can be done before it is back
+            except Exception:  # the outermost edge: nothing may keep the other parts from theirs
+                logger.exception("A part of the sweep failed, the others go on")
+
+
+def _send_standing(runtime: Runtime) -> None:
+    for doc in _standing(runtime, runtime.jobs.now()):
         send_again(runtime, doc)
-    _release_pending(runtime)
-    _cancel_pending(runtime)
-    _free_places(runtime)
-    _remove_interrupted(runtime, now)
-    _renew_flows(runtime, now)
-    checkout(runtime)
 
 
 def _standing(runtime: Runtime, now: datetime) -> list[JobDoc]:
@@ -126,8 +147,8 @@ def _is_entitled(doc: JobDoc, worker: str) -> bool:
     return doc.worker == worker and (doc.state in QUEUED_STATES or doc.state is _S.UPLOADED)
 
 
-def _remove_interrupted(runtime: Runtime, now: datetime) -> None:
-    query = {"inserting": True}
+def _remove_interrupted(runtime: Runtime) -> None:
+    query, now = {"inserting": True}, runtime.jobs.now()
     with translated():
         flows = list(runtime.queue.flows.find(query, {"created_on": 1}))
     for flow in flows:
@@ -136,19 +157,33 @@ def _remove_interrupted(runtime: Runtime, now: datetime) -> None:
             remove_insertion(runtime.queue, flow["_id"])
 
 
-def _renew_flows(runtime: Runtime, now: datetime) -> None:
+def _renew_flows(runtime: Runtime) -> None:
     """Count the jobs of flows that have not ended, and look at those of which nothing moves."""
+    now, flows = runtime.jobs.now(), runtime.jobs.flows
     moving = [state.value for state in (FlowState.READY, FlowState.WAITING, FlowState.RUNNING)]
     with translated():
-        flows = list(runtime.queue.flows.find({"state": {"$in": moving}}))
-    for flow in flows:
-        if flow.get("inserting") or now - flow["updated_on"] < STUCK_TIME:
-            continue
-        try:
-            runtime.jobs.flows.refresh(flow["_id"], exact=True)
-        except FlowNotFoundError:
-            continue
-        counts = runtime.jobs.flows.count([flow["_id"]]).get(flow["_id"], {})
-        if set(counts) <= {_S.WAITING, _S.COMPLETED, _S.FAILED}:
-            query = {"flow": flow["_id"], "state": _S.WAITING.value}
-            settle(runtime.jobs, runtime.jobs.find(query))
+        found = list(runtime.queue.flows.find({"state": {"$in": moving}}))
+    quiet = [f for f in found if not f.get("inserting") and now - f["updated_on"] >= STUCK_TIME]
+    for piece in chunks(quiet, COUNTED):
+        counts = flows.count([flow["_id"] for flow in piece])
+        for flow in piece:
+            exact = counts.get(flow["_id"], {})
+            stored = {state: number for state, number in flow["counts"].items() if number}
+            if (stored, flow["state"]) != (exact, flow_state(exact)):
+                with contextlib.suppress(FlowNotFoundError):
+                    flows.refresh(flow["_id"], exact=True)
+            if _S.WAITING in exact and not exact.keys() & _MOVING:
+                _settle_once(runtime, flow)
+
+
+def _settle_once(runtime: Runtime, flow: dict[str, Any]) -> None:
+    """Look for parents that ended unseen in a flow of which nothing moves."""
+    key = (runtime.project.name, flow["_id"])
+    if _settled.get(key) != flow["version"]:
+        query = {"flow": flow["_id"], "state": _S.WAITING.value}
+        settle(runtime.jobs, list(runtime.jobs.find(query)))
+        _settled[key] = flow["version"]
+
+
+#: Flows that were looked at, and their versions then.
+_settled: dict[tuple[str, str], int] = {}
