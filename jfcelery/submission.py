@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 
 def submit_flow(
-    flow: Flow | Job | list[Job],
+    flow: Flow | Job | list[Flow | Job],
     worker: str | None = None,
     project: str | Project | None = None,
     exec_config: str | dict[str, Any] | ExecutionConfig | None = None,

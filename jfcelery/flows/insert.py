@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -81,9 +82,7 @@ def add_flow(
         )
         for entry, db_id in zip(entries.jobs, ids, strict=True)
     ]
-    counts: dict[str, int] = {}
-    for document in documents:
-        counts[document["state"]] = counts.get(document["state"], 0) + 1
+    counts = dict(Counter(document["state"] for document in documents))
     flow = {
         "_id": entries.uuid,
         "uuid": entries.uuid,

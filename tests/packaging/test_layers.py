@@ -69,9 +69,10 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 
 
 #: The modules that may write to the jobs' collection: changes go by compare-and-set through the
-#: first, the others insert, move to the archive, or remove whole jobs.
+#: first two, the others insert, move to the archive, or remove whole jobs.
 WRITERS = {
-    "jfcelery.database.jobs": {"update_one", "bulk_write"},
+    "jfcelery.database.jobs": {"update_one"},
+    "jfcelery.database.bulk": {"bulk_write"},
     "jfcelery.flows.insert": {"insert_many", "delete_many"},
     "jfcelery.controller.archive": {"bulk_write"},
 }
