@@ -83,35 +83,42 @@ class WorkerQueue:
         self._limit_s = max(self._timeout / 2, self._timeout - FRAME_S)
         self._settle_s = settle_s
 
-    def submit(self, folder: RunFolder, *, name: str, attempt: int) -> str:
+    def submit(
+        self, folder: RunFolder, *, name: str, attempt: int, limits: Sequence[frames.Limit] = ()
+    ) -> str:
         """Submit a job, unless it was submitted before; one round trip.
 
         Args:
             folder: Its run folder, complete.
             name: Its unique name, which stands in its script too.
             attempt: Which attempt this is.
+            limits: Of jobs in the queue, manual ones too; without effect where the scheduler
+                cannot count them (shell, custom).
 
         Returns:
             The queue job's id.
 
         Raises:
-            BackPressureError: A limit of the site, or another submission of the same job.
+            BackPressureError: A limit, or another submission of the same job.
             SubmissionRejectedError: Refused for good.
             ResourcesError: Refused for what it asks for.
             SchedulerDownError: No answer; submitting again finds out what became of it.
             RunFolderError: The folder is missing, of another attempt, or not writable.
             DiskFullError: The worker's disk is full.
         """
-        (result,) = self.submit_all([Submission(folder, name, attempt)])
+        (result,) = self.submit_all([Submission(folder, name, attempt)], limits=limits)
         if isinstance(result, JfceleryError):
             raise result
         return result
 
-    def submit_all(self, jobs: Sequence[Submission]) -> list[str | JfceleryError]:
+    def submit_all(
+        self, jobs: Sequence[Submission], *, limits: Sequence[frames.Limit] = ()
+    ) -> list[str | JfceleryError]:
         """Submit many jobs in one round trip.
 
         Args:
             jobs: The jobs; after a failure that took long, the rest is not tried.
+            limits: Of jobs in the queue.
 
         Returns:
             For each job its id, or the error that `submit` would raise.
@@ -121,12 +128,15 @@ class WorkerQueue:
         """
         rows = [f"{job.name}\t{job.attempt}\t{job.folder}" for job in jobs]
         extra = (len(jobs) - 1) * self._limit_s
-        frame = self._folder_frame(frames.submit_frame)
+        count = self.scheduler.count_command()
+        frame = self._folder_frame(frames.submit_frame, count, limits=limits if count else ())
         answers = read_submissions(self.scheduler, self._run(frame, rows, extra_s=extra))
         untried = SchedulerDownError("not tried: an earlier submission took too long")
         return [answers.get(job.name, untried) for job in jobs]
 
-    def _folder_frame(self, frame: Callable[..., frames.Frame]) -> frames.Frame:
+    def _folder_frame(
+        self, frame: Callable[..., frames.Frame], functions: str = "", **options: object
+    ) -> frames.Frame:
         """Return a frame that asks the folders for what they know of their submission."""
         submit, listing, lookup = (
             frames.function("submit", self.scheduler.submit_command(RunFolder.SCRIPT)),
@@ -134,11 +144,12 @@ class WorkerQueue:
             self.scheduler.lookup_command() or "list",
         )
         return frame(
-            submit + listing + frames.function("lookup", lookup),
+            submit + listing + frames.function("lookup", lookup) + functions,
             user=self._user,
             limit_s=self._limit_s,
             proof=self.scheduler.proof,
             settle_s=self._settle_s,
+            **options,
         )
 
     def poll(self, jobs: Sequence[QueueJob]) -> dict[str, Answer]:

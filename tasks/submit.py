@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from jfcelery.folders import RunFolder, queue_job_name
 from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.states import JobState
 from jfcelery.tasks.places import take_place
 from jfcelery.tasks.step import Commit, Step, Work
+
+if TYPE_CHECKING:
+    from jfcelery.project import Project, WorkerBase
+    from jfcelery.project.options import QueueLimit
 
 #: Time after a submission in which its host's queue is asked again.
 FIRST_POLL = timedelta(seconds=1)
@@ -22,7 +27,9 @@ def submit_body(work: Work) -> Commit:
     name = queue_job_name(doc.uuid, doc.index, doc.attempt)
     with runtime.hosts.lease(doc.worker) as host:
         queue = WorkerQueue(host, worker, timeout=worker.timeout_execute)
-        queue_id = queue.submit(folder, name=name, attempt=doc.attempt)
+        queue_id = queue.submit(
+            folder, name=name, attempt=doc.attempt, limits=_limits(runtime.project, worker)
+        )
     runtime.host_records.went_well(worker.host_key)
     runtime.host_records.poll_soon(worker.host_key, FIRST_POLL)
     fields = {
@@ -33,6 +40,15 @@ def submit_body(work: Work) -> Commit:
         "remote.queue_err": str(folder / RunFolder.QUEUE_ERR),
     }
     return Commit("submit", JobState.SUBMITTED, f"queue job {queue_id}", fields)
+
+
+def _limits(project: Project, worker: WorkerBase) -> list[QueueLimit]:
+    """Return the limits that hold on a worker's host."""
+    return [
+        limit
+        for limit in project.limits.queue_jobs
+        if limit.worker is None or project.get_worker(limit.worker).host_key == worker.host_key
+    ]
 
 
 submit = Step("submit", JobState.UPLOADED, submit_body)

@@ -67,19 +67,16 @@ class ServicesConfig(ConfigModel):
 class QueueLimit(ConfigModel):
     """An upper limit of queue jobs that counts jobs started by hand too."""
 
-    max_jobs: int = Field(
-        ge=0, description="Queue jobs at once, waiting or running. Accepted, not effective yet."
-    )
+    max_jobs: int = Field(ge=0, description="Queue jobs at once, waiting or running.")
     worker: str | None = Field(
         default=None,
-        description="Worker whose host is meant; by default every one. Accepted, not effective "
-        "yet.",
+        description="Worker whose host is meant; by default every one.",
     )
     user: str | None = Field(
-        default=None, description="Count this user's jobs only. Accepted, not effective yet."
+        default=None, description="Whose jobs are counted; by default those of the login."
     )
     partition: str | None = Field(
-        default=None, description="Count this partition's jobs only. Accepted, not effective yet."
+        default=None, description="Count this partition's (or queue's) jobs only."
     )
 
 
@@ -99,8 +96,8 @@ class LimitsConfig(ConfigModel):
     )
     queue_jobs: list[QueueLimit] = Field(
         default_factory=list,
-        description="Limits per host, user and partition that count manual jobs too. Accepted, "
-        "not effective yet.",
+        description="Limits per host, user and partition that count manual jobs too (Slurm, "
+        "PBS, Grid Engine). While one is reached, jobs wait.",
     )
 
 

@@ -295,6 +295,13 @@ class Scheduler(ABC):
         """
         return ""
 
+    def count_command(self) -> str:
+        """Return the command that prints how many jobs user ``$1`` has in the queue.
+
+        In partition ``$2`` if that is not empty. Empty where there is none.
+        """
+        return ""
+
     def accounting_command(self) -> str:
         """Return the command that tells how ``ids`` ended; empty where there is none."""
         return ""

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import re
 import secrets
+import shlex
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Name of the section that ends every frame.
 DONE = "done"
@@ -155,11 +160,22 @@ read_rows
 
 # One row: unique name, attempt, folder. A failure that took long ends it all: no scheduler.
 _SUBMIT = r"""
+within_limits() {
+  local one most who where many
+  for one in "${limits[@]}"; do
+    IFS='|' read -r most who where <<<"$one"
+    who=${who:-$user}
+    many=$(LC_ALL=C; export LC_ALL; count "$who" "$where" 2>"$e") ||
+      { say "silent $name"; cat "$e"; return 1; }
+    [ "$many" -lt "$most" ] || { say "full $name"; echo $many "$who" "$where"; return 1; }
+  done
+}
 submit_one() {
   local rc
   enter_one || return 0
   [ -e "$gone" ] && { say "cancelled $name"; return 0; }
   state_one && return 0
+  within_limits || return 0
   : >"$f"
   submit >"$f" 2>"$e" </dev/null
   rc=$?
@@ -186,6 +202,25 @@ say done
 """
 
 
+class Limit(Protocol):
+    """An upper limit of jobs in the queue, with those started by hand."""
+
+    @property
+    def max_jobs(self) -> int:
+        """How many there may be."""
+        ...
+
+    @property
+    def user(self) -> str | None:
+        """Whose jobs are counted; None: those of the login."""
+        ...
+
+    @property
+    def partition(self) -> str | None:
+        """Where they are counted; None: everywhere."""
+        ...
+
+
 @dataclass(frozen=True)
 class Frame:
     """A command and the nonce that marks its sections.
@@ -210,10 +245,18 @@ def account_frame(functions: str, *, user: str, limit_s: float) -> Frame:
 
 
 def submit_frame(
-    functions: str, *, user: str, limit_s: float, proof: str, settle_s: float = SETTLE_S
+    functions: str,
+    *,
+    user: str,
+    limit_s: float,
+    proof: str,
+    settle_s: float = SETTLE_S,
+    limits: Sequence[Limit] = (),
 ) -> Frame:
-    """Return the frame that submits jobs, each at most once."""
+    """Return the frame that submits jobs, each at most once, and none beyond the limits."""
     values = _folder_values(proof, settle_s)
+    words = (f"{one.max_jobs}|{one.user or ''}|{one.partition or ''}" for one in limits)
+    functions += f"limits=({' '.join(map(shlex.quote, words))})\n"
     return _frame(functions + _FOLDER + _SUBMIT, user=user, limit_s=limit_s, **values)
 
 
@@ -226,8 +269,7 @@ def forbid_frame(
 
 
 def _folder_values(proof: str, settle_s: float) -> dict[str, str]:
-    quoted = "'" + proof.replace("'", "'\\''") + "'"
-    return {"PROOF": quoted, "SETTLE": f"{settle_s:.0f}", "LOCK": f"{LOCK_S}"}
+    return {"PROOF": shlex.quote(proof), "SETTLE": f"{settle_s:.0f}", "LOCK": f"{LOCK_S}"}
 
 
 def function(name: str, command: str) -> str:

@@ -107,6 +107,10 @@ _CANCEL = """
 cancel() { chunks qdel; }
 """
 
+_COUNT = """
+count() { limit qselect -u "$1" ${2:+-q "$2"} -s EHQRSTUW | wc -l; }
+"""
+
 _ID = re.compile(r"^(\d+(?:\[\d*\])?(?:\.[\w.-]+)?)\s*$", re.MULTILINE)
 _UNKNOWN = re.compile(
     r"Unknown Job Id(?: Error)? (\S+)|^qstat: (\S+) Job has finished", re.MULTILINE
@@ -164,6 +168,10 @@ class Pbs(Scheduler):
     def lookup_command(self) -> str:
         """Return the command that lists the jobs of a name."""
         return _LOOKUP
+
+    def count_command(self) -> str:
+        """Return the command that counts jobs."""
+        return _COUNT
 
     def parse_list(self, output: Output) -> Listing:
         """Read qstat's answer; ids that it calls unknown are not in the queue."""

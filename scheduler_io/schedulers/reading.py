@@ -74,10 +74,19 @@ def _submission(
         found = scheduler.parse_submit(output.stdout)
         return found or SchedulerDownError(f"no id in the answer: {output.text}")
     words = " ".join(body.split())
+    if kind == "full":
+        return _full(words)
     error, text = _WRONG.get(kind, (RunFolderError, "{name}: {words}"))
     if re.search(r"no space|quota", words, re.IGNORECASE):
         error = DiskFullError
     return error(text.format(name=name, words=words))
+
+
+def _full(words: str) -> BackPressureError:
+    """Return the error of a limit that is reached: how many, whose, where."""
+    many, user, partition = (*words.split(), "", "")[:3]
+    where = f" in {partition}" if partition else ""
+    return BackPressureError(f"a limit is reached: {user} has {many} jobs{where} (`queue_jobs`)")
 
 
 def _listed(scheduler: Scheduler, name: str, body: str) -> str | JfceleryError:

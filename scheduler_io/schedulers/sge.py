@@ -80,6 +80,10 @@ _CANCEL = """
 cancel() { chunks qdel; }
 """
 
+_COUNT = """
+count() { limit qstat -g d -u "$1" ${2:+-q "$2"} | awk '/^ *[0-9]/ { n++ } END { print n + 0 }'; }
+"""
+
 _SUBMITTED = re.compile(r"Your job (\d+) ")
 _FIELD = re.compile(r"^(\w+)\s+(.*?)\s*$")
 
@@ -141,6 +145,10 @@ class GridEngine(Scheduler):
     def list_command(self) -> str:
         """Return the command that lists the user's jobs."""
         return _LIST
+
+    def count_command(self) -> str:
+        """Return the command that counts jobs, each of an array."""
+        return _COUNT
 
     def parse_list(self, output: Output) -> Listing:
         """Read qstat's answer; a job that makes no sense costs its own answer only."""

@@ -96,6 +96,10 @@ _CANCEL = """
 cancel() { chunks scancel; }
 """
 
+_COUNT = """
+count() { limit squeue -h -r -u "$1" ${2:+-p "$2"} -o %i | wc -l; }
+"""
+
 _SUBMITTED = re.compile(r"[Ss]ubmitted batch job (\d+)")
 _CONTROLLER = re.compile(r"\b(\w+)=(\S+)")
 _STDERR = re.compile(
@@ -155,6 +159,10 @@ class Slurm(Scheduler):
     def list_command(self) -> str:
         """Return the command that lists the user's jobs."""
         return _LIST
+
+    def count_command(self) -> str:
+        """Return the command that counts jobs that wait or run, each of an array."""
+        return _COUNT
 
     def parse_list(self, output: Output) -> Listing:
         """Read squeue's answer line by line: a bad line costs the answer of one job."""

@@ -18,6 +18,7 @@ from jfcelery.errors import (
     SubmissionRejectedError,
 )
 from jfcelery.folders import RunFolder
+from jfcelery.project.options import QueueLimit
 from jfcelery.scheduler_io.hosts.base import CommandResult
 from jfcelery.scheduler_io.hosts.simulated import SimulatedHost
 from jfcelery.scheduler_io.queue import Submission
@@ -250,6 +251,25 @@ def test_an_answer_that_was_cut_off_is_a_lost_connection(bench: Bench) -> None:
     host.answer("submit_one", CommandResult(0, "Submitted batch job 5\n", ""))
     with pytest.raises(ConnectionLostError, match="cut off"):
         bench.submit(job)
+
+
+def test_a_limit_counts_jobs_started_by_hand(bench: Bench, slurm: FakeSlurm) -> None:
+    """While it is reached, the job waits; once there is room, it goes."""
+    slurm.set_queue("7|RUNNING|None|debug|by hand", "8|PENDING|None|debug|by hand")
+    job = bench.put("true")
+
+    def submit(*limits: QueueLimit) -> str:
+        return bench.queue.submit(job.folder, name=job.name, attempt=job.attempt, limits=limits)
+
+    with pytest.raises(BackPressureError, match="has 2 jobs in debug"):
+        submit(QueueLimit(max_jobs=5), QueueLimit(max_jobs=2, partition="debug"))
+    slurm.listing("fail")
+    with pytest.raises(SchedulerDownError):
+        submit(QueueLimit(max_jobs=5))
+    assert slurm.calls == 0
+    slurm.listing("well")
+    assert submit(QueueLimit(max_jobs=3)) == "101"
+    assert submit(QueueLimit(max_jobs=0)) == "101", "it is in the queue already"
 
 
 # Polling ------------------------------------------------------------------------------------
