@@ -275,7 +275,7 @@ def _folder_values(proof: str, settle_s: float) -> dict[str, str]:
 def function(name: str, command: str) -> str:
     """Return a bash function around a command, unless it is one already."""
     if re.search(rf"^{name}\(\)", command, re.MULTILINE):
-        return command
+        return f"\n{command}\n"
     return f"\n{name}() {{ {command}\n}}\n"
 
 
