@@ -22,6 +22,7 @@ COMMANDS: dict[str, Entry] = {
     "flower": Entry("jfcelery.cli.flower:flower", "Show Celery's web page."),
     "backup": Entry("jfcelery.cli.backup:backup_group", "Save the queue, and get it back."),
     "admin": Entry("jfcelery.cli.admin:admin", "Look after the queue's database."),
+    "completion": Entry("jfcelery.cli.completion:completion", "Let your shell complete commands."),
     "demo": Entry("jfcelery.cli.demo:demo", "Run a real calculation in a throwaway project."),
 }
 
@@ -50,6 +51,12 @@ def _wants_trace(ctx: click.Context) -> bool:
     return bool(ctx.params.get("full_exc"))
 
 
+def _project_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> Any:
+    from jfcelery.cli.completion import project_names
+
+    return project_names(ctx, param, incomplete)
+
+
 def _show_version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
@@ -74,7 +81,13 @@ def _show_tree(ctx: click.Context, _param: click.Parameter, value: bool) -> None
     entries=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
 )
-@click.option("--project", "-p", metavar="NAME", help="Project to use instead of the default one.")
+@click.option(
+    "--project",
+    "-p",
+    metavar="NAME",
+    shell_complete=_project_names,
+    help="Project to use instead of the default one.",
+)
 @click.option("--full-exc", "-fe", is_flag=True, help="Show the whole trace of an error.")
 @click.option(
     "--tree",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from jfcelery.cli.completion import flow_ids, job_ids, worker_names
 from jfcelery.cli.params import DB_ID, JOB_ID, JOB_UUID, Dictionary, LocalDate, StateType
 from jfcelery.controller.filters import FlowFilter, JobFilter
 from jfcelery.controller.ids import check_db_id, is_uuid
@@ -25,10 +26,17 @@ _FLOW_IDS = click.option(
     "flow_ids",
     multiple=True,
     metavar="ID",
+    shell_complete=flow_ids,
     help="uuid of a flow, or db id of one of its jobs.  [repeatable]",
 )
 _DB_IDS = click.option(
-    "--db-id", "-did", "db_ids", multiple=True, type=DB_ID, help="db id of a job.  [repeatable]"
+    "--db-id",
+    "-did",
+    "db_ids",
+    multiple=True,
+    type=DB_ID,
+    shell_complete=job_ids,
+    help="db id of a job.  [repeatable]",
 )
 _DATES = (
     click.option(
@@ -73,7 +81,12 @@ JOB_FILTER_OPTIONS = (
     _METADATA,
     *_AGES,
     click.option(
-        "--worker", "-wk", "workers", multiple=True, help="Name of a worker.  [repeatable]"
+        "--worker",
+        "-wk",
+        "workers",
+        multiple=True,
+        shell_complete=worker_names,
+        help="Name of a worker.  [repeatable]",
     ),
     click.option("--query", "-q", type=Dictionary(), help="Raw MongoDB query, as JSON."),
     click.option("--error-class", metavar="NAME", help="Class of the job's error."),
@@ -205,7 +218,7 @@ def job_selection(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(selected=selected, **kwargs)
 
     arguments = (
-        click.argument("job", metavar="[ID]", required=False),
+        click.argument("job", metavar="[ID]", required=False, shell_complete=job_ids),
         click.argument("index", metavar="[INDEX]", required=False, type=click.IntRange(1)),
     )
     return add_options((*arguments, *JOB_FILTER_OPTIONS))(wrapper)
@@ -236,7 +249,7 @@ def job_arguments(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(selected=one_job(job, index), **kwargs)
 
     arguments = (
-        click.argument("job", metavar="ID"),
+        click.argument("job", metavar="ID", shell_complete=job_ids),
         click.argument("index", metavar="[INDEX]", required=False, type=click.IntRange(1)),
     )
     return add_options(arguments)(wrapper)

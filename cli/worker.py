@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from jfcelery.cli.completion import worker_names
 from jfcelery.cli.failures import EXIT_SETUP
 from jfcelery.cli.lazy import Entry, LazyGroup
 from jfcelery.cli.options import json_option, verbosity_option
@@ -52,7 +53,7 @@ def list_workers(verbosity: int, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=worker_names)
 @json_option
 def test(name: str, as_json: bool) -> None:
     """Try a worker out: login, work_dir, scheduler, versions. Status 2 if anything fails."""
@@ -73,7 +74,7 @@ def test(name: str, as_json: bool) -> None:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=worker_names)
 @click.option("--reason", metavar="TEXT", default="", help="Why, for those who look later.")
 def pause(name: str, reason: str) -> None:
     """Hold back all steps on a worker's host; queue jobs there go on.
@@ -91,7 +92,7 @@ def pause(name: str, reason: str) -> None:
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=worker_names)
 def resume(name: str) -> None:
     """Let the steps on a worker's host go on, and try a failed one at once."""
     from jfcelery.cli.state import open_controller

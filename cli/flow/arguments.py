@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from jfcelery.cli.completion import flow_ids
 from jfcelery.cli.options import add_options
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ job_option = click.option(
 
 def flow_argument(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``ID`` and ``--job`` to a command, which gets ``flow_id`` and ``by_job``."""
-    return add_options((click.argument("flow_id", metavar="ID"), job_option))(function)
+    argument = click.argument("flow_id", metavar="ID", shell_complete=flow_ids)
+    return add_options((argument, job_option))(function)
 
 
 def find_uuid(controller: JobController, flow_id: str, *, by_job: bool) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from jfcelery.cli.failures import EXIT_REFUSED
+from jfcelery.cli.flow.selection import flow_selection
 from jfcelery.cli.options import (
-    flow_filter,
     json_option,
     locked_option,
     metadata_option,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@flow_filter
+@flow_selection
 @metadata_option
 @locked_option
 @verbosity_option
@@ -44,10 +44,12 @@ def clean(
 ) -> None:
     """Remove the run folders of flows from the workers; the jobs and outputs stay.
 
+    ID is the uuid of a flow or the db id of one of its jobs.
+
     Only folders of COMPLETED, FAILED and REMOTE_ERROR jobs are removed, unless --all-states is
     given; in any case only such as hold the job's own marker file.
     """
-    from jfcelery.cli.output import write_json
+    from jfcelery.cli.output import counted, write_json
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.queries import find_flows
     from jfcelery.errors import FlowNotFoundError
@@ -61,15 +63,15 @@ def clean(
         chosen = _with_folders(docs, all_states=all_states)
         for doc in chosen if verbosity else ():
             click.echo(f"{doc.worker}:{doc.run_dir}", err=True)
-        what = f"Remove the run folders of {len(chosen)} jobs of {len(flows)} flows?"
-        if not yes and not click.confirm(what, err=True):
+        of = f"{counted(len(chosen), 'job')} of {counted(len(flows), 'flow')}"
+        if not yes and not click.confirm(f"Remove the run folders of {of}?", err=True):
             raise click.Abort
         failures = _remove(controller.project, chosen)
     removed = [doc.db_id for doc in chosen if doc.db_id not in failures]
     if as_json:
         write_json({"removed": removed, "failed": failures})
     else:
-        click.echo(f"Run folders of {len(removed)} jobs removed.")
+        click.echo(f"Run folders of {counted(len(removed), 'job')} removed.")
         for db_id, reason in failures.items():
             click.secho(f"Job {db_id}: {reason}", fg="yellow", err=True)
     if failures:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from jfcelery.cli.flow.selection import flow_selection
 from jfcelery.cli.job.delete import extent_options
 from jfcelery.cli.job.operate import break_lock_option, report, wait_option
-from jfcelery.cli.options import flow_filter, json_option, verbosity_option, yes_option
+from jfcelery.cli.options import json_option, verbosity_option, yes_option
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@flow_filter
+@flow_selection
 @yes_option
 @click.option(
     "--max",
@@ -49,8 +50,11 @@ def delete(
     as_json: bool,
     **manner: Any,
 ) -> None:
-    """Delete flows with all their jobs; their queue jobs are cancelled first."""
-    from jfcelery.cli.output import progress
+    """Delete flows with all their jobs; their queue jobs are cancelled first.
+
+    ID is the uuid of a flow or the db id of one of its jobs.
+    """
+    from jfcelery.cli.output import counted, progress
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.bulk import Manner
     from jfcelery.controller.delete import Extent
@@ -64,7 +68,7 @@ def delete(
         _check(flows, selected, most)
         jobs = sum(flow.n_jobs for flow in flows)
         _preview(flows, extent, verbosity)
-        what = f"Delete {len(flows)} flows with {jobs} jobs?"
+        what = f"Delete {counted(len(flows), 'flow')} with {counted(jobs, 'job')}?"
         if not yes and not click.confirm(what, err=True):
             raise click.Abort
         with progress("Delete", jobs) as advance:

@@ -95,14 +95,14 @@ def _print_report(flow: FlowInfo) -> None:
     times = [job.run_time for job in flow.jobs_info or () if job.run_time is not None]
     if times:
         total, longest = duration(sum(times)), duration(max(times))
-        out.print(f"Run time of {len(times)} jobs: {total} in all, {longest} the longest")
+        out.print(f"Run time of {counted(len(times), 'job')}: {total} in all, {longest} the longest")
 
 
 def _suggest(flow: FlowInfo) -> None:
-    from jfcelery.cli.output import hint
+    from jfcelery.cli.output import counted, hint
     from jfcelery.states import FlowState
 
     if flow.n_errors:
-        hint(f"It is stuck at {flow.n_errors} jobs: jfc job list -e -fid {flow.flow_id}")
+        hint(f"It is stuck at {counted(flow.n_errors, 'job')}: jfc job list -e -fid {flow.flow_id}")
     elif flow.state in (FlowState.PAUSED, FlowState.STOPPED):
         hint(f"To let it go on: jfc flow resume {flow.db_id}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from jfcelery.cli.completion import job_ids
 from jfcelery.cli.options import json_option, one_job, verbosity_option
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ LONG = 5
 
 
 @click.command()
-@click.argument("job", metavar="[ID]", required=False)
+@click.argument("job", metavar="[ID]", required=False, shell_complete=job_ids)
 @click.argument("index", metavar="[INDEX]", required=False, type=click.IntRange(1))
 @click.option("--pid", metavar="ID", help="Find the job by its id in the worker's queue.")
 @click.option("--show-none", "-n", is_flag=True, help="Show what has no value, too.")

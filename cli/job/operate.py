@@ -105,7 +105,7 @@ def report(result: Result, done: str, *, as_json: bool) -> None:
     else:
         number = len(result.changed)
         ids = f": {_ids(result.changed)}" if number else "."
-        click.echo(f"{number} {_jobs(number)} {done}{ids}")
+        click.echo(f"{counted(number, 'job')} {done}{ids}")
         for reason, refused_ids in _by_reason(result):
             who = f"Job {refused_ids[0]}" if len(refused_ids) == 1 else f"Jobs {_ids(refused_ids)}"
             click.echo(click.style(f"{who}: {reason}", fg="yellow"), err=True)
@@ -117,7 +117,7 @@ def _announce(docs: Sequence[JobDoc], options: Options, verb: str) -> None:
     """Print on stderr what will be touched."""
     states = Counter(doc.state for doc in docs)
     parts = ", ".join(f"{number} {state}" for state, number in states.most_common())
-    click.echo(f"{verb} {len(docs)} {_jobs(len(docs))}: {parts}", err=True)
+    click.echo(f"{verb} {counted(len(docs), 'job')}: {parts}", err=True)
     if options.verbosity:
         from jfcelery.cli.job.columns import chosen_columns, job_table
         from jfcelery.cli.output import console
@@ -135,7 +135,7 @@ def _agreed(selected: JobFilter, options: Options, warning: str, verb: str, numb
         click.echo("No filter is given, so these are all jobs of the project.", err=True)
     if warning:
         click.echo(click.style(warning, fg="yellow"), err=True)
-    return click.confirm(f"{verb} {number} {_jobs(number)}?", err=True)
+    return click.confirm(f"{verb} {counted(number, 'job')}?", err=True)
 
 
 def _by_reason(result: Result) -> list[tuple[str, list[str]]]:
@@ -150,7 +150,3 @@ def _ids(ids: Sequence[str]) -> str:
 
     more = len(ids) - SHOWN
     return ", ".join(sorted(ids, key=id_number)[:SHOWN]) + (f" and {more} more" if more > 0 else "")
-
-
-def _jobs(number: int) -> str:
-    return "job" if number == 1 else "jobs"

@@ -40,7 +40,7 @@ def rerun(selected: JobFilter, force: bool, no_delete: bool, **options: Any) -> 
         Options(**options),
         lambda actions, jobs, manner: actions.rerun(jobs, manner, force=force),
         verb="Rerun",
-        done="start again",
+        done="set to start again",
         warning=(
             "Results that depend on these jobs are given up and computed anew." if force else ""
         ),

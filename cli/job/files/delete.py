@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import click
 
+from jfcelery.cli.completion import job_ids
 from jfcelery.cli.options import one_job, yes_option
 from jfcelery.states import ACTIVE_STATES
 
 
 @click.command()
-@click.argument("job", metavar="ID")
+@click.argument("job", metavar="ID", shell_complete=job_ids)
 @click.option("--index", "-i", type=click.IntRange(1), help="Index of the job; else the largest.")
 @click.option("--all-states", "-as", is_flag=True, help="Also of a job that is under way.")
 @click.option("--force", "-f", is_flag=True, hidden=True, help="Accepted for habit.")

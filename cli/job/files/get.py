@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from jfcelery.cli.completion import job_ids
 from jfcelery.cli.options import one_job
 
 
 @click.command()
-@click.argument("job", metavar="ID")
+@click.argument("job", metavar="ID", shell_complete=job_ids)
 @click.argument("names", metavar="FILES…", nargs=-1, required=True)
 @click.option("--index", "-i", type=click.IntRange(1), help="Index of the job; else the largest.")
 @click.option(

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from jfcelery.cli.completion import exec_config_names, worker_names
 from jfcelery.cli.job.operate import Options, operate, plain_options
 from jfcelery.cli.options import job_filter
 from jfcelery.cli.params import Dictionary
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("new_worker", metavar="WORKER")
+@click.argument("new_worker", metavar="WORKER", shell_complete=worker_names)
 @job_filter
 @plain_options
 def worker(new_worker: str, selected: JobFilter, **options: Any) -> None:
@@ -24,7 +25,7 @@ def worker(new_worker: str, selected: JobFilter, **options: Any) -> None:
 
 
 @click.command("exec-config")
-@click.argument("new_exec_config", metavar="EXEC_CONFIG")
+@click.argument("new_exec_config", metavar="EXEC_CONFIG", shell_complete=exec_config_names)
 @job_filter
 @plain_options
 def exec_config(new_exec_config: str, selected: JobFilter, **options: Any) -> None:
