@@ -256,7 +256,7 @@ class WorkerQueue:
         answers = read_submissions(self.scheduler, self._run(frame, rows))
         found: dict[str, QueueJob | None] = {}
         for job in jobs:
-            answer = answers.get(job.name, "")
+            answer = answers.get(job.name, ConnectionLostError(f"no answer about {job.name}"))
             if isinstance(answer, HostError | BackPressureError):
                 raise answer
             is_known = isinstance(answer, str) and answer

@@ -121,8 +121,10 @@ enter_one() {
   fi
   cd -- "$one" || { say "missing $name"; return 1; }
   why=$( { exec 9>>"$lock" && : >"$f.probe" && rm -f "$f.probe"; } 2>&1 )
-  [ -z "$why" ] || { say "unwritable $name"; printf '%s' "$why"; return 1; }
-  exec 9>>"$lock" 7<.
+  if [ -z "$why" ]; then exec 9>>"$lock" 7<.
+  elif [ "$1" = reading ]; then return 0
+  else say "unwritable $name"; printf '%s' "$why"; return 1
+  fi
   command -v flock >/dev/null 2>&1 || return 0
   flock -w @LOCK@ 9 2>/dev/null; [ $? = 1 ] && { say "busy $name"; return 1; }
   flock -w @LOCK@ 7 2>/dev/null; [ $? = 1 ] && { say "busy $name"; return 1; }
@@ -138,6 +140,7 @@ state_one() {
   if [ -s "$f" ]; then say "answered $name"; cat "$f"; return; fi
   [ -e "$f" ] || return 1
   age=$(($(date +%s) - $(stat -c %Y "$f" 2>/dev/null || stat -f %m "$f")))
+  [ "$age" -ge 0 ] || age=0
   [ "$age" -lt @SETTLE@ ] && sleep $((@SETTLE@ - age))
   list=$(LC_ALL=C; export LC_ALL; lookup 2>"$e") || why="exit status $?"
   case $list in *"$proof"*) ;; *) why="${why:-an empty answer}" ;; esac
@@ -193,8 +196,8 @@ say done
 # One row: unique name, attempt, folder. From now on it will not be submitted any more.
 _FORBID = r"""
 forbid_one() {
-  enter_one || return 0
-  : >"$gone"
+  enter_one reading || return 0
+  { : >"$gone"; } 2>/dev/null
   state_one || say "never $name"
 }
 each_row forbid_one
@@ -282,7 +285,7 @@ def function(name: str, command: str) -> str:
 def _frame(text: str, *, user: str, limit_s: float, **values: str) -> Frame:
     """Fill in a frame."""
     nonce = f"@{secrets.token_hex(8)}"
-    values |= {"NONCE": nonce, "USER": f"'{user}'", "LIMIT": f"{max(1, limit_s):.0f}"}
+    values |= {"NONCE": nonce, "USER": shlex.quote(user), "LIMIT": f"{max(1, limit_s):.0f}"}
     values |= {"KILL": f"{KILL_AFTER_S}", "CHUNK": f"{CHUNK}"}
     command = _PROLOGUE + text
     for key, value in values.items():

@@ -443,6 +443,18 @@ def test_a_job_without_a_folder_needs_no_cancelling(bench: Bench) -> None:
     assert bench.queue.cancel([bench.new()]) == {"": True}
 
 
+def test_a_folder_that_became_unwritable_is_still_read(bench: Bench, slurm: FakeSlurm) -> None:
+    """A job that was submitted from it is found and cancelled."""
+    job = bench.put("true")
+    bench.submit(job)
+    # Root may write anywhere but into a file that is a folder.
+    bench.host.run(f"cd '{job.folder}' && rm -f .jfc_lock.1 && mkdir .jfc_lock.1")
+    with pytest.raises(RunFolderError, match="cannot be written"):
+        bench.submit(job)
+    assert all(bench.queue.cancel([job]).values())
+    assert slurm.queue[0][1] == "CANCELLED"
+
+
 def test_an_earlier_attempt_is_found_where_it_was_moved_to(bench: Bench, slurm: FakeSlurm) -> None:
     """Publishing the next attempt moves the folder aside."""
     job = bench.put("true")
