@@ -81,6 +81,11 @@ def escape(text: object) -> str:
     return rich_escape(str(text))
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun: ``1 job``, ``2 jobs``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def local_time(moment: datetime | None, *, seconds: bool = False) -> str:
     """Return a time as the screen shows it: local; an empty string for None."""
     if moment is None:

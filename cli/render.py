@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from jfcelery.cli.output import console, escape, local_time, styled_state
+from jfcelery.cli.output import console, escape, local_time, styled_state, zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -49,7 +49,7 @@ def _rows(
 
 def _text(name: str, value: Any) -> str:
     if isinstance(value, datetime):
-        return local_time(value)
+        return f"{local_time(value, seconds=True)} {zone()}"
     if isinstance(value, list):
         return _listed(value)
     if name in _STATES:

@@ -87,7 +87,7 @@ def info(
 
 
 def _print_report(flow: FlowInfo) -> None:
-    from jfcelery.cli.output import console, duration, styled_state
+    from jfcelery.cli.output import console, counted, duration, styled_state
 
     out = console()
     for state, number in flow.counts.items():
@@ -95,7 +95,9 @@ def _print_report(flow: FlowInfo) -> None:
     times = [job.run_time for job in flow.jobs_info or () if job.run_time is not None]
     if times:
         total, longest = duration(sum(times)), duration(max(times))
-        out.print(f"Run time of {counted(len(times), 'job')}: {total} in all, {longest} the longest")
+        out.print(
+            f"Run time of {counted(len(times), 'job')}: {total} in all, {longest} the longest"
+        )
 
 
 def _suggest(flow: FlowInfo) -> None:

@@ -10,6 +10,7 @@ import click
 
 from jfcelery.cli.failures import EXIT_REFUSED
 from jfcelery.cli.options import add_options, json_option, verbosity_option, yes_option
+from jfcelery.cli.output import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -126,8 +126,10 @@ def test_flows_are_deleted_after_a_preview_and_up_to_a_limit(
     assert jfc("flow", "delete", "-fid", flows[0].flow, "-y").stdout == "2 jobs deleted: 1, 2\n"
     assert controller.count_flows() == 2
     assert jfc("flow", "delete", "-n", "none", "-y").status == 1
+    assert jfc("flow", "delete", "3", "-n", "f*", "-y").status == 2
     assert controller.delete_flows(flow_ids=[flows[1].flow]) == [flows[1].flow]
     assert controller.count_jobs() == 2
+    assert jfc("flow", "delete", "5", "-y").stdout == "2 jobs deleted: 5, 6\n"
 
 
 def test_run_folders_of_ended_jobs_are_cleaned(
@@ -144,8 +146,8 @@ def test_run_folders_of_ended_jobs_are_cleaned(
         (folders[name] / ".jfcelery.json").write_text("{}")
         flow.jobs.update(flow.doc(name), {"run_dir": str(folders[name])})
         assert doc.run_dir
-    answer = jfc("flow", "clean", "-fid", flow.flow, "-y")
-    assert answer.stdout == "Run folders of 1 jobs removed.\n"
+    answer = jfc("flow", "clean", flow.flow, "-y")
+    assert answer.stdout == "Run folders of 1 job removed.\n"
     assert [folders["a"].exists(), folders["b"].exists()] == [False, True]
     flow.jobs.update(flow.doc("b"), {"run_dir": "/elsewhere/folder"})
     outside = jfc("flow", "clean", "-fid", flow.flow, "-y", "-as", "--json")
