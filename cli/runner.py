@@ -91,7 +91,7 @@ _LAYOUT_OPTIONS = (
         "--connect-interactive",
         "-i",
         is_flag=True,
-        help="Say how to log in to hosts that want a person to do so.",
+        help="Log in first to the hosts that want a person to do so.",
     ),
 )
 _layout_options = add_options(_LAYOUT_OPTIONS)
@@ -120,6 +120,7 @@ def start(replace: bool, **options: Any) -> None:
     """
     project = load_project()
     layout = _layout(project, options)
+    _log_in(project, wanted=options["connect_interactive"])
     with _waiting("Starting the runner"):
         one = _runner(project)
         info = one.restart(layout) if replace else one.start(layout)
@@ -129,7 +130,6 @@ def start(replace: bool, **options: Any) -> None:
             "The embedded database is for one person's start; for a group or for more than some "
             "10,000 jobs name a MongoDB (4.4 or newer) under `queue` in the project file."
         )
-    _show_logins(project, wanted=options["connect_interactive"])
 
 
 @click.command()
@@ -146,7 +146,7 @@ def run(drain: float, **options: Any) -> None:
     """Run everything in the foreground, with all logs on stdout, until SIGTERM or SIGINT."""
     project = load_project()
     layout = _layout(project, options).model_copy(update={"drain": drain})
-    _show_logins(project, wanted=options["connect_interactive"])
+    _log_in(project, wanted=options["connect_interactive"])
     _runner(project).run(layout)
 
 
@@ -336,11 +336,15 @@ def _show_started(found: RunnerInfo) -> None:
         click.echo(f"Flower: {found.flower}")
 
 
-def _show_logins(project: Project, *, wanted: bool) -> None:
-    """Say which workers need a person to log in."""
-    names = [n for n, w in project.workers.items() if getattr(w, "interactive_login", False)]
-    for name in names if wanted else []:
-        click.echo(f"Log in to worker {name!r}: jfc worker login {name}")
+def _log_in(project: Project, *, wanted: bool) -> None:
+    """Log in to the hosts that want a person, or say that somebody has to."""
+    from jfcelery.cli.login import interactive_workers, log_in
+
+    for name in interactive_workers(project):
+        if wanted:
+            log_in(project, name)
+        else:
+            hint(f"Worker {name!r} wants a person to log in: jfc worker login {name}")
 
 
 def _show_processes(found: RunnerInfo, verbosity: int) -> None:

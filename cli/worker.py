@@ -17,6 +17,7 @@ _HERE = "jfcelery.cli.worker"
 COMMANDS: dict[str, Entry] = {
     "list": Entry(f"{_HERE}:list_workers", "List the workers."),
     "test": Entry(f"{_HERE}:test", "Try a worker out."),
+    "login": Entry(f"{_HERE}:login", "Log in to a host that wants a person to do so."),
     "pause": Entry(f"{_HERE}:pause", "Hold back all steps on a worker's host."),
     "resume": Entry(f"{_HERE}:resume", "Let the steps on a worker's host go on."),
 }
@@ -71,6 +72,24 @@ def test(name: str, as_json: bool) -> None:
         write_json(found)
     if not all(finding["ok"] for finding in found):
         raise click.exceptions.Exit(EXIT_SETUP)
+
+
+@click.command()
+@click.argument("name", shell_complete=worker_names)
+def login(name: str) -> None:
+    """Log in to a host that wants a person (a one-time password), for all Celery workers here.
+
+    The connection stays open until the host or network ends it. While nobody is logged in the
+    host is held back; its jobs keep their states and go on after the login.
+    """
+    from jfcelery.cli.login import log_in
+    from jfcelery.cli.state import open_controller
+    from jfcelery.database.hosts import HostRecords
+
+    with open_controller() as controller:
+        log_in(controller.project, name)
+        HostRecords(controller.queue).try_now(controller.project.get_worker(name).host_key)
+        controller.actions.wake()
 
 
 @click.command()

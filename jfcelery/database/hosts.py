@@ -126,6 +126,12 @@ class HostRecords:
         fields = {"paused": False, "next_try": now, "reason": "", "next_poll": now}
         change_record(self.queue.auxiliary, _key(host), lambda _: fields)
 
+    def try_now(self, host: str) -> None:
+        """Try a host that is held back after a failure at the next tick."""
+        now = self.queue.clock.now()
+        fields = {"next_try": now, "next_poll": now}
+        change_record(self.queue.auxiliary, _key(host), lambda _: fields)
+
     def take_turn(self, host: str, interval: timedelta) -> bool:
         """Take the next turn to ask a host's queue, if one is due; only one caller gets it."""
         now = self.queue.clock.now()

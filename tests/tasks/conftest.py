@@ -27,7 +27,6 @@ def make_bench(
     make_project: ProjectFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[MakeBench]:
     """A function that makes the runner of a new project, driven by hand."""
-
     made = []
 
     def make(*, worker: dict[str, Any] | None = None, **sections: Any) -> Bench:

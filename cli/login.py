@@ -1,0 +1,36 @@
+"""Logging in to hosts that want a person for it (``interactive_login``)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from jfcelery.project import Project
+
+
+def interactive_workers(project: Project) -> list[str]:
+    """Return the names of the workers for which a person must log in."""
+    return [n for n, w in project.workers.items() if getattr(w, "interactive_login", False)]
+
+
+def log_in(project: Project, name: str) -> None:
+    """Open the connections of a worker that all Celery workers of this machine share.
+
+    OpenSSH asks at the terminal for what the host wants to know.
+
+    Raises:
+        HostError: The login failed.
+    """
+    from jfcelery.scheduler_io.hosts.pool import Hosts
+
+    hosts = Hosts(project).interactive(name)
+    if not hosts:
+        click.echo(f"Worker {name!r} needs no login by a person.")
+    for host in hosts:
+        if host.logged_in:
+            click.echo(f"You are logged in to {host.name}.")
+            continue
+        host.login()
+        click.echo(f"Logged in to {host.name}; all Celery workers of this machine share it.")
