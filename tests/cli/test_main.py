@@ -149,9 +149,13 @@ def test_start_after_end_is_refused(jfc: Jfc) -> None:
 
 
 def test_the_installed_command_runs(
-    make_flow: Callable[..., Queued], jfc: Jfc, projects_folder: Path
+    make_flow: Callable[..., Queued],
+    jfc: Jfc,
+    projects_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The script of the package does what the function does, in a process of its own."""
+    monkeypatch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it; ids would be folded
     flow = make_flow({"a": []})
     result = subprocess.run(
         [sys.executable, "-m", "jfcelery.cli.main", "-p", str(jfc.project), "job", "list"],
