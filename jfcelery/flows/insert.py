@@ -66,7 +66,7 @@ def add_flow(
     """
     _refuse_known(queue, entries)
     now = queue.clock.now()
-    numbers = _first_numbers(queue, entries.jobs)
+    pasts = _pasts(queue, entries.jobs)
     ids = reserve_ids(queue, len(entries.jobs), id_prefix)
     internal = {entry.uuid for entry in entries.jobs}
     outside = existing({p for e in entries.jobs for p in e.parents} - internal, queue)
@@ -78,7 +78,7 @@ def add_flow(
             db_id=db_id,
             now=now,
             unmet=[p for p in entry.parents if p in internal or p in outside],
-            number=numbers.get(job_key(entry.uuid, entry.index), 1),
+            past=pasts.get(job_key(entry.uuid, entry.index), Past()),
         )
         for entry, db_id in zip(entries.jobs, ids, strict=True)
     ]
@@ -141,20 +141,39 @@ def _end_insertion(queue: QueueDatabase, entries: FlowEntries) -> None:
         )
 
 
-def _first_numbers(queue: QueueDatabase, entries: Iterable[JobEntry]) -> dict[str, int]:
-    """Return the number of the first change of those jobs that were in the queue before.
+@dataclass(frozen=True)
+class Past:
+    """What is left of a job of the same uuid and index that was in the queue before.
 
-    A job that is made again, with the uuid and index of one that was deleted or archived, carries
-    that one's history on.
+    Args:
+        number: Number of the new job's first change: its history is carried on.
+        attempt: The last attempt of the earlier job: the new one must not take over its run
+            folder, its queue job or its messages.
+    """
+
+    number: int = 1
+    attempt: int = 0
+
+
+def _pasts(queue: QueueDatabase, entries: Iterable[JobEntry]) -> dict[str, Past]:
+    """Return the past of those jobs that were in the queue before, by key.
+
+    A job is made again, with the uuid and index of one that was deleted or archived, when that
+    one's flow is submitted again, or the job that made it is rerun.
     """
     last: dict[str, tuple[int, str]] = {}
+    attempts: dict[str, int] = {}
     for piece in chunks({entry.uuid for entry in entries}, BULK):
         with translated():
             for change in queue.history.find({"uuid": {"$in": piece}}):
                 key = job_key(change["uuid"], change["index"])
                 last[key] = max(last.get(key, (0, "")), (change["number"], change["event"]))
+                attempts[key] = max(attempts.get(key, 0), change.get("attempt", 0))
     # An interrupted insertion may have noted itself already.
-    return {key: n if event == "insert" else n + 1 for key, (n, event) in last.items()}
+    return {
+        key: Past(number if event == "insert" else number + 1, attempts[key])
+        for key, (number, event) in last.items()
+    }
 
 
 def add_dynamic(
@@ -192,7 +211,7 @@ def add_dynamic(
     outside = existing({p for e in new for p in e.parents} - internal, queue)
     now = queue.clock.now()
     ids = reserve_ids(queue, len(new), id_prefix)
-    numbers = _first_numbers(queue, new)
+    pasts = _pasts(queue, new)
     documents = []
     for entry, db_id in zip(new, ids, strict=True):
         parents = [p for p in entry.parents if p != entry.uuid]
@@ -208,7 +227,7 @@ def add_dynamic(
                 generator_token(generator),
                 *(p for p in parents if p in internal or p in outside or p in extra_parents),
             ],
-            number=numbers.get(job_key(entry.uuid, entry.index), 1),
+            past=pasts.get(job_key(entry.uuid, entry.index), Past()),
         )
         documents.append(document)
     _insert(queue, new, documents)
@@ -228,9 +247,9 @@ def job_document(
     db_id: str,
     now: datetime,
     unmet: list[str],
-    number: int = 1,
+    past: Past,
 ) -> dict[str, Any]:
-    """Return the hot document of a new job; its changes are counted from a number on."""
+    """Return the hot document of a new job; it carries on from its past, if it has one."""
     state = JobState.WAITING if unmet else JobState.READY
     generator = unmet[0][1:] if unmet and unmet[0].startswith("@") else None
     identity = {
@@ -257,32 +276,33 @@ def job_document(
         "job": {"name": entry.name, "metadata": entry.metadata, "hosts": entry.hosts},
         "stores": entry.stores,
         "remote": {"step_attempts": 0},
-        "version": number,
+        "version": past.number,
         "fence": 0,
-        "epoch": 0,
-        "attempt": 0,
+        # No less than the earlier job's: each of its epochs took a change.
+        "epoch": past.number - 1,
+        "attempt": past.attempt,
         "cancel": [],
         "release": False,
         "lock_id": None,
         "lock_time": None,
-        "last": _insertion(identity, state, number, by=generator or "submission", at=now),
+        "last": _insertion(identity, state, past, by=generator or "submission", at=now),
     }
 
 
 def _insertion(
-    identity: Mapping[str, Any], state: JobState, number: int, *, by: str, at: datetime
+    identity: Mapping[str, Any], state: JobState, past: Past, *, by: str, at: datetime
 ) -> dict[str, Any]:
     """Return the first entry of a job's history."""
     return {
-        "_id": f"{job_key(identity['uuid'], identity['index'])}:{number}",
+        "_id": f"{job_key(identity['uuid'], identity['index'])}:{past.number}",
         **identity,
-        "number": number,
+        "number": past.number,
         "event": "insert",
         "source": None,
         "target": state.value,
         "by": by,
         "why": "",
-        "attempt": 0,
+        "attempt": past.attempt,
         "at": at,
     }
 
