@@ -50,6 +50,7 @@ def home(session_folder: Path) -> Iterator[Path]:
     (folder / ".ssh").mkdir(parents=True, mode=0o700)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HOME", str(folder))
+        patch.delenv("COLUMNS", raising=False)  # pytest-xdist sets it, for its own lines
         for name in [name for name in os.environ if name.startswith("JFCELERY_")]:
             if name != MONGO_VARIABLE:
                 patch.delenv(name)

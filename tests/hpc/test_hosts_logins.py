@@ -229,7 +229,8 @@ def test_known_key_type_is_asked_for(lab: Lab, opened: Callable[..., SshHost]) -
     """A host with several keys is known by any of them."""
     bed = lab.cluster.bed
     bed.on("hpca", "sh", "-c", "[ -e /tmp/k ] || ssh-keygen -q -t ecdsa -N '' -f /tmp/k")
-    port = lab.sshd("HostKey /tmp/k", "HostKeyAlgorithms ecdsa-sha2-nistp256,ssh-ed25519")
+    keys = ("HostKey /tmp/k", "HostKey /etc/ssh/testbed_host_key")
+    port = lab.sshd(*keys, "HostKeyAlgorithms ecdsa-sha2-nistp256,ssh-ed25519")
     assert opened(lab.place(lab.relay(port=port).port)).run("true").ok
 
 
