@@ -49,18 +49,17 @@ def job_output(project: Project, queue: QueueDatabase, doc: JobDoc, *, load: Any
         JobNotFoundError: The JobStore holds no output of it.
     """
     store = connected_store(project, Flows(queue).get(doc.flow).jobstore)
+    criteria = {"uuid": doc.uuid, "index": doc.index}
     try:
-        found = store.query_one(
-            {"uuid": doc.uuid, "index": doc.index}, properties=["output"], load=load
-        )
+        if store.query_one(criteria, properties=["uuid"]) is None:
+            raise JobNotFoundError(
+                f"The JobStore holds no output of job {doc.db_id}, which is {doc.state}.",
+                remedy=f"`jfc job info {doc.db_id}` tells more.",
+            )
+        # It also follows references to the outputs of other jobs.
+        return store.get_output(doc.uuid, which=doc.index, load=load)
     finally:
         store.close()
-    if found is None:
-        raise JobNotFoundError(
-            f"The JobStore holds no output of job {doc.db_id}, which is {doc.state}.",
-            remedy=f"`jfc job info {doc.db_id}` tells more.",
-        )
-    return found["output"]
 
 
 def remove_outputs(project: Project, queue: QueueDatabase, docs: Sequence[JobDoc]) -> int:

@@ -1,0 +1,75 @@
+"""Deleting jobs and flows, and submitting them again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+
+from jfcelery.controller.bulk import RefusedError
+from jfcelery.database.history import History
+from jfcelery.database.jobs import Jobs
+from jfcelery.errors import InputError
+from jfcelery.flows.insert import Placement, add_flow
+from jfcelery.states import JobState
+from tests.support.entries import flow_of
+
+if TYPE_CHECKING:
+    from jfcelery.controller import JobController
+    from tests.support.queued import MakeFlow
+
+_S = JobState
+
+
+def test_a_flow_submitted_again_takes_over_nothing_of_the_deleted_one(
+    controller: JobController,
+) -> None:
+    """Attempts, messages and history go on where those of the deleted job ended."""
+    uuid = str(uuid4())
+    flow, here = flow_of({uuid: []}), Placement(worker="here")
+    add_flow(controller.queue, flow, here)
+    jobs = Jobs(controller.queue)
+    old = jobs.transition(
+        jobs.get(uuid), "checkout", _S.CHECKED_OUT, by="test", fields={"attempt": 1, "epoch": 1}
+    )
+    old = jobs.transition(old, "fail", _S.REMOTE_ERROR, by="test")
+    controller.delete_flow(flow.uuid)
+    assert controller.count_flows() == 0
+    add_flow(controller.queue, flow, here)
+    new = jobs.get(uuid)
+    assert (new.state, new.attempt) == (_S.READY, 1)
+    assert new.epoch >= old.epoch
+    changes = History(controller.queue).of(new)
+    assert [change.event for change in changes] == [
+        "insert",
+        "checkout",
+        "fail",
+        "archive",
+        "insert",
+    ]
+
+
+def test_more_than_the_limit_is_not_deleted(
+    controller: JobController, make_flow: MakeFlow
+) -> None:
+    """A limit protects from a filter that selects too much."""
+    for _ in range(3):
+        make_flow({"a": [], "b": []})
+    with pytest.raises(InputError, match="6 jobs would be deleted"):
+        controller.delete_jobs(max_limit=5)
+    with pytest.raises(InputError, match="3 flows would be deleted"):
+        controller.delete_flows(max_limit=2)
+    assert controller.count_jobs() == 6
+    assert len(controller.delete_jobs(name="a", max_limit=3)) == 3
+    assert len(controller.delete_flows(max_limit=0)) == 3
+
+
+def test_queue_jobs_can_be_left_alone(controller: JobController, make_flow: MakeFlow) -> None:
+    """Without cancelling nothing is waited for."""
+    flow = make_flow({"a": []})
+    flow.bring("a", _S.RUNNING)
+    with pytest.raises(RefusedError, match="not confirmed"):
+        controller.delete_job(db_id="1", wait=0)
+    assert controller.delete_flow(flow.flow, cancel_processes=False)
+    assert controller.count_jobs() == 0
