@@ -18,7 +18,7 @@ from jfcelery.tasks.step import Commit, Step, Work
 
 if TYPE_CHECKING:
     from jfcelery.database.documents import JobDoc
-    from jfcelery.project import WorkerBase
+    from jfcelery.project import Project, WorkerBase
 
 
 def upload_body(work: Work) -> Commit:
@@ -29,7 +29,7 @@ def upload_body(work: Work) -> Commit:
     folder = RunFolder.of(worker.work_dir, doc.uuid, doc.index)
     files = {
         RunFolder.INPUT: job_input(work).to_bytes(),
-        RunFolder.SCRIPT: job_script(work, folder).encode(),
+        RunFolder.SCRIPT: job_script(runtime.project, doc).encode(),
     }
     marker = {
         "project": runtime.project.name,
@@ -80,9 +80,10 @@ def public_document(doc: JobDoc) -> dict[str, Any]:
     )
 
 
-def job_script(work: Work, folder: RunFolder) -> str:
+def job_script(project: Project, doc: JobDoc) -> str:
     """Return the submission script of a job."""
-    doc, worker, project = work.doc, work.worker, work.runtime.project
+    worker = project.get_worker(doc.worker)
+    folder = RunFolder.of(worker.work_dir, doc.uuid, doc.index)
     return build_script(
         worker,
         None if doc.exec_config is None else project.get_exec_config(doc.exec_config),

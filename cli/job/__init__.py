@@ -19,6 +19,9 @@ COMMANDS: dict[str, Entry] = {
     "files": Entry(f"{_HERE}.files:files", "Look at files of a run folder, copy or remove them."),
     "todir": Entry(f"{_HERE}.todir:todir", "Open a shell in a run folder."),
     "dump": Entry(f"{_HERE}.dump:dump", "Write documents of jobs to a file."),
+    "submit-script": Entry(
+        f"{_HERE}.submit_script:submit_script", "Print the submission script of a job."
+    ),
     "report": Entry(f"{_HERE}.report:report", "Count jobs, show how they went, what they took."),
     "pause": Entry(f"{_HERE}.pause:pause", "Keep jobs from starting."),
     "resume": Entry(f"{_HERE}.resume:resume", "Let paused and stopped jobs go on."),

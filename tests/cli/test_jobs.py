@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -339,3 +340,70 @@ def test_files_of_a_run_folder_are_listed_copied_and_removed(
     (folder / ".jfcelery.json").write_text("{}")
     assert jfc("job", "files", "delete", "1", "-y").status == 0
     assert not folder.exists()
+
+
+def test_the_script_of_a_job_is_shown_before_anything_runs(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """A dry run: what will be submitted, with the job's own settings."""
+    flow = make_flow({"a": []}, exec_config={"export": {"GREETING": "hello"}})
+    answer = jfc("job", "submit-script", flow.ids["a"])
+    assert answer.status == 0
+    assert answer.stdout.startswith("#!")
+    assert "GREETING" in answer.stdout
+    assert flow.state("a") is _S.READY
+
+
+def test_why_names_what_holds_a_job(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """For each state the nearest reason, and the command that helps."""
+    flow = make_flow(_CHAIN)
+    assert "waits for job 1 (a): READY" in jfc("job", "why", "2").stdout
+    jfc("worker", "pause", "here", "--reason", "maintenance")
+    held = jfc("job", "why", "1")
+    assert "maintenance" in held.stdout
+    assert "jfc worker resume here" in held.stdout
+    jfc("worker", "resume", "here")
+    flow.bring("a", _S.REMOTE_ERROR)
+    failed = jfc("job", "why", "1")
+    assert "OutputMissingError: no such thing" in failed.stdout
+    assert "jfc job retry 1" in failed.stdout
+    assert "jfc job why 1" in jfc("job", "why", "2").stdout
+    jfc("job", "pause", "3")
+    assert jfc("job", "why", "3", "--json").data["reasons"][0]["command"] == "jfc job resume 3"
+
+
+def test_documents_are_dumped(jfc: Jfc, make_flow: MakeFlow, tmp_path: Path) -> None:
+    """With the serialised job, as JSON."""
+    make_flow({"a": [], "b": []})
+    path = tmp_path / "dump.json"
+    assert jfc("job", "dump", "-n", "a", "-p", str(path)).status == 0
+    (document,) = json.loads(path.read_text())
+    assert document["job"]["name"] == "a"
+    assert document["payload"]["uuid"] == document["uuid"]
+
+
+def test_a_shell_opens_in_the_run_folder(
+    jfc: Jfc, make_flow: MakeFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On this machine by sh, elsewhere by the system's ssh."""
+    from jfcelery.cli.job.todir import shell_command
+    from jfcelery.project import RemoteWorker
+
+    called: list[list[str]] = []
+    monkeypatch.setattr("os.execvp", lambda _, command: called.append(command))
+    flow = make_flow({"a": []})
+    assert jfc("job", "todir", "1").status == 1
+    flow.bring("a", _S.UPLOADED)
+    assert jfc("job", "todir", "1", "-s", "zsh").status == 0
+    folder = flow.doc("a").run_dir
+    assert called == [["/bin/sh", "-c", f"cd {folder} && exec zsh -i"]]
+    remote = RemoteWorker(
+        scheduler_type="slurm",
+        work_dir="/scratch/me",
+        host="cluster.example.org",
+        user="me",
+        port=2222,
+        key_filename="/keys/id",
+    )
+    assert shell_command(remote, "/scratch/me/x y", "bash") == [
+        *("ssh", "-t", "-l", "me", "-p", "2222", "-i", "/keys/id", "cluster.example.org"),
+        "cd '/scratch/me/x y' && exec bash -i",
+    ]
