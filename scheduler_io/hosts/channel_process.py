@@ -69,6 +69,8 @@ class ChannelProcess(Process):
             raise self._connection_lost() from exc
         if not piece and self._lost():
             raise self._connection_lost()
+        if not piece:  # what came on stderr since the look above
+            self._read_stderr()
         return piece
 
     def _read_stderr(self) -> None:

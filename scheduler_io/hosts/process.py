@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
@@ -135,7 +136,8 @@ class Process(ABC):
         """Return the exit code, once stderr is whole too; stdout that nobody read is dropped."""
         while self.receive():
             pass
-        while self._stderr.count(f"\n{self._token} ".encode()) < MARKERS:
+        mark = re.compile(rf"\n{self._token} \d+(?=\n)".encode())
+        while len(mark.findall(self._stderr)) < MARKERS:
             self.deadline.left(SLICE)
             if self._read(wait=True) == b"":
                 break
