@@ -49,7 +49,7 @@ def list_flows(
     as_json: bool,
 ) -> None:
     """List flows."""
-    from jfcelery.cli.output import console, hint, write_json
+    from jfcelery.cli.output import console, counted, hint, write_json
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.queries import count_flows, find_flows
 
@@ -69,7 +69,8 @@ def list_flows(
     if not flows:
         hint(f"No flow matches: {selected.describe()}.")
     if max_results and len(flows) == max_results:
-        hint(f"Only {max_results} flows are shown; --max-results (-m) changes that, 0 shows all.")
+        shown = counted(max_results, "flow")
+        hint(f"Only {shown} shown; --max-results (-m) shows more, 0 all.")
 
 
 def flow_data(flow: FlowInfo) -> dict[str, object]:

@@ -116,12 +116,13 @@ def _wanted(
 
 def _suggest(jobs: list[JobInfo], max_results: int, selected: JobFilter) -> None:
     """Say what the person may want to know or do next."""
-    from jfcelery.cli.output import hint
+    from jfcelery.cli.output import counted, hint
 
     if not jobs:
         hint(f"No job matches: {selected.describe()}.")
     if max_results and len(jobs) == max_results:
-        hint(f"Only {max_results} jobs are shown; --max-results (-m) changes that, 0 shows all.")
+        shown = counted(max_results, "job")
+        hint(f"Only {shown} shown; --max-results (-m) shows more, 0 all.")
     if any(job.retry_at and job.remote.error for job in jobs):
         hint("Jobs in orange met trouble on their worker; they are tried again by themselves.")
     failed = next((job for job in jobs if job.state in ERROR_STATES), None)

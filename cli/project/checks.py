@@ -65,10 +65,12 @@ def _broker(project: Project) -> str:
 
 def _jobstore(project: Project, name: str | None) -> str:
     from jfcelery.controller.outputs import connected_store
+    from jfcelery.database.connection import translated
 
     store = connected_store(project, name)
     try:
-        number = store.count()
+        with translated(what="The JobStore's database"):  # a MongoStore connects when first used
+            number = store.count()
     finally:
         store.close()
     additional: dict[str, Any] = store.additional_stores or {}  # type: ignore[has-type]

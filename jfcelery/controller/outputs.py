@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.database.connection import translated
 from jfcelery.database.flows import Flows
 from jfcelery.errors import DatabaseUnavailableError, JobNotFoundError
 
@@ -47,17 +48,19 @@ def job_output(project: Project, queue: QueueDatabase, doc: JobDoc, *, load: Any
 
     Raises:
         JobNotFoundError: The JobStore holds no output of it.
+        DatabaseUnavailableError: The JobStore cannot be reached.
     """
     store = connected_store(project, Flows(queue).get(doc.flow).jobstore)
     criteria = {"uuid": doc.uuid, "index": doc.index}
     try:
-        if store.query_one(criteria, properties=["uuid"]) is None:
-            raise JobNotFoundError(
-                f"The JobStore holds no output of job {doc.db_id}, which is {doc.state}.",
-                remedy=f"`jfc job info {doc.db_id}` tells more.",
-            )
-        # It also follows references to the outputs of other jobs.
-        return store.get_output(doc.uuid, which=doc.index, load=load)
+        with translated(what="The JobStore's database"):
+            if store.query_one(criteria, properties=["uuid"]) is None:
+                raise JobNotFoundError(
+                    f"The JobStore holds no output of job {doc.db_id}, which is {doc.state}.",
+                    remedy=f"`jfc job info {doc.db_id}` tells more.",
+                )
+            # It also follows references to the outputs of other jobs.
+            return store.get_output(doc.uuid, which=doc.index, load=load)
     finally:
         store.close()
 

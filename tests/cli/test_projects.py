@@ -102,6 +102,23 @@ def test_check_finds_what_does_not_work(make_project: ProjectFactory) -> None:
     assert jfc("project", "check", "-w", "none").status == 2
 
 
+def test_a_jobstore_out_of_reach_is_named(make_project: ProjectFactory) -> None:
+    """A store that connects when it is first used ends the check no earlier than others."""
+    away = {
+        "type": "MongoStore",
+        "host": "127.0.0.1",
+        "port": 1,
+        "database": "away",
+        "collection_name": "outputs",
+        "mongoclient_kwargs": {"serverSelectionTimeoutMS": 200},
+    }
+    project = make_project(optional_jobstores={"away": {"docs_store": away}})
+    answer = Jfc(project.name)("project", "check", "-js")
+    assert answer.status == 2
+    assert "ok    jobstore: default" in answer.stdout
+    assert "FAIL  jobstore: away: The JobStore's database does not answer" in answer.stdout
+
+
 def test_workers_are_listed_held_back_and_let_go(jfc: Jfc) -> None:
     """A paused worker shows why."""
     (row,) = jfc("worker", "list", "--json").data
