@@ -95,12 +95,12 @@ class JobController(JobActions, Administration):
         return self.queue.flows
 
     @cached_property
-    def actions(self) -> Actions:
+    def actions(self) -> Actions:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The operations on jobs, with a reason for every job that they refuse."""
         return Actions(self.project, self.queue)
 
     @cached_property
-    def flow_actions(self) -> FlowActions:
+    def flow_actions(self) -> FlowActions:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The operations on flows."""
         return FlowActions(self.actions)
 

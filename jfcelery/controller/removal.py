@@ -23,6 +23,7 @@ class RemoveFolders(Protocol):
 
     def __call__(self, project: Project, docs: Sequence[JobDoc]) -> dict[str, str]:
         """Return, by db id, why a folder is still there; jobs without a folder are no failure."""
+        ...
 
 
 def remove_folders(project: Project, docs: Sequence[JobDoc]) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,8 +11,6 @@ import pytest
 from jfcelery.states import JobState
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from jfcelery.controller import JobController
     from tests.support.calling import Jfc
     from tests.support.queued import MakeFlow
@@ -397,7 +396,7 @@ def test_a_shell_opens_in_the_run_folder(
     assert called == [["/bin/sh", "-c", f"cd {folder} && exec zsh -i"]]
     remote = RemoteWorker(
         scheduler_type="slurm",
-        work_dir="/scratch/me",
+        work_dir=Path("/scratch/me"),
         host="cluster.example.org",
         user="me",
         port=2222,

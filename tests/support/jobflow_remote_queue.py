@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
 from typing import Any
 
 from jobflow import Flow
@@ -33,18 +34,18 @@ def flows() -> dict[str, Flow]:
 
 def main(project: str) -> None:
     """Submit the flows, and let jobflow-remote run some of their jobs."""
-    from jobflow_remote import submit_flow
-    from jobflow_remote.jobs.jobcontroller import JobController
-    from jobflow_remote.jobs.runner import Runner
+    jobflow_remote: Any = import_module("jobflow_remote")
+    controllers: Any = import_module("jobflow_remote.jobs.jobcontroller")
+    runners: Any = import_module("jobflow_remote.jobs.runner")
 
-    controller = JobController.from_project_name(project)
+    controller = controllers.JobController.from_project_name(project)
     controller.reset(reset_output=True)
     made = flows()
     content: dict[str, Any] = {
         name: json.loads(json.dumps(flow.as_dict(), default=str)) for name, flow in made.items()
     }
-    ids = {name: submit_flow(flow, project=project) for name, flow in made.items()}
-    runner = Runner(project_name=project)
+    ids = {name: jobflow_remote.submit_flow(flow, project=project) for name, flow in made.items()}
+    runner = runners.Runner(project_name=project)
     # the first two of the diamond, the job that replaces itself, and the one that fails
     for db_id in (*ids["diamond"][:2], ids["replaced"][0], ids["failed"][0]):
         runner.run_one_job(db_id=str(db_id))

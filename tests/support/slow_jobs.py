@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from typing import Any
 
 from jobflow import Flow, Response, job
 
@@ -20,7 +21,7 @@ def wait_for_file(path: str, value: int = 1) -> int:
 
 
 @job
-def replace_by_count(path: str) -> Response[int]:
+def replace_by_count(path: str) -> Response[Any]:
     """Replace itself by a sum; each run counts one more."""
     counter = Path(path)
     number = int(counter.read_text()) + 1 if counter.exists() else 1

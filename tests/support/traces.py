@@ -24,7 +24,7 @@ def traced(folder: str, value: int = 0, after: list[int] | None = None) -> int:
 
 
 @job
-def traced_fan(folder: str, width: int) -> Response[int]:
+def traced_fan(folder: str, width: int) -> Response[Any]:
     """Be replaced by a fan of traced jobs and one that adds them up."""
     jobs = [traced(folder, number) for number in range(width)]
     end = traced(folder, 0, [one.output for one in jobs])

@@ -20,6 +20,7 @@ class MakeBench(Protocol):
 
     def __call__(self, *, worker: dict[str, Any] | None = None, **sections: Any) -> Bench:
         """Make one."""
+        ...
 
 
 @pytest.fixture

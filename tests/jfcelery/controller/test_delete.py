@@ -50,9 +50,7 @@ def test_a_flow_submitted_again_takes_over_nothing_of_the_deleted_one(
     ]
 
 
-def test_more_than_the_limit_is_not_deleted(
-    controller: JobController, make_flow: MakeFlow
-) -> None:
+def test_more_than_the_limit_is_not_deleted(controller: JobController, make_flow: MakeFlow) -> None:
     """A limit protects from a filter that selects too much."""
     for _ in range(3):
         make_flow({"a": [], "b": []})
