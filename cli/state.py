@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jfcelery.controller import JobController
+    from jfcelery.database.connection import QueueDatabase
     from jfcelery.project import Project
 
 
@@ -44,6 +45,20 @@ def load_project() -> Project:
     from jfcelery import project
 
     return project.load_project(current_state().project)
+
+
+def open_queue() -> QueueDatabase:
+    """Return the database of the current project; quicker than a controller, to read from.
+
+    Raises:
+        ServiceError: It cannot be reached, or belongs to something else.
+    """
+    from jfcelery.database import connection, schema
+
+    project = load_project()
+    queue = connection.open_queue(project)
+    schema.prepare(queue, project.name)
+    return queue
 
 
 @contextmanager

@@ -50,18 +50,18 @@ def list_flows(
 ) -> None:
     """List flows."""
     from jfcelery.cli.output import console, counted, hint, write_json
-    from jfcelery.cli.state import open_controller
+    from jfcelery.cli.state import open_queue
     from jfcelery.controller.queries import count_flows, find_flows
 
     selected = replace(selected, locked=locked)
-    with open_controller() as controller:
-        if count:
-            number = count_flows(controller.queue, selected)
-            click.echo(f'{{"count": {number}}}' if as_json else f"Number of flows: {number}")
-            return
-        # Flows get their first db_id in the order in which they are added.
-        order = [("created_on" if sort == "db_id" else sort, 1 if reverse_sort else -1)]
-        flows = find_flows(controller.queue, selected, sort=order, limit=max_results)
+    queue = open_queue()
+    if count:
+        number = count_flows(queue, selected)
+        click.echo(f'{{"count": {number}}}' if as_json else f"Number of flows: {number}")
+        return
+    # Flows get their first db_id in the order in which they are added.
+    order = [("created_on" if sort == "db_id" else sort, 1 if reverse_sort else -1)]
+    flows = find_flows(queue, selected, sort=order, limit=max_results)
     if as_json:
         write_json([flow_data(flow) for flow in flows])
         return

@@ -20,9 +20,9 @@ from jfcelery.cli.options import (
 from jfcelery.states import ACTIVE_STATES, JobState
 
 if TYPE_CHECKING:
-    from jfcelery.controller import JobController
     from jfcelery.controller.filters import JobFilter
     from jfcelery.controller.info import JobInfo
+    from jfcelery.database.connection import QueueDatabase
 
 #: States that ``--error`` selects.
 ERROR_STATES = (JobState.FAILED, JobState.REMOTE_ERROR)
@@ -66,21 +66,21 @@ def list_jobs(
     """List jobs."""
     from jfcelery.cli.job.columns import chosen_columns, job_table
     from jfcelery.cli.output import console, write_json
-    from jfcelery.cli.state import open_controller
+    from jfcelery.cli.state import open_queue
     from jfcelery.controller.info import JobInfo
     from jfcelery.controller.queries import count_jobs, find_jobs
     from jfcelery.settings import settings
 
     names = chosen_columns(columns, settings().cli_job_list_columns, verbosity)
-    with open_controller() as controller:
-        wanted = _wanted(controller, selected, latest_flow, error=error, running=running)
-        wanted = replace(wanted, locked=locked)
-        if count:
-            number = count_jobs(controller.queue, wanted)
-            click.echo(f'{{"count": {number}}}' if as_json else f"Number of jobs: {number}")
-            return
-        order = [(sort, 1 if reverse_sort else -1)]
-        docs = find_jobs(controller.queue, wanted, sort=order, limit=max_results)
+    queue = open_queue()
+    wanted = _wanted(queue, selected, latest_flow, error=error, running=running)
+    wanted = replace(wanted, locked=locked)
+    if count:
+        number = count_jobs(queue, wanted)
+        click.echo(f'{{"count": {number}}}' if as_json else f"Number of jobs: {number}")
+        return
+    order = [(sort, 1 if reverse_sort else -1)]
+    docs = find_jobs(queue, wanted, sort=order, limit=max_results)
     jobs = [JobInfo.of(doc) for doc in docs]
     if as_json:
         write_json(jobs)
@@ -90,7 +90,7 @@ def list_jobs(
 
 
 def _wanted(
-    controller: JobController,
+    queue: QueueDatabase,
     selected: JobFilter,
     latest_flow: int | None,
     *,
@@ -110,7 +110,7 @@ def _wanted(
         return selected
     if selected.flow_ids:
         raise click.UsageError("Give only one of --latest-flow and --flow-id.")
-    flows = latest_flows(controller.queue, latest_flow)
+    flows = latest_flows(queue, latest_flow)
     return replace(selected, flow_ids=flows) if flows else selected
 
 

@@ -18,7 +18,7 @@ class JobInfo(BaseModel):
     attempt under way, or to the last one.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     db_id: str
     uuid: str
@@ -83,7 +83,7 @@ class FlowInfo(BaseModel):
     only where the jobs were asked for.
     """
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, defer_build=True)
 
     flow_id: str
     db_id: str | None = None
