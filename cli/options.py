@@ -263,7 +263,7 @@ def _job_filter(kwargs: dict[str, Any]) -> JobFilter:
     return JobFilter(**(given | _dates(given, kwargs)))
 
 
-def _dates(given: dict[str, Any], kwargs: dict[str, Any]) -> dict[str, datetime | None]:
+def _dates(given: dict[str, Any], kwargs: dict[str, Any]) -> dict[str, Any]:
     """Take days and hours out of a command's arguments and return the start and end date."""
     days, hours = kwargs.pop("days"), kwargs.pop("hours")
     start, end = given["start_date"], given["end_date"]

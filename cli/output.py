@@ -126,12 +126,15 @@ def _plain(value: Any) -> Any:
 
 def _fields(value: Any) -> dict[str, Any] | None:
     """Return a model, a dataclass or an MSONable as a dictionary; None for anything else."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
     if hasattr(value, "model_dump"):
         dumped: dict[str, Any] = value.model_dump(mode="python")
         return dumped
-    return value.as_dict() if hasattr(value, "as_dict") else None
+    if hasattr(value, "as_dict"):
+        written: dict[str, Any] = value.as_dict()
+        return written
+    if is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in fields(value)}
+    return None
 
 
 def hint(text: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -73,7 +73,7 @@ def list_flows(
         hint(f"Only {shown} shown; --max-results (-m) shows more, 0 all.")
 
 
-def flow_data(flow: FlowInfo) -> dict[str, object]:
+def flow_data(flow: FlowInfo) -> dict[str, Any]:
     """Return what ``--json`` says of a flow."""
     data = flow.model_dump(mode="python", exclude={"jobs_info"})
     return data | {"n_jobs": flow.n_jobs, "n_errors": flow.n_errors}
