@@ -10,7 +10,11 @@ from jfcelery.errors import DiskFullError, JfceleryError, RunFolderError, Transf
 ANSWER = "jfc-answer:"
 
 #: https://man7.org/linux/man-pages/man3/errno.3.html: ENOSPC, EDQUOT, EFBIG
-_FULL = re.compile(r"no space left on device|quota exceeded|file too large", re.IGNORECASE)
+#: The last is what tar says where the disk became full in the middle of a block.
+_FULL = re.compile(
+    r"no space left on device|quota exceeded|file too large|wrote only \d+ of \d+ bytes",
+    re.IGNORECASE,
+)
 _RIGHTS = re.compile(r"permission denied|operation not permitted|read-only file", re.IGNORECASE)
 
 

@@ -190,7 +190,7 @@ def test_publishers_at_once(host: SshHost) -> None:
     folder = folder_in("/home/hpc/hosts")
 
     def publish(number: int) -> None:
-        files = {f"file{i}": b"%d" % number for i in range(10)}
+        files = {f"file{i}": b"%c" % (ord("a") + number) for i in range(10)}
         host.publish(folder, files, attempt=1, marker={})
 
     with ThreadPoolExecutor(6) as pool:
