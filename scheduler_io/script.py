@@ -122,8 +122,9 @@ signal=$_jfc_signal}"
 }
 _jfc_wait() {
   local stage failed told left sent rounds=0
-  wait "$_jfc_child"
-  _jfc_code=$?
+  _jfc_code=$((128 + ${_jfc_signal:-0}))
+  # A signal that came before this line interrupts no wait: look after the subshell at once.
+  if [ -z "$_jfc_signal" ]; then wait "$_jfc_child"; _jfc_code=$?; fi
   while kill -0 "$_jfc_child" 2>/dev/null; do
     sleep 0.2
     rounds=$((rounds + 1))
