@@ -362,7 +362,7 @@ def test_a_script_that_leads_no_group_spares_its_caller(make: Maker) -> None:
 def test_no_moment_is_wrong_for_a_signal(make: Maker) -> None:
     """Between two commands, while forking, at the very end: it ends with code and final file."""
     script = make("sleep 1000", pre_run="true", post_run="true")
-    for attempt in range(12):
+    for attempt in range(40):
         for path in script.folder.glob("*jfc_*"):
             path.unlink()
         process = script.start(str(attempt))
