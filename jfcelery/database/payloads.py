@@ -46,13 +46,6 @@ def load_payload(queue: QueueDatabase, key: str) -> dict[str, Any]:
     return job
 
 
-def save_payload(queue: QueueDatabase, key: str, job: Mapping[str, Any]) -> None:
-    """Replace the serialised job of a job document."""
-    document = payload_document(queue, key, job)
-    with translated():
-        queue.payloads.replace_one({"_id": key}, document, upsert=True)
-
-
 def delete_payloads(queue: QueueDatabase, keys: list[str]) -> None:
     """Delete serialised jobs, those in GridFS too."""
     query = {"_id": {"$in": keys}}
