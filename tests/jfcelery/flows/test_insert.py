@@ -155,6 +155,6 @@ def test_what_an_archived_job_left_is_not_taken_for_the_new_one(jobs: Jobs) -> N
     """A death between the removal of a job and that of its content harms no later job."""
     flow = flow_of({"a": []})
     add_flow(jobs.queue, flow, HERE)
-    payloads.save_payload(jobs.queue, "a_2", {"uuid": "old"})
+    jobs.queue.payloads.insert_one(payloads.payload_document(jobs.queue, "a_2", {"uuid": "old"}))
     add_dynamic(jobs.queue, [entry("a", index=2)], HERE, flow=flow.uuid, generator="a_1")
     assert load_payload(jobs.queue, "a_2") == {"uuid": "a"}
