@@ -72,6 +72,7 @@ def test_a_job_runs_and_ends(bench: Bench) -> None:
 def test_a_submission_does_not_wait_for_the_job(bench: Bench) -> None:
     """The job holds nothing of the command that started it."""
     job = bench.run("sleep 1000")
+    bench.wait_line(job, "stage=exec")  # before it, the script has pipes of its own
     left = {str(link.readlink()) for link in Path(f"/proc/{pid_of(job)}/fd").iterdir()}
     assert not any("pipe" in name or "lock" in name for name in left), left
     assert os.getsid(pid_of(job)) == pid_of(job)
