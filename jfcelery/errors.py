@@ -20,6 +20,7 @@
     │   └── SchemaVersionError      (not transient)
     ├── RunnerError                 the runner cannot be started or stopped as asked
     │   └── RunnerRunningError
+    ├── NurseryError                no process can be kept warm: jobs start cold
     ├── StateError                  what is asked does not fit the job's state
     │   ├── TransitionError         not in the state table
     │   └── ConflictError           (transient) somebody else changed the document first
@@ -142,6 +143,10 @@ class RunnerError(JfceleryError):
 
 class RunnerRunningError(RunnerError):
     """Raised when the project already has a runner on this machine."""
+
+
+class NurseryError(JfceleryError):
+    """Raised when a process that is to fork for each job cannot do so."""
 
 
 class StateError(JfceleryError):

@@ -100,7 +100,7 @@ class _Execution:
         self._remove_results()  # of a run that the scheduler has started again
         import_jobflow()
         self.given = JobInput.read(self.folder / RunFolder.INPUT)
-        self._enter(Stage.IMPORT, function=_function_of(self.given.job), **_versions())
+        self._enter(Stage.IMPORT, function=_function_of(self.given.job), **versions())
         job = _decoded(self.given.job)
         store = _store(self.given)
         self._enter(Stage.RUN)
@@ -164,7 +164,7 @@ class _Execution:
             "end_time": datetime.now(UTC),
             "host": platform.node(),
             "python": platform.python_version(),
-            "versions": _versions() if "jobflow" in sys.modules else {},
+            "versions": versions() if "jobflow" in sys.modules else {},
         }
 
     def _write_documents(self, store: FolderJobStore) -> None:
@@ -272,7 +272,8 @@ def _python() -> str:
 
 
 @cache
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that matter, by name."""
     from importlib.metadata import PackageNotFoundError, version
 
     found = {}

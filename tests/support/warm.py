@@ -2,56 +2,54 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
+
+from jfcelery.errors import NurseryError
 
 if TYPE_CHECKING:
     from types import TracebackType
 
 ROOT = Path(__file__).parents[2]
 
-_SERVE = """
-import os, sys
-from jfcelery.execution.imports import import_jobflow
-import_jobflow()
-import numpy, jfcelery.execution.run, tests.support.jobs
-from jfcelery.execution.run import run_job
-for line in sys.stdin:
-    pid = os.fork()
-    if pid == 0:
-        folder = line.rstrip("\\n")
-        os.dup2(os.open(folder + "/queue.out", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 1)
-        os.dup2(os.open(folder + "/queue.err", os.O_WRONLY | os.O_CREAT | os.O_APPEND), 2)
-        os._exit(run_job(folder))
-    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    print(code, flush=True)
-"""
-
 
 class WarmRunner:
-    """A process that forks one child for each run folder."""
+    """A nursery in a process of its own.
 
-    def __init__(self) -> None:
+    Args:
+        preload: Modules that it imports beside jobflow.
+    """
+
+    def __init__(self, *preload: str) -> None:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "ignore"}
         self._process = subprocess.Popen(
-            [sys.executable, "-c", _SERVE],
+            [sys.executable, "-m", "tests.support.nursery", *preload],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment,
             text=True,
         )
 
-    def run(self, folder: Path) -> int:
-        """Run the job of a folder; return the exit code."""
+    def call(self, method: str, *arguments: Any, **options: Any) -> Any:
+        """Call a method of ``tests.support.nursery.Served``."""
         process = self._process
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(f"{folder}\n")
+        process.stdin.write(json.dumps([method, arguments, options]) + "\n")
         process.stdin.flush()
-        return int(process.stdout.readline())
+        answer = json.loads(process.stdout.readline())
+        if "error" in answer:
+            raise NurseryError(answer["error"])
+        return answer["value"]
+
+    def run(self, folder: Path, **order: Any) -> int:
+        """Run the job of a folder; return the exit code."""
+        code: int = self.call("wait", self.call("start", str(folder), **order))
+        return code
 
     def __enter__(self) -> Self:
         return self

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def runner() -> Iterator[WarmRunner]:
     """A process that runs jobs in processes of their own."""
-    with WarmRunner() as warm:
+    with WarmRunner("tests.support.jobs") as warm:
         yield warm
 
 
