@@ -61,6 +61,24 @@ look() {
     aside=$f.attempt$old
   fi
 }
+carry() {
+  from=$f
+  if [ ! -e "$f" ]; then  # it was moved aside when an earlier try died
+    n=$a
+    until [ -d "$from" ]; do
+      n=$((n - 1)); [ $n -ge 0 ] || return 0
+      from=$f.attempt$n
+    done
+  fi
+  cd "$from" || return 1
+  for name in * .[!.]* ..?*; do
+    case $name in $own_files) continue ;; esac
+    if { [ -e "$name" ] || [ -L "$name" ]; } && [ ! -e "$t/$name" ]; then
+      cp -al -- "$name" "$t/$name" 2>/dev/null ||
+        { rm -rf "$t/$name" && cp -pPR -- "$name" "$t/$name"; } || return 1
+    fi
+  done
+}
 look
 n=0
 until mkdir -p "${f%/*}" && mkdir "$t"; do
@@ -72,15 +90,23 @@ trap 'exit 1' HUP INT TERM PIPE
 [ -f "$t/$list" ] || say cut-short
 (cd "$t" && { sums -c "$list" >/dev/null || [ $? -eq 3 ]; }) || say damaged
 rm -f "$t/$list"
+[ "$keep" = no ] || (carry) || say cannot-write
 n=0
 while :; do
-  n=$((n + 1)); spare=$old_name.$n; aside=
+  n=$((n + 1)); spare=$old_name.$n; aside= locked=yes
   [ $n -le 50 ] || say cannot-move
-  if [ -d "$f" ] && command -v flock >/dev/null 2>&1; then
-    command exec 9<"$f" || continue
-    flock -w 30 9 2>/dev/null; [ $? -ne 1 ] || say busy
+  if command -v flock >/dev/null 2>&1; then
+    locked=no
+    if [ -d "$f" ]; then
+      command exec 9<"$f" || continue
+      flock -w 30 9 2>/dev/null; [ $? -ne 1 ] || say busy
+      # Who waited may hold a folder that was moved aside meanwhile.
+      if [ -e /dev/fd/9 ] && ! [ "$f" -ef /dev/fd/9 ]; then continue; fi
+      locked=yes
+    fi
   fi
   look
+  if [ -n "$aside" ] && [ $locked = no ]; then continue; fi  # it came between
   if [ -n "$aside" ]; then
     if [ "$aside" != "$spare" ] && [ -f "$aside/$marker" ]; then rm -rf "$aside"; fi
     place "$f" "$aside" || continue
@@ -160,8 +186,12 @@ exit 0
 """
 
 
-def publish(folder: RunFolder, attempt: int, token: str) -> str:
-    """Return the script that takes a tar stream and puts it in the place of a run folder."""
+def publish(folder: RunFolder, attempt: int, token: str, *, keep: bool = False) -> str:
+    """Return the script that takes a tar stream and puts it in the place of a run folder.
+
+    With ``keep``, what the attempt before left comes along, as hard links where those are possible:
+    the folder is still put in place whole or not at all, and nothing large is copied.
+    """
     names = _variables(
         f=folder,
         a=attempt,
@@ -171,8 +201,9 @@ def publish(folder: RunFolder, attempt: int, token: str) -> str:
         idfile=RunFolder.queue_id(attempt),
         status=RunFolder.status(attempt),
         stale=STALE_MINUTES,
+        keep="yes" if keep else "no",
     )
-    return _COMMON + names + _PUBLISH
+    return _COMMON + names + _PUBLISH.replace("$own_files", "|".join(RunFolder.OWN))
 
 
 def fetch(folder: RunFolder, patterns: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import socket
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from jfcelery.database.connection import CollectionNames, open_queue, translated
 from jfcelery.errors import DatabaseUnavailableError, ProjectInvalidError, ServiceStartError
 from jfcelery.project import Project
 from tests.support.embedded import CACHE, database, embedded_project, kill
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -211,13 +212,16 @@ def test_killed_database_is_restarted_by_who_needs_it(embedded: Project, impatie
 
 @contextmanager
 def taken(port: int) -> Iterator[None]:
-    """Keep a port taken: by this process, unless somebody else was quicker."""
-    try:
-        server = socket.create_server(("127.0.0.1", port))
-    except OSError:
-        yield
-        return
-    with server:
+    """Keep a port taken by this process, as soon as who was killed has let it go."""
+    found: list[socket.socket] = []
+
+    def bound() -> bool:
+        with suppress(OSError):
+            found.append(socket.create_server(("127.0.0.1", port)))
+        return bool(found)
+
+    wait_until(bound, f"port {port} to be free")
+    with found[0]:
         yield
 
 
