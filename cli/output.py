@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator
 
     from rich.console import Console
     from rich.table import Table
 
 #: How a time is written on the screen.
 DATE_FORMAT = "%Y-%m-%d %H:%M"
+#: Characters of a uuid where the whole of it has no room; enough to tell flows and jobs apart.
+SHORT_ID = 8
 #: Columns where the output is no terminal and COLUMNS is not set: wide, so that ids stay whole.
 PIPE_WIDTH = 200
 #: Colours of the states of jobs and flows.
@@ -55,16 +57,42 @@ def console(*, stderr: bool = False) -> Console:
     return Console(file=stream, width=width, highlight=False, soft_wrap=False)
 
 
-def table(title: str, headers: Iterable[str]) -> Table:
-    """Return an empty table without outer lines, which leaves more room for the content."""
+def table(title: str, headers: Iterable[str], *, whole: Container[str] = ()) -> Table:
+    """Return an empty table without outer lines, which leaves more room for the content.
+
+    Args:
+        title: What stands above.
+        headers: Titles of the columns.
+        whole: Titles of columns whose cells are not broken into lines.
+    """
     from rich import box
     from rich.table import Table
 
     made = Table(title=title or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     made.show_edge = False
     for header in headers:
-        made.add_column(header, overflow="fold")
+        made.add_column(header, overflow="fold", no_wrap=header in whole)
     return made
+
+
+def print_fitting(make: Callable[..., Table], *, stderr: bool = False) -> None:
+    """Print a table with whole uuids where a row then has room in a line, else with short ones.
+
+    Args:
+        make: Makes the table; its argument ``short`` says whether ids are cut short.
+        stderr: Whether it goes to stderr.
+    """
+    from rich.measure import Measurement
+
+    out = console(stderr=stderr)
+    whole = make(short=False)
+    wanted = Measurement.get(out, out.options.update_width(PIPE_WIDTH * 5), whole).maximum
+    out.print(whole if wanted <= out.width else make(short=True))
+
+
+def identifier(uuid: str, *, short: bool) -> str:
+    """Return a uuid, or its first characters."""
+    return f"{uuid[:SHORT_ID]}…" if short else uuid
 
 
 def styled_state(state: str, *, errors: int = 0) -> str:

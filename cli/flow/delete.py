@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -95,9 +96,9 @@ def _check(flows: Sequence[FlowInfo], selected: FlowFilter, most: int) -> None:
 def _preview(flows: Sequence[FlowInfo], extent: Any, verbosity: int) -> None:
     """Show what is going to be deleted."""
     from jfcelery.cli.flow.list import flow_table
-    from jfcelery.cli.output import console
+    from jfcelery.cli.output import print_fitting
 
-    console(stderr=True).print(flow_table(flows, verbosity))
+    print_fitting(partial(flow_table, flows, verbosity), stderr=True)
     also = [
         words
         for words, wanted in (

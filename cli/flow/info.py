@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from jfcelery.cli.flow.arguments import flow_argument
-from jfcelery.cli.options import json_option, verbosity_option
+from jfcelery.cli.options import json_option, max_results_option, verbosity_option
 
 if TYPE_CHECKING:
     from jfcelery.controller.info import FlowInfo
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 @click.command()
 @flow_argument
 @verbosity_option
+@max_results_option
 @click.option(
     "--stored-data-key", "-sdk", "stored_data", multiple=True, help="Key of stored_data to show."
 )
@@ -39,6 +41,7 @@ def info(
     flow_id: str,
     by_job: bool,
     verbosity: int,
+    max_results: int,
     stored_data: tuple[str, ...],
     columns: str | None,
     jobs_sort: str,
@@ -47,14 +50,22 @@ def info(
     report: bool,
     as_json: bool,
 ) -> None:
-    """Show a flow with its jobs.
+    """Show a flow with its jobs; with --json, --tree or --report all of them.
 
     ID is the flow's uuid or the db id of one of its jobs; with --job it is a job's uuid.
     """
     from jfcelery.cli.flow.arguments import find_uuid
     from jfcelery.cli.flow.list import flow_data
     from jfcelery.cli.job.columns import chosen_columns, job_table
-    from jfcelery.cli.output import console, escape, styled_state, write_json
+    from jfcelery.cli.output import (
+        console,
+        counted,
+        escape,
+        hint,
+        print_fitting,
+        styled_state,
+        write_json,
+    )
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.filters import FlowFilter
     from jfcelery.controller.queries import find_flows
@@ -65,7 +76,10 @@ def info(
         uuid = find_uuid(controller, flow_id, by_job=by_job)
         order = [(jobs_sort, -1 if descending else 1)]
         wanted = FlowFilter(flow_ids=(uuid,))
-        (flow,) = find_flows(controller.queue, wanted, with_jobs=True, jobs_sort=order)
+        limit = 0 if as_json or tree or report else max_results
+        (flow,) = find_flows(
+            controller.queue, wanted, with_jobs=True, jobs_sort=order, jobs_limit=limit
+        )
     jobs = flow.jobs_info or []
     if as_json:
         write_json(flow_data(flow) | {"jobs": jobs})
@@ -82,7 +96,10 @@ def info(
 
         out.print(job_tree(jobs))
     else:
-        out.print(job_table(jobs, names, stored_data=stored_data))
+        shown = jobs[: max_results or None]
+        print_fitting(partial(job_table, shown, names, stored_data=stored_data))
+        if len(shown) < sum(flow.counts.values()):
+            hint(f"Only {counted(len(shown), 'job')} shown; --max-results (-m) shows more, 0 all.")
     _suggest(flow)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -49,7 +50,7 @@ def list_flows(
     as_json: bool,
 ) -> None:
     """List flows."""
-    from jfcelery.cli.output import console, counted, hint, write_json
+    from jfcelery.cli.output import counted, hint, print_fitting, write_json
     from jfcelery.cli.state import open_queue
     from jfcelery.controller.queries import count_flows, find_flows
 
@@ -65,7 +66,7 @@ def list_flows(
     if as_json:
         write_json([flow_data(flow) for flow in flows])
         return
-    console().print(flow_table(flows, verbosity))
+    print_fitting(partial(flow_table, flows, verbosity))
     if not flows:
         hint(f"No flow matches: {selected.describe()}.")
     if max_results and len(flows) == max_results:
@@ -79,18 +80,19 @@ def flow_data(flow: FlowInfo) -> dict[str, Any]:
     return data | {"n_jobs": flow.n_jobs, "n_errors": flow.n_errors}
 
 
-def flow_table(flows: Sequence[FlowInfo], verbosity: int) -> Table:
+def flow_table(flows: Sequence[FlowInfo], verbosity: int, *, short: bool = False) -> Table:
     """Return the table of flows; with verbosity also the jobs' states and the metadata."""
-    from jfcelery.cli.output import escape, local_time, styled_state, table, zone
+    from jfcelery.cli.output import escape, identifier, local_time, styled_state, table, zone
 
-    headers = ["DB id", "Name", "State", "Flow id", "Num jobs", f"Last updated \\[{zone()}]"]
-    shown = table("", headers + (["Job states", "JobStore", "Metadata"] if verbosity else []))
+    headers = ["DB id", "Name", "State", "Flow id", "Num jobs", f"Last updated\n\\[{zone()}]"]
+    more = ["Job states", "JobStore", "Metadata"] if verbosity else []
+    shown = table("", headers + more, whole={"DB id", "Flow id", headers[-1]})
     for flow in flows:
         cells = [
             flow.db_id or "",
             escape(flow.name),
             styled_state(flow.state, errors=flow.n_errors),
-            flow.flow_id,
+            identifier(flow.flow_id, short=short),
             str(flow.n_jobs),
             local_time(flow.updated_on),
         ]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.cli.lazy import did_you_mean
-from jfcelery.cli.output import duration, escape, local_time, styled_state, table, zone
+from jfcelery.cli.output import duration, escape, identifier, local_time, styled_state, table, zone
 from jfcelery.errors import InputError
 from jfcelery.states import JobState
 
@@ -34,16 +35,24 @@ class Column:
         header: Its title.
         cell: Returns the text of a job, as rich markup.
         zoned: Whether the time zone stands in the title.
+        folds: Whether long texts go on in a second line.
+        short: Returns a shorter text, for terminals on which the long one has no room.
     """
 
     header: str
     cell: Callable[[JobInfo], str]
     zoned: bool = False
+    folds: bool = True
+    short: Callable[[JobInfo], str] | None = None
 
     @property
     def title(self) -> str:
         """The title, with the time zone where one belongs there."""
-        return f"{self.header} \\[{zone()}]" if self.zoned else self.header
+        return f"{self.header}\n\\[{zone()}]" if self.zoned else self.header
+
+    def text(self, job: JobInfo, *, short: bool) -> str:
+        """Return the text of a job, a shorter one if there is one and it is wanted."""
+        return self.short(job) if short and self.short else self.cell(job)
 
 
 def _state(job: JobInfo) -> str:
@@ -58,6 +67,10 @@ def _run_time(job: JobInfo) -> str:
     return duration(job.run_time)
 
 
+def _job_id(job: JobInfo, *, short: bool = False) -> str:
+    return f"{identifier(job.uuid, short=short)} ({job.index})"
+
+
 def _metadata(job: JobInfo) -> str:
     text = ", ".join(f"{key}={value}" for key, value in job.metadata.items())
     return escape(text if len(text) <= METADATA_LENGTH else f"{text[:METADATA_LENGTH]}…")
@@ -65,12 +78,14 @@ def _metadata(job: JobInfo) -> str:
 
 #: All columns by the name by which ``--output`` asks for them.
 COLUMNS: dict[str, Column] = {
-    "db_id": Column("DB id", lambda job: job.db_id),
+    "db_id": Column("DB id", lambda job: job.db_id, folds=False),
     "name": Column("Name", lambda job: escape(job.name)),
-    "state": Column("State", _state),
-    "job_id": Column("Job id (Index)", lambda job: f"{job.uuid} ({job.index})"),
+    "state": Column("State", _state, folds=False),
+    "job_id": Column("Job id (Index)", _job_id, folds=False, short=partial(_job_id, short=True)),
     "worker": Column("Worker", lambda job: escape(job.worker)),
-    "last_updated": Column("Last updated", lambda job: local_time(job.updated_on), zoned=True),
+    "last_updated": Column(
+        "Last updated", lambda job: local_time(job.updated_on), zoned=True, folds=False
+    ),
     "queue_id": Column("Queue id", lambda job: escape(job.remote.process_id or "")),
     "run_time": Column("Run time", _run_time),
     "retry_time": Column("Retry time", lambda job: local_time(job.retry_at), zoned=True),
@@ -79,7 +94,12 @@ COLUMNS: dict[str, Column] = {
     "lock_id": Column("Lock id", lambda job: escape(job.lock_id or "")),
     "lock_time": Column("Lock time", lambda job: local_time(job.lock_time), zoned=True),
     "metadata": Column("Metadata", _metadata),
-    "flow": Column("Flow id", lambda job: job.flow),
+    "flow": Column(
+        "Flow id",
+        lambda job: job.flow,
+        folds=False,
+        short=lambda job: identifier(job.flow, short=True),
+    ),
     "attempt": Column("Attempt", lambda job: str(job.attempt)),
     "priority": Column("Priority", lambda job: str(job.priority)),
     "error_class": Column("Error", lambda job: escape(job.error_class or "")),
@@ -126,6 +146,7 @@ def job_table(
     stored_data: Sequence[str] = (),
     colour_flows: bool = False,
     title: str = "",
+    short: bool = False,
 ) -> Table:
     """Return the table of jobs.
 
@@ -135,11 +156,15 @@ def job_table(
         stored_data: Keys of ``stored_data``, each a further column.
         colour_flows: Whether names of jobs of one flow get one colour.
         title: What stands above.
+        short: Whether ids are cut short.
     """
-    shown = table(title, [*(COLUMNS[name].title for name in columns), *map(escape, stored_data)])
+    wanted = [COLUMNS[name] for name in columns]
+    titles = [column.title for column in wanted]
+    whole = {column.title for column in wanted if not column.folds}
+    shown = table(title, [*titles, *map(escape, stored_data)], whole=whole)
     colours = dict(zip(dict.fromkeys(job.flow for job in jobs), cycle(FLOW_COLOURS), strict=False))
     for job in jobs:
-        cells = [COLUMNS[name].cell(job) for name in columns]
+        cells = [column.text(job, short=short) for column in wanted]
         if colour_flows and "name" in columns:
             place = list(columns).index("name")
             cells[place] = f"[{colours[job.flow]}]{cells[place]}[/]"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -65,7 +66,7 @@ def list_jobs(
 ) -> None:
     """List jobs."""
     from jfcelery.cli.job.columns import chosen_columns, job_table
-    from jfcelery.cli.output import console, write_json
+    from jfcelery.cli.output import print_fitting, write_json
     from jfcelery.cli.state import open_queue
     from jfcelery.controller.info import JobInfo
     from jfcelery.controller.queries import count_jobs, find_jobs
@@ -85,7 +86,7 @@ def list_jobs(
     if as_json:
         write_json(jobs)
         return
-    console().print(job_table(jobs, names, stored_data=stored_data, colour_flows=colour))
+    print_fitting(partial(job_table, jobs, names, stored_data=stored_data, colour_flows=colour))
     _suggest(jobs, max_results, wanted)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -121,11 +122,12 @@ def _announce(docs: Sequence[JobDoc], options: Options, verb: str) -> None:
     click.echo(f"{verb} {counted(len(docs), 'job')}: {parts}", err=True)
     if options.verbosity:
         from jfcelery.cli.job.columns import chosen_columns, job_table
-        from jfcelery.cli.output import console
+        from jfcelery.cli.output import print_fitting
         from jfcelery.controller.info import JobInfo
 
         columns = chosen_columns(None, None, options.verbosity - 1)
-        console(stderr=True).print(job_table([JobInfo.of(doc) for doc in docs], columns))
+        jobs = [JobInfo.of(doc) for doc in docs]
+        print_fitting(partial(job_table, jobs, columns), stderr=True)
 
 
 def _agreed(selected: JobFilter, options: Options, warning: str, verb: str, number: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -40,14 +41,15 @@ def report(interval: str, number: int | None, as_json: bool, as_csv: bool) -> No
 
 def _print(found: JobsReport) -> None:
     from jfcelery.cli.job.columns import BY_VERBOSITY, job_table
-    from jfcelery.cli.output import console, zone
+    from jfcelery.cli.output import print_fitting, zone
     from jfcelery.cli.report import print_counts, print_trends
 
     print_counts("Jobs by state", found.state_counts)
     print_trends(found.trends, zone())
     if found.longest_running:
         columns = [*BY_VERBOSITY[0][:3], "run_time", "worker"]
-        console().print(job_table(found.longest_running, columns, title="Longest running"))
+        longest = found.longest_running
+        print_fitting(partial(job_table, longest, columns, title="Longest running"))
     _print_usage("Worker", found.usage.by_worker)
     _print_usage("Flow", found.usage.by_flow)
 
