@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.controller.bulk import user_name
+from jfcelery.database.bulk import insert_new
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.payloads import delete_payloads
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Jobs in one bulk write.
 BULK = 500
+#: The last event of a job's history.
+ARCHIVE = "archive"
 
 
 def archive(
@@ -44,7 +47,7 @@ def archive(
 def _archive_piece(
     jobs: Jobs, docs: Sequence[JobDoc], why: str, *, keep_document: bool
 ) -> list[JobDoc]:
-    from pymongo import DeleteOne, ReplaceOne
+    from pymongo import DeleteMany
 
     queue = jobs.queue
     jobs.history.ensure(docs)
@@ -52,17 +55,21 @@ def _archive_piece(
     if keep_document:
         for entry, doc in zip(entries, docs, strict=True):
             entry["document"] = doc.raw
+    versions: dict[int, list[str]] = {}
+    for doc in docs:
+        versions.setdefault(doc.version, []).append(doc.id)
     with translated():
-        queue.history.bulk_write(
-            [ReplaceOne({"_id": entry["_id"]}, entry, upsert=True) for entry in entries],
-            ordered=False,
-        )
+        insert_new(queue.history, entries)
+        # One command for all of a version: the embedded server commits each command by itself.
         queue.jobs.bulk_write(
-            [DeleteOne({"_id": doc.id, "version": doc.version}) for doc in docs], ordered=False
+            [DeleteMany({"_id": {"$in": ids}, "version": v}) for v, ids in versions.items()],
+            ordered=False,
         )
         query = {"_id": {"$in": [doc.id for doc in docs]}}
         left = {raw["_id"] for raw in queue.jobs.find(query, {"_id": 1})}
-        queue.history.delete_many({"_id": {"$in": [_key(doc) for doc in docs if doc.id in left]}})
+        if left:
+            keys = [_key(doc) for doc in docs if doc.id in left]
+            queue.history.delete_many({"_id": {"$in": keys}, "event": ARCHIVE})
     gone = [doc for doc in docs if doc.id not in left]
     delete_payloads(queue, [doc.id for doc in gone])
     return gone
@@ -81,7 +88,7 @@ def _entry(jobs: Jobs, doc: JobDoc, why: str) -> dict[str, Any]:
         "db_id": doc.db_id,
         "flow": doc.flow,
         "number": doc.version + 1,
-        "event": "archive",
+        "event": ARCHIVE,
         "source": doc.state.value,
         "target": doc.state.value,
         "by": user_name(),

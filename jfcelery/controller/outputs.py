@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.flows import Flows
 from jfcelery.errors import DatabaseUnavailableError, JobNotFoundError
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from jfcelery.database.connection import QueueDatabase
     from jfcelery.database.documents import JobDoc
     from jfcelery.project import Project
+
+#: Jobs whose outputs are removed with one command.
+PIECE = 500
 
 
 def connected_store(project: Project, name: str | None) -> JobStore:
@@ -74,10 +78,24 @@ def remove_outputs(project: Project, queue: QueueDatabase, docs: Sequence[JobDoc
     for flow, members in by_flow.items():
         store = connected_store(project, Flows(queue).get(flow).jobstore)
         try:
-            for doc in members:
-                criteria = {"uuid": doc.uuid, "index": doc.index}
-                number += store.count(criteria)
-                store.remove_docs(criteria)
+            for piece in chunks(members, PIECE):
+                number += _remove_from(store, piece)
         finally:
             store.close()
     return number
+
+
+def _remove_from(store: JobStore, docs: Sequence[JobDoc]) -> int:
+    """Remove the outputs of jobs; those of whole uuids with one command."""
+    wanted = {(doc.uuid, doc.index) for doc in docs}
+    query = {"uuid": {"$in": sorted({doc.uuid for doc in docs})}}
+    found = {(raw["uuid"], raw["index"]) for raw in store.query(query, ["uuid", "index"])}
+    # Another index of the uuid may be a job that stays.
+    split = {uuid for uuid, _ in found - wanted}
+    whole = sorted({uuid for uuid, _ in found & wanted} - split)
+    if whole:
+        store.remove_docs({"uuid": {"$in": whole}})
+    for uuid, index in found & wanted:
+        if uuid in split:
+            store.remove_docs({"uuid": uuid, "index": index})
+    return len(found & wanted)

@@ -93,6 +93,7 @@ def find_flows(
     skip: int = 0,
     with_jobs: bool = False,
     jobs_sort: Sequence[tuple[str, int]] = (),
+    jobs_limit: int = 0,
 ) -> list[FlowInfo]:
     """Return the flows that a filter selects.
 
@@ -104,6 +105,7 @@ def find_flows(
         skip: Leave out so many from the start.
         with_jobs: Whether their jobs are read as well.
         jobs_sort: Order of the jobs of a flow; by ``db_id`` if empty.
+        jobs_limit: At most so many jobs of each flow; 0 for all.
     """
     with translated(), _query_errors():
         cursor = queue.flows.find(flow_query(queue, selected))
@@ -111,7 +113,7 @@ def find_flows(
             cursor = cursor.sort(list(sort))
         docs = [FlowDoc.from_mongo(raw) for raw in cursor.skip(skip).limit(limit)]
     if with_jobs:
-        return [_with_jobs(queue, doc, jobs_sort) for doc in docs]
+        return [_with_jobs(queue, doc, jobs_sort, jobs_limit) for doc in docs]
     return [FlowInfo.of(doc) for doc in docs]
 
 
@@ -184,9 +186,9 @@ def _find_by_number(
 
 
 def _with_jobs(
-    queue: QueueDatabase, doc: FlowDoc, jobs_sort: Sequence[tuple[str, int]]
+    queue: QueueDatabase, doc: FlowDoc, jobs_sort: Sequence[tuple[str, int]], limit: int
 ) -> FlowInfo:
-    docs = _find(queue, {"flow": doc.uuid}, sort=jobs_sort or [("db_id", 1)])
+    docs = _find(queue, {"flow": doc.uuid}, sort=jobs_sort or [("db_id", 1)], limit=limit)
     return FlowInfo.of(doc, jobs=[JobInfo.of(job) for job in docs])
 
 

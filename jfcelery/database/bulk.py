@@ -1,8 +1,8 @@
-"""Writing changes to many job documents, those that change alike in one command.
+"""Writing to many documents with few commands.
 
-Each is a compare-and-set on ``_id`` and ``version`` as everywhere. A hundred updates of one
-document each cost the embedded server a hundred commits; one update of a hundred documents a tenth
-of that.
+Each change of a job is a compare-and-set on ``_id`` and ``version`` as everywhere. A hundred
+updates of one document each cost the embedded server a hundred commits; one update of a hundred
+documents costs a tenth of that.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from jfcelery.database.connection import translated
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from pymongo.collection import Collection
+
     from jfcelery.database.connection import QueueDatabase
     from jfcelery.database.documents import JobDoc
 
@@ -21,6 +23,25 @@ if TYPE_CHECKING:
 _OF_THE_JOB = ("uuid", "index", "db_id", "flow")
 #: Fewer documents than this are not worth a command of their own.
 _ALIKE = 3
+#: The server's code for a document that is there already.
+_DUPLICATE = 11000
+
+
+def insert_new(
+    collection: Collection[dict[str, Any]], batch: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Insert documents, and return those whose ``_id`` is there already; they stay as they are."""
+    from pymongo.errors import BulkWriteError
+
+    try:
+        with translated():
+            collection.insert_many(batch, ordered=False)
+    except BulkWriteError as error:
+        failed = error.details["writeErrors"]
+        if any(one["code"] != _DUPLICATE for one in failed):
+            raise
+        return [batch[one["index"]] for one in failed]
+    return []
 
 
 def write_changes(queue: QueueDatabase, planned: Sequence[tuple[JobDoc, Mapping[str, Any]]]) -> int:

@@ -6,6 +6,7 @@ import threading
 from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from jfcelery.database.bulk import insert_new
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import Change, JobDoc
 
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 #: From so many entries on, those that are there already are looked up first and left alone.
 MANY = 10
-#: The server's code for a document that is there already.
-DUPLICATE = 11000
 
 
 class _Written:
@@ -83,7 +82,7 @@ class History:
 
     def _write(self, entries: list[dict[str, object]]) -> None:
         """Write entries; what somebody else made up meanwhile is the same."""
-        from pymongo import InsertOne, ReplaceOne
+        from pymongo import ReplaceOne
 
         if not entries:
             return
@@ -92,14 +91,7 @@ class History:
             with translated():
                 self.queue.history.bulk_write(writes, ordered=False)
             return
-        from pymongo.errors import BulkWriteError
-
-        try:
-            with translated():
-                self.queue.history.bulk_write([InsertOne(e) for e in entries], ordered=False)
-        except BulkWriteError as error:
-            if any(e["code"] != DUPLICATE for e in error.details["writeErrors"]):
-                raise
+        insert_new(self.queue.history, entries)
 
     def of(self, doc: JobDoc) -> list[Change]:
         """Return all changes of a job, oldest first."""

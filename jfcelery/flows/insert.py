@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.database.bulk import insert_new
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import job_key
@@ -17,8 +18,6 @@ from jfcelery.states import FlowState, JobState
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
-
-    from pymongo.collection import Collection
 
     from jfcelery.database.connection import QueueDatabase
     from jfcelery.flows.entries import FlowEntries, JobEntry
@@ -348,28 +347,11 @@ def insert_documents(
 
     What an earlier try inserted is left as it is.
     """
-    left_over = _insert_new(queue.payloads, payloads)
+    left_over = insert_new(queue.payloads, payloads)
     if left_over:
         _replace_left_over(queue, left_over)
-    _insert_new(queue.history, [document["last"] for document in documents])
-    _insert_new(queue.jobs, documents)
-
-
-def _insert_new(
-    collection: Collection[dict[str, Any]], batch: list[dict[str, Any]]
-) -> list[dict[str, Any]]:
-    """Insert documents, and return those whose ``_id`` is there already."""
-    from pymongo.errors import BulkWriteError
-
-    try:
-        with translated():
-            collection.insert_many(batch, ordered=False)
-    except BulkWriteError as error:
-        failed = error.details["writeErrors"]
-        if any(e["code"] != _DUPLICATE for e in failed):
-            raise
-        return [batch[e["index"]] for e in failed]
-    return []
+    insert_new(queue.history, [document["last"] for document in documents])
+    insert_new(queue.jobs, documents)
 
 
 def _replace_left_over(queue: QueueDatabase, payloads: list[dict[str, Any]]) -> None:
@@ -380,7 +362,3 @@ def _replace_left_over(queue: QueueDatabase, payloads: list[dict[str, Any]]) -> 
         for payload in payloads:
             if payload["_id"] not in alive:
                 queue.payloads.replace_one({"_id": payload["_id"]}, payload)
-
-
-#: The server's code for a document that is there already: an earlier try inserted it.
-_DUPLICATE = 11000

@@ -74,6 +74,19 @@ def test_info_shows_the_jobs_as_table_and_tree(jfc: Jfc, make_flow: MakeFlow) ->
     assert any(line.split() == ["1", "COMPLETED"] for line in lines)
 
 
+def test_info_of_a_large_flow_shows_some_jobs_and_says_so(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """``--max-results`` bounds the table; programs, the tree and the report get all."""
+    flow = make_flow({letter: [] for letter in "abcde"})
+
+    answer = jfc("flow", "info", flow.flow, "-m", "2")
+
+    assert answer.stdout.count("READY") == 3, "the flow's own state, and two jobs"
+    assert "Only 2 jobs shown" in answer.stderr
+    assert len(jfc("flow", "info", flow.flow, "-m", "2", "--json").data["jobs"]) == 5
+    assert "5  READY" in jfc("flow", "info", flow.flow, "-m", "2", "--report").stdout
+    assert "shown" not in jfc("flow", "info", flow.flow, "-m", "0").stderr
+
+
 def test_a_jobs_uuid_without_the_option_is_explained(jfc: Jfc, make_flow: MakeFlow) -> None:
     """Mixed kinds of ids are told apart."""
     flow = make_flow({"a": []})
