@@ -86,7 +86,8 @@ def flow_table(flows: Sequence[FlowInfo], verbosity: int, *, short: bool = False
 
     headers = ["DB id", "Name", "State", "Flow id", "Num jobs", f"Last updated\n\\[{zone()}]"]
     more = ["Job states", "JobStore", "Metadata"] if verbosity else []
-    shown = table("", headers + more, whole={"DB id", "Flow id", headers[-1]})
+    whole = {"DB id", "Flow id", *(() if verbosity else headers[-1:])}
+    shown = table("", headers + more, whole=whole)
     for flow in flows:
         cells = [
             flow.db_id or "",
