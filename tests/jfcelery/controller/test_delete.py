@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 
 from jfcelery.controller.bulk import RefusedError
+from jfcelery.controller.outputs import remove_outputs
 from jfcelery.database.history import History
 from jfcelery.database.jobs import Jobs
 from jfcelery.errors import InputError
@@ -71,3 +72,18 @@ def test_queue_jobs_can_be_left_alone(controller: JobController, make_flow: Make
         controller.delete_job(db_id="1", wait=0)
     assert controller.delete_flow(flow.flow, cancel_processes=False)
     assert controller.count_jobs() == 0
+
+
+def test_outputs_go_with_their_jobs_only(controller: JobController, make_flow: MakeFlow) -> None:
+    """The output of another index of the same job, or of another job, stays."""
+    flow = make_flow({"a": [], "b": [], "c": []})
+    outputs = [(flow.uuids[name], index) for name, index in [("a", 1), ("a", 2), ("b", 1)]]
+    with controller.project.get_jobstore() as store:
+        store.update([{"uuid": uuid, "index": index, "output": 1} for uuid, index in outputs])
+
+    docs = [flow.doc("a", 1), flow.doc("b"), flow.doc("c")]
+
+    assert remove_outputs(controller.project, controller.queue, docs) == 2
+    with controller.project.get_jobstore() as store:
+        left = [(raw["uuid"], raw["index"]) for raw in store.query({}, ["uuid", "index"])]
+    assert left == [(flow.uuids["a"], 2)]
