@@ -29,6 +29,20 @@ class RunFolder:
     QUEUE_ERR = "queue.err"
     #: Which job and attempt the folder belongs to (JSON); without it a folder is never removed.
     MARKER = ".jfcelery.json"
+    #: Patterns of the names of all these, and of those below.
+    OWN = (
+        INPUT,
+        OUTPUT,
+        STORE_DATA,
+        "additional_store_*.json",
+        SCRIPT,
+        QUEUE_OUT,
+        QUEUE_ERR,
+        MARKER,
+        "jfc_status.*",
+        "jfc_end.*",
+        ".jfc_*",
+    )
 
     @classmethod
     def of(cls, work_dir: str | PurePath, uuid: str, index: int) -> RunFolder:

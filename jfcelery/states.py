@@ -159,7 +159,8 @@ TRANSITIONS: tuple[Transition, ...] = (
         {_S.WAITING},
         "an ancestor is rerun",
     ),
-    _row("pause", {_S.READY, _S.WAITING}, {_S.PAUSED}, "by the user"),
+    _row("recover", set(ACTIVE_STATES), {_S.READY}, "it ended badly, and a recovery rule helps"),
+    _row("pause", {_S.READY, _S.WAITING}, {_S.PAUSED}, "by the user, or by a recovery rule"),
     _row("stop", set(ACTIVE_STATES | {_S.READY}), {_S.USER_STOPPED}, "by the user"),
     _row("halt", {_S.WAITING, _S.READY}, {_S.STOPPED}, "stop_children or stop_jobflow"),
     _row(

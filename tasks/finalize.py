@@ -11,6 +11,7 @@ from jfcelery.flows.finish import add_new_jobs, halt
 from jfcelery.flows.release import release_children, settle
 from jfcelery.states import JobState
 from jfcelery.tasks.outputs import fetched, outcome_of
+from jfcelery.tasks.recovery import recovered
 from jfcelery.tasks.runtime import jobstore_outages
 from jfcelery.tasks.step import Commit, Step, Work
 
@@ -40,7 +41,10 @@ def finalize_body(work: Work) -> Commit:
             "error_class": outcome.error.name,
             "release": True,
         }
-        why = outcome.error.summary
+        recovery = recovered(work, outcome.error.name, outcome.error.summary)
+        if isinstance(recovery, Commit):
+            return recovery
+        why = recovery.after(outcome.error.summary)
         return Commit("finalize", JobState.FAILED, why, fields, then)
     _insert(work, folder, outcome)
     fields = {**times, "stored_data": outcome.stored_data, "error": None, "error_class": None}

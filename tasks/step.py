@@ -57,6 +57,7 @@ class Commit:
         why: The reason, in one line.
         fields: More fields to set.
         then: Called after the commit; safe to repeat, done by the sweeper if it is missed.
+        by: Who does it, where that is not the step.
     """
 
     event: str
@@ -64,6 +65,7 @@ class Commit:
     why: str = ""
     fields: Mapping[str, Any] = field(default_factory=dict)
     then: Callable[[JobDoc], None] | None = None
+    by: str = ""
 
 
 @dataclass(frozen=True)
@@ -153,11 +155,17 @@ def commit_step(work: Work, name: str, commit: Commit) -> JobDoc:
         ConflictError: The lease was lost.
     """
     jobs, doc = work.runtime.jobs, work.doc
-    fields = {**NO_LEASE, **FRESH, **commit.fields}
+    troubles = {} if "remote" in commit.fields else FRESH  # which are all in there
+    fields = {**NO_LEASE, **troubles, **commit.fields}
     while True:
         try:
             return jobs.transition(
-                doc, commit.event, commit.target, by=name, why=commit.why, fields=fields
+                doc,
+                commit.event,
+                commit.target,
+                by=commit.by or name,
+                why=commit.why,
+                fields=fields,
             )
         except ConflictError:
             doc = jobs.still_ours(doc)

@@ -98,14 +98,22 @@ def _pressure(work: Work, error: JfceleryError) -> dict[str, Any]:
 
 def _fail(work: Work, step: str, error: Exception) -> None:
     from jfcelery.tasks.places import free_place
+    from jfcelery.tasks.recovery import recovered
     from jfcelery.tasks.step import Commit, commit_step
 
+    why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    recovery = recovered(work, type(error).__name__, why)
+    if isinstance(recovery, Commit):
+        changed = commit_step(work, step, recovery)
+        if recovery.then is not None:
+            recovery.then(changed)
+        return
     fields = {
         "remote.error": describe(error),
         "remote.step_attempts": work.doc.remote.step_attempts + 1,
         "error_class": type(error).__name__,
         "end_time": work.runtime.jobs.now(),
     }
-    why = str(error).splitlines()[0] if str(error) else type(error).__name__
+    why = recovery.after(why)
     changed = commit_step(work, step, Commit("fail", JobState.REMOTE_ERROR, why, fields))
     free_place(work.runtime, changed)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from jfcelery.database.payloads import load_payload
 from jfcelery.execution.inputs import JobInput
 from jfcelery.execution.references import collect_for_job
+from jfcelery.execution.warm.place import warm_command
 from jfcelery.folders import RunFolder, queue_job_name
 from jfcelery.scheduler_io.script import build_script
 from jfcelery.states import JobState
@@ -38,7 +39,8 @@ def upload_body(work: Work) -> Commit:
         "attempt": doc.attempt,
     }
     with runtime.hosts.transfer(doc.worker) as host:
-        host.publish(folder, files, attempt=doc.attempt, marker=marker)
+        keep = doc.recovery is not None and doc.recovery.keep_files
+        host.publish(folder, files, attempt=doc.attempt, marker=marker, keep=keep)
     return Commit("upload", JobState.UPLOADED, fields={"run_dir": str(folder)})
 
 
@@ -91,15 +93,17 @@ def job_script(project: Project, doc: JobDoc) -> str:
         folder=folder,
         name=queue_job_name(doc.uuid, doc.index, doc.attempt),
         attempt=doc.attempt,
-        command=execution_command(worker),
+        command=execution_command(project, worker),
     )
 
 
-def execution_command(worker: WorkerBase) -> str | None:
+def execution_command(project: Project, worker: WorkerBase) -> str | None:
     """Return the command that runs a job, None for what the worker or the default says.
 
     On this machine it is the very Python that runs this, whatever the PATH of a job may be.
     """
+    if worker.starts_warm:
+        return warm_command(project, worker)
     if worker.is_local and worker.execution_cmd is None:
         return f"{shlex.quote(sys.executable)} -m jfcelery.execution {{}}"
     return None

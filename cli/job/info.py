@@ -26,6 +26,7 @@ ORDER = (
     "previous_state",
     "worker",
     "attempt",
+    "recovery",
     "created_on",
     "updated_on",
     "start_time",

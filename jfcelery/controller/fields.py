@@ -31,6 +31,7 @@ def fresh(doc: JobDoc) -> dict[str, Any]:
         "end_time": None,
         "stored_data": None,
         "release": False,
+        "recovery": None,
         "remote": {"step_attempts": 0, "prerun_cleanup": doc.remote.prerun_cleanup},
         "cancel": cancel_requests(doc),
     }

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from jfcelery.database.documents import FlowDoc, JobDoc, RemoteInfo
+from jfcelery.database.documents import FlowDoc, JobDoc, RecoveryInfo, RemoteInfo
 from jfcelery.states import FlowState, JobState
 
 
@@ -36,6 +36,7 @@ class JobInfo(BaseModel):
     error_class: str | None = None
     error: str | None = None
     remote: RemoteInfo = Field(default_factory=RemoteInfo)
+    recovery: RecoveryInfo | None = None
     run_dir: str | None = None
     parents: list[str] = Field(default_factory=list)
     priority: int = 0

@@ -61,6 +61,8 @@ def reasons(project: Project, queue: QueueDatabase, doc: JobDoc) -> list[Reason]
         )
         for request in doc.cancel
     ]
+    if doc.recovery and doc.recovery.why and doc.state is not _S.COMPLETED:
+        found.append(Reason(f"An earlier attempt failed: {doc.recovery.why}"))
     return found or [Reason("Nothing holds it: the next step is under way.")]
 
 

@@ -122,6 +122,22 @@ class RemoteInfo(BaseModel):
     end: EndInfo | None = None
 
 
+class RecoveryInfo(BaseModel):
+    """What recovery rules did to a job since a person last started it.
+
+    Args:
+        used: New attempts given so far, by key of the rule.
+        why: What was done last and for what reason, in one line.
+        keep_files: Whether the attempt under way goes on with the files of the one before.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    used: dict[str, int] = Field(default_factory=dict)
+    why: str = ""
+    keep_files: bool = False
+
+
 class JobInfo(BaseModel):
     """The part of the jobflow Job that listings show."""
 
@@ -173,6 +189,7 @@ class JobDoc(_Document):
     fence: int = 0
     epoch: int = 0
     attempt: int = 0
+    recovery: RecoveryInfo | None = None
     #: Before this time no step touches the job.
     retry_at: datetime | None = None
     #: How often the sweeper sent the job's message again, and when last.

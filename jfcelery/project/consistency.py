@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jfcelery.errors import ResourcesError
 from jfcelery.project.model import problem_at
+from jfcelery.project.resources import check_resources
 from jfcelery.project.stores import jobstore_target
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from jfcelery.project.project import Project
+    from jfcelery.project.recovery import RecoveryRule
 
 
 def check_consistency(project: Project) -> None:
@@ -22,6 +26,7 @@ def check_consistency(project: Project) -> None:
     _services(project)
     _collections(project)
     _handle_dirs(project)
+    _recovery(project)
 
 
 def _services(project: Project) -> None:
@@ -74,3 +79,28 @@ def _handle_dirs(project: Project) -> None:
             text = f"worker {seen[place]!r} on the same host has the same folder; change one"
             raise problem_at(f"workers.{name}.batch.jobs_handle_dir", text)
         seen[place] = name
+
+
+def _recovery(project: Project) -> None:
+    """Check that the rules name workers that exist, and resources that those understand."""
+    for place, rule, target in _rules(project):
+        if rule.worker is not None and rule.worker not in project.workers:
+            names = ", ".join(project.workers)
+            text = f"the project has no worker {rule.worker!r}; it has: {names}"
+            raise problem_at(f"{place}.worker", text)
+        worker = project.workers.get(rule.worker or target)
+        if worker is None or not rule.resources:
+            continue
+        try:
+            check_resources(worker, rule.resources)
+        except ResourcesError as error:
+            raise problem_at(f"{place}.resources", " ".join(str(error).split())) from None
+
+
+def _rules(project: Project) -> Iterator[tuple[str, RecoveryRule, str]]:
+    """Yield each rule with its place in the file, and the worker whose jobs are meant, if one."""
+    for number, rule in enumerate(project.recovery):
+        yield f"recovery.{number}", rule, ""
+    for name, worker in project.workers.items():
+        for number, rule in enumerate(worker.recovery):
+            yield f"workers.{name}.recovery.{number}", rule, name

@@ -77,6 +77,7 @@ _EXAMPLES: dict[str, Any] = {
     "urls": ["mailto://${MAIL_LOGIN}@example.org"],
     "metadata": {"topic": "relaxation of metals"},
     "notifications": [{"urls": ["mailto://${MAIL_LOGIN}@example.org"], "events": ["flow_failed"]}],
+    "recovery": [{"on": ["TIMEOUT"], "time_factor": 2, "time_ceiling": "48:00:00"}],
     "queue_jobs": [{"worker": "slurm_worker", "partition": "debug", "max_jobs": 2}],
     "preload": ["pymatgen.core"],
     "max_interval": 120,

@@ -28,6 +28,7 @@ from jfcelery.project.model import AnyCaseLogLevel, ConfigModel, LogLevel
 from jfcelery.project.options import LimitsConfig, NotificationRule, PollConfig, ServicesConfig
 from jfcelery.project.problems import problems_of
 from jfcelery.project.queue import QueueConfig
+from jfcelery.project.recovery import RecoveryRule
 from jfcelery.project.runner import RunnerOptions
 from jfcelery.project.stores import check_jobstore
 from jfcelery.project.worker import Worker, WorkerBase
@@ -126,14 +127,19 @@ class Project(ConfigModel):
     limits: LimitsConfig = Field(
         default_factory=LimitsConfig, description="What must not be exceeded."
     )
+    recovery: list[RecoveryRule] = Field(
+        default_factory=list,
+        description="Rules by which jobs that ended badly are run again by themselves. Jobs whose "
+        "node failed, or that were preempted, get up to 3 new attempts without a rule, too.",
+    )
     notifications: list[NotificationRule] = Field(
         default_factory=list,
         description="Rules by which people are told. Accepted, not effective yet.",
     )
     preload: list[str] = Field(
         default_factory=list,
-        description="Python modules that the warm processes of all workers import once. "
-        "Accepted, not effective yet.",
+        description="Python modules that the warm processes of all workers import once, such as "
+        "`pymatgen.core`: jobs need not import them again.",
     )
     slots: SlotConfig | None = Field(
         default=None,

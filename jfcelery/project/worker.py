@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from jfcelery.project.batch import BatchConfig, SlotConfig
 from jfcelery.project.connection import ConnectionData
 from jfcelery.project.model import AbsolutePath, ConfigModel
+from jfcelery.project.recovery import RecoveryRule
 from jfcelery.project.scheduler import (
     check_scheduler_type,
     decode_scheduler,
@@ -111,8 +112,13 @@ class WorkerBase(ConfigModel):
     )
     preload: list[str] | None = Field(
         default=None,
-        description="Python modules that a warm process imports once for all its jobs. By "
-        "default the project's `preload`. Accepted, not effective yet.",
+        description="Python modules that a warm process imports once for all its jobs, which "
+        "saves each of them the time. By default the project's `preload`.",
+    )
+    recovery: list[RecoveryRule] = Field(
+        default_factory=list,
+        description="Rules by which jobs that ended badly on this worker are run again by "
+        "themselves, before the project's `recovery`.",
     )
     slots: SlotConfig | None = Field(
         default=None,
@@ -123,6 +129,11 @@ class WorkerBase(ConfigModel):
     @property
     def is_local(self) -> bool:
         """Whether the worker is the machine of the Celery workers itself."""
+        return False
+
+    @property
+    def starts_warm(self) -> bool:
+        """Whether jobs are forked from a process that has imported what they need."""
         return False
 
     @property
@@ -168,11 +179,22 @@ class LocalWorker(WorkerBase):
     """The machine on which the Celery workers run."""
 
     type: Literal["local"] = Field(default="local", description="Kind of the worker: `local`.")
+    warm: bool = Field(
+        default=True,
+        description="Whether the jobs of a `shell` worker without `execution_cmd` start warm: a "
+        "process that has imported jobflow forks for each of them. If not, or not on Linux, each "
+        "job starts a Python of its own, which takes about a second.",
+    )
 
     @property
     def is_local(self) -> bool:
         """Whether the worker is the machine of the Celery workers itself."""
         return True
+
+    @property
+    def starts_warm(self) -> bool:
+        """Whether jobs are forked from a process that has imported what they need."""
+        return self.warm and self.scheduler_type == "shell" and self.execution_cmd is None
 
     @model_validator(mode="before")
     @classmethod

@@ -129,6 +129,7 @@ class Host(ABC):
         *,
         attempt: int,
         marker: Mapping[str, object],
+        keep: bool = False,
     ) -> None:
         """Put a run folder in place, whole or not at all, in one round trip.
 
@@ -140,6 +141,7 @@ class Host(ABC):
             files: Contents, or files of this machine, by name.
             attempt: Of the job.
             marker: What to note about the job in the folder.
+            keep: Put what the attempt before left, but for jfcelery's own files, beside the new.
 
         Raises:
             DiskFullError: The disk or quota is full.
@@ -150,7 +152,8 @@ class Host(ABC):
         note = json.dumps({"attempt": attempt} | dict(marker) | {"attempt": attempt}, default=str)
         contents = {**files, RunFolder.MARKER: f"{note}\n".encode()}
         deadline = Deadline(self.name, stall=self.timeout)
-        with self._process(scripts.publish(folder, attempt, new_token()), deadline) as process:
+        script = scripts.publish(folder, attempt, new_token(), keep=keep)
+        with self._process(script, deadline) as process:
             with suppress(BrokenPipeError):  # it stopped reading: its answer says why
                 pack(contents, Sink(process.send))
             process.end_input()

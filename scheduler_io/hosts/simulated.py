@@ -129,10 +129,11 @@ class SimulatedHost(LocalHost):
         *,
         attempt: int,
         marker: Mapping[str, object],
+        keep: bool = False,
     ) -> None:
         """Put a run folder in place, unless a fault is scripted."""
         with self._under("publish", folder):
-            super().publish(folder, files, attempt=attempt, marker=marker)
+            super().publish(folder, files, attempt=attempt, marker=marker, keep=keep)
 
     def fetch(self, folder: RunFolder, patterns: Sequence[str], into: Path) -> list[str]:
         """Copy files of a run folder, unless a fault is scripted."""

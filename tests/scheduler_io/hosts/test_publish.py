@@ -251,3 +251,63 @@ def test_remove_leaves_the_neighbours(host: LocalHost, tmp_path: Path) -> None:
         publish(host, folder, "x")
     assert host.remove(folders[0])
     assert contents(folders[1]) == {"a": "x"}
+
+
+def leave(folder: RunFolder) -> None:
+    """Leave what a job leaves, of its own and of jfcelery's."""
+    path = Path(folder.path)
+    (path / "a b").write_text("of the job")
+    (path / ".hidden").write_text("of the job")
+    (path / "sub").mkdir()
+    (path / "sub" / "x").write_text("deep")
+    (path / "a").write_text("of the job")
+    own = ("jfc_status.1", "jfc_end.1", ".jfc_queue_id.1", "queue.err", RunFolder.OUTPUT)
+    for name in own:
+        (path / name).write_text("of jfcelery")
+
+
+def carried(folder: RunFolder) -> dict[str, str]:
+    """Return all files of a run folder but its marker, those of folders too."""
+    paths = [path for path in Path(folder.path).rglob("*") if path.is_file()]
+    found = {str(path.relative_to(folder.path)): path.read_text() for path in paths}
+    del found[RunFolder.MARKER]
+    return found
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+@pytest.mark.parametrize("linked", [True, False])
+def test_files_of_the_attempt_before_are_kept(
+    host: LocalHost, folder: RunFolder, interrupted: bool, linked: bool
+) -> None:
+    """Only the job's own ones, under the new files; also where links cannot be made."""
+    publish(host, folder, "first")
+    leave(folder)
+    if interrupted:  # an earlier try died after it had moved the folder aside
+        Path(folder.path).rename(folder.archived(1).path)
+    if not linked:
+        path = os.environ["PATH"]
+        shim = Path(folder.path.parent, "bin")
+        shim.mkdir()
+        (shim / "cp").write_text(
+            f'#!/bin/sh\n[ "$1" != -al ] || exit 1\nPATH="{path}" exec cp "$@"\n'
+        )
+        (shim / "cp").chmod(0o755)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("PATH", f"{shim}:{path}")
+            host.publish(folder, {"a": b"second"}, attempt=2, marker={}, keep=True)
+    else:
+        host.publish(folder, {"a": b"second"}, attempt=2, marker={}, keep=True)
+    kept = {"a b": "of the job", ".hidden": "of the job", "sub/x": "deep", "a": "second"}
+    assert carried(folder) == kept
+    assert Path(folder.archived(1) / "queue.err").exists()
+    same = Path(folder / "a b").samefile(folder.archived(1) / "a b")
+    assert same is linked
+    # again, as after a death before submission: nothing is lost
+    host.publish(folder, {"a": b"second"}, attempt=2, marker={}, keep=True)
+    assert carried(folder) == kept
+
+
+def test_nothing_is_kept_where_nothing_was(host: LocalHost, folder: RunFolder) -> None:
+    """The first folder of a job that is to go on with files is a plain one."""
+    host.publish(folder, {"a": b"1"}, attempt=2, marker={}, keep=True)
+    assert contents(folder) == {"a": "1"}
