@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 @click.option("--jobstore", "-js", help="One of the project's optional_jobstores.")
 @click.option("--external", is_flag=True, help="Allow references to jobs outside of the flow.")
 @click.option("--wait", "-w", is_flag=True, help="Wait until the flow has ended.")
+@click.option(
+    "--dry-run",
+    is_flag=True,
+    help="Check everything and print the scripts that would be submitted; add nothing.",
+)
 @json_option
 def submit(
     file: Path,
@@ -40,6 +45,7 @@ def submit(
     jobstore: str | None,
     external: bool,
     wait: bool,
+    dry_run: bool,
     as_json: bool,
 ) -> None:
     """Submit the flow that a Python or JSON file holds.
@@ -55,7 +61,8 @@ def submit(
     project = load_project()
     project.get_worker(worker)
     read = read_flow(file, name)
-    _check_new(project, read)
+    if not dry_run:
+        _check_new(project, read)
     ids = submit_flow(
         read.flow,
         worker=worker,
@@ -65,7 +72,11 @@ def submit(
         priority=priority,
         allow_external_references=external,
         jobstore=jobstore,
+        dry_run=dry_run,
     )
+    if dry_run:
+        _show_scripts(project, ids, as_json=as_json)
+        return
     flow = _flow_of(project, ids[0])
     if as_json:
         write_json({"project": project.name, "flow": flow, "db_ids": ids})
@@ -73,9 +84,22 @@ def submit(
         jobs = f"1 job ({ids[0]})" if len(ids) == 1 else f"{len(ids)} jobs ({ids[0]} to {ids[-1]})"
         click.echo(f"Submitted to project {project.name}: flow {flow}, {jobs}")
     if wait:
-        _wait(project, ids)
+        _wait(project, ids, progress=not as_json)
     elif not as_json:
         _suggest(project, ids[0])
+
+
+def _show_scripts(project: Project, scripts: list[str], *, as_json: bool) -> None:
+    """Print what a dry run shows."""
+    from jfcelery.cli.output import counted, write_json
+
+    if as_json:
+        write_json({"project": project.name, "scripts": scripts})
+        return
+    for script in scripts:
+        click.echo(script)
+    jobs = counted(len(scripts), "job")
+    click.echo(f"Nothing was submitted: {jobs} would go to project {project.name}.", err=True)
 
 
 def _check_new(project: Project, read: FlowFile) -> None:
@@ -119,11 +143,11 @@ def _flow_of(project: Project, db_id: str) -> str:
     return flow_uuid(open_queue(project), db_id)
 
 
-def _wait(project: Project, ids: list[str]) -> None:
+def _wait(project: Project, ids: list[str], *, progress: bool) -> None:
     from jfcelery.states import JobState
     from jfcelery.wait import wait_for
 
-    counts = wait_for(ids[0], project=project)
+    counts = wait_for(ids[0], progress=progress, project=project)
     words = ", ".join(f"{number} {state}" for state, number in counts.items() if number)
     click.echo(words, err=True)
     if set(counts) - {JobState.COMPLETED}:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.connection import open_queue
@@ -11,13 +13,16 @@ from jfcelery.database.jobs import Jobs
 from jfcelery.database.schema import prepare
 from jfcelery.errors import InputError, ServiceError, UnknownNameError
 from jfcelery.flows.entries import flow_entries
-from jfcelery.flows.insert import Placement, add_flow
+from jfcelery.flows.insert import Placement, add_flow, planned_jobs
 from jfcelery.flows.release import settle
 from jfcelery.messages import messenger
 from jfcelery.project import load_project
 from jfcelery.project.resources import check_resources
+from jfcelery.scripts import job_script
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jobflow.core.flow import Flow
     from jobflow.core.job import Job
     from qtoolkit.core.data_objects import QResources
@@ -37,10 +42,12 @@ def submit_flow(
     priority: int = 0,
     allow_external_references: bool = False,
     jobstore: str | None = None,
+    dry_run: bool = False,
 ) -> list[str]:
     """Add a flow to the queue of a project, from which the Celery workers run it.
 
-    What :func:`set_run_config` said of single jobs goes before the arguments given here.
+    What :func:`set_run_config` said of single jobs goes before the arguments given here. A job or
+    list that is refused can be corrected and submitted again.
 
     Args:
         flow: A flow, a job, or a list of them.
@@ -51,9 +58,10 @@ def submit_flow(
         priority: Jobs of higher priority are taken first.
         allow_external_references: Accept references to outputs of jobs outside of the flow.
         jobstore: Name of one of the project's ``optional_jobstores`` for the outputs.
+        dry_run: Check everything, but add nothing.
 
     Returns:
-        The short ids of the jobs.
+        The short ids of the jobs; with ``dry_run`` the scripts that would be submitted for them.
 
     Raises:
         InputError: A job refers to one outside of the flow, or is part of another.
@@ -61,31 +69,82 @@ def submit_flow(
         SerializationError: A job cannot be turned into JSON.
         ServiceError: The database or the broker cannot be reached; nothing was added.
     """
-    from jfcelery.services import check_broker
-
     chosen = load_project(project) if project is None or isinstance(project, str) else project
     chosen.get_worker(worker)  # says so where there is none
-    whole = _whole(flow, allow_external_references=allow_external_references)
     placement = Placement(
         worker=worker or next(iter(chosen.workers)),
         exec_config=_plain(exec_config),
         resources=_plain(resources),
         priority=priority,
     )
-    entries = flow_entries(whole)
-    check(chosen, entries, placement, jobstore)
-    check_broker(chosen)
-    queue = open_queue(chosen)
-    prepare(queue, chosen.name)
-    prefix = (chosen.queue.db_id_prefix if chosen.queue else None) or ""
-    ids = add_flow(queue, entries, placement, jobstore=jobstore, id_prefix=prefix)
-    _settle_outside(Jobs(queue), entries)
+    with _claimed(flow, allow_external_references=allow_external_references) as claim:
+        entries = flow_entries(claim.flow)
+        check(chosen, entries, placement, jobstore)
+        if dry_run:
+            return [job_script(chosen, doc) for doc in planned_jobs(entries, placement)]
+        ids = _add(chosen, entries, placement, jobstore)
+        claim.kept = True
     try:
         messenger(chosen).checkout()
     except ServiceError as error:
         # The flow is in the database; the next beat finds it without a message.
         logger.warning("The flow was added, but no worker was told: %s", error.message)
     return ids
+
+
+def _add(
+    project: Project, entries: FlowEntries, placement: Placement, jobstore: str | None
+) -> list[str]:
+    """Add a flow that was checked to the queue, and return the short ids of its jobs."""
+    from jfcelery.services import check_broker
+
+    check_broker(project)
+    queue = open_queue(project)
+    prepare(queue, project.name)
+    prefix = (project.queue.db_id_prefix if project.queue else None) or ""
+    ids = add_flow(queue, entries, placement, jobstore=jobstore, id_prefix=prefix)
+    _settle_outside(Jobs(queue), entries)
+    return ids
+
+
+@dataclass
+class _Claim:
+    """A flow, made of jobs or given as such.
+
+    Attributes:
+        flow: The flow.
+        kept: Whether it keeps the jobs: it was added to the queue.
+    """
+
+    flow: Flow
+    kept: bool = False
+
+
+@contextmanager
+def _claimed(given: Any, *, allow_external_references: bool) -> Iterator[_Claim]:
+    """Yield the flow to submit; jobs that were made part of one are let go unless it is added.
+
+    A job is part of one flow for good, so that one of a refused flow could not be submitted again.
+    """
+    hosts = [(item, list(item.hosts)) for item in _items(given)]
+    claim: _Claim | None = None
+    try:
+        claim = _Claim(_whole(given, allow_external_references=allow_external_references))
+        yield claim
+    finally:
+        if claim is None or not claim.kept:
+            for item, before in hosts:
+                item.hosts[:] = before
+
+
+def _items(given: Any) -> Iterator[Any]:
+    """Yield jobs and flows, and all that is in them."""
+    if isinstance(given, (list, tuple)):
+        for item in given:
+            yield from _items(item)
+    elif hasattr(given, "hosts"):
+        yield given
+        yield from _items(getattr(given, "jobs", ()))
 
 
 def _whole(flow: Any, *, allow_external_references: bool) -> Flow:

@@ -6,8 +6,9 @@ import time
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
+from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import open_queue
-from jfcelery.database.jobs import Jobs
+from jfcelery.database.jobs import BULK, Jobs
 from jfcelery.errors import JfceleryError, JobNotFoundError
 from jfcelery.project import load_project
 from jfcelery.states import RESTING_STATES, JobState
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from jfcelery.database.documents import JobDoc
     from jfcelery.project import Project
 
+_WAITING = {"state": JobState.WAITING.value}
+#: States in which a job moves only if another one does, or a person wants it.
+_STILL = RESTING_STATES | {JobState.WAITING}
 #: Seconds between two looks at the database.
 INTERVAL = 0.5
 
@@ -39,7 +43,7 @@ def wait_for(
     """Block until jobs, and all that they add to their flows, have come to rest.
 
     A job rests when it is COMPLETED, FAILED, REMOTE_ERROR, PAUSED or stopped, or when it waits
-    for one that rests so.
+    for one that rests so, of whatever flow.
 
     Args:
         flow_or_ids: A flow or job that was submitted, or ids as :func:`submit_flow` returns them
@@ -98,12 +102,33 @@ def _counts(jobs: Jobs, flows: list[str]) -> dict[JobState, int]:
 
 
 def _moving(counts: dict[JobState, int], jobs: Jobs, flows: list[str]) -> bool:
-    resting = RESTING_STATES | {JobState.WAITING}
-    if any(number for state, number in counts.items() if state not in resting):
+    if any(number for state, number in counts.items() if state not in _STILL):
         return True
     # Between a parent's end and the release of its children all may seem to rest.
     pending = jobs.find({"flow": {"$in": flows}, "release": True}, limit=1)
-    return next(pending, None) is not None
+    if next(pending, None) is not None:
+        return True
+    return bool(counts.get(JobState.WAITING)) and _awaited_moves(jobs, flows)
+
+
+def _awaited_moves(jobs: Jobs, flows: list[str]) -> bool:
+    """Return whether a job of another flow moves for which jobs of these flows wait."""
+    known = set(flows)
+    waiting = [doc for flow in flows for doc in jobs.find({"flow": flow, **_WAITING})]
+    seen: set[str] = set()
+    while waiting:
+        uuids = {uuid for doc in waiting for uuid in doc.unmet if not uuid.startswith("@")} - seen
+        seen |= uuids
+        waiting = []
+        for piece in chunks(uuids, BULK):
+            for doc in jobs.find({"uuid": {"$in": piece}}):
+                if doc.flow in known:
+                    continue
+                if doc.release or doc.state not in _STILL:
+                    return True
+                if doc.state is JobState.WAITING:
+                    waiting.append(doc)
+    return False
 
 
 def _bar(*, show: bool) -> AbstractContextManager[Callable[[dict[JobState, int]], None]]:

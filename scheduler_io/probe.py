@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from jfcelery.project import Project, WorkerBase
-    from jfcelery.scheduler_io.hosts.base import Host
+    from jfcelery.scheduler_io.hosts.base import CommandResult, Host
 
+#: Stands before the exit code of ``pre_run``, to tell its failures from those of what comes after.
+_PRE_RUN_CODE = "jfc-pre-run-code="
 #: Finds jfcelery as the job script would, and the versions of what runs jobs there.
 _VERSIONS = """
 program=$(command -v jfc) || { echo 'no command jfc on the PATH' >&2; exit 1; }
@@ -73,7 +75,7 @@ def probe_worker(project: Project, name: str) -> Iterator[Finding]:
             yield _try("work_dir", lambda: _write(host, str(worker.work_dir)))
             yield _try("scheduler", lambda: _list(host, worker))
             if not worker.is_local:
-                yield _try("environment", lambda: _versions(host, worker))
+                yield _try("environment", lambda: environment(host, worker))
         if worker.type == "separated_transfer":
             with hosts.transfer(name) as host:
                 yield _try("transfer", lambda: _write(host, str(worker.work_dir)))
@@ -117,12 +119,34 @@ def _list(host: Host, worker: WorkerBase) -> str:
     return f"{worker.scheduler_name} answers"
 
 
-def _versions(host: Host, worker: WorkerBase) -> str:
-    result = host.run(f"{worker.pre_run or ':'}\n{_VERSIONS}")
+def environment(host: Host, worker: WorkerBase) -> str:
+    """Return the versions of what runs jobs on a worker, found as the job script would.
+
+    Raises:
+        ConfigError: There is no jfcelery, or ``pre_run`` fails.
+    """
+    noted = f'echo "{_PRE_RUN_CODE}$?"'
+    result = host.run(f"{worker.pre_run or ':'}\n{noted}\n{_VERSIONS}")
     lines = result.stdout.split("\n")
     if not result.ok:
-        raise ConfigError(
-            f"{host.name}: {(result.stderr.strip().splitlines() or ['jfc cannot be run'])[-1]}",
-            remedy="Install jfcelery there, and activate its environment in the worker's pre_run.",
-        )
+        raise _no_environment(host.name, worker, result)
     return ", ".join(line for line in lines[-5:] if line.strip())
+
+
+def _no_environment(name: str, worker: WorkerBase, result: CommandResult) -> ConfigError:
+    """Return why jfcelery was not found: often it is ``pre_run`` that failed before."""
+    words = result.stderr.strip().splitlines()
+    _, marker, rest = result.stdout.partition(_PRE_RUN_CODE)
+    code = rest.partition("\n")[0] if marker else str(result.exit_code)
+    said = words[:-1] if marker else words
+    if worker.pre_run and (code != "0" or said):
+        reason = "; ".join(said[-3:]) or "it wrote nothing to stderr"
+        return ConfigError(
+            f"{name}: pre_run ended with exit code {code}, and no jfc was found: {reason}",
+            remedy="Correct the worker's pre_run; it should activate the environment in which "
+            "jfcelery is installed there.",
+        )
+    return ConfigError(
+        f"{name}: {(words or ['jfc cannot be run'])[-1]}",
+        remedy="Install jfcelery there, and activate its environment in the worker's pre_run.",
+    )

@@ -76,12 +76,22 @@ def _asked(runtime: Runtime, worker: str) -> list[_Asked]:
 def cancel_requested(runtime: Runtime, doc: JobDoc) -> None:
     """Cancel the queue jobs whose removal a job's document asks for.
 
+    Nobody can cancel on a worker that was taken out of the project: such a request is given up.
+
     Raises:
         BackPressureError: They are not gone yet, or their host cannot be asked now.
-        UnknownNameError: The project has not got their worker any more.
     """
     for request in doc.cancel:
-        host_key = runtime.project.get_worker(request.worker).host_key
+        if request.worker not in runtime.project.workers:
+            logger.warning(
+                "Job %s: nobody cancels its queue job %s: the project has no worker %r any more",
+                doc.db_id,
+                request.queue_id or request.name,
+                request.worker,
+            )
+            _confirm(runtime, doc, request)
+            continue
+        host_key = runtime.project.workers[request.worker].host_key
         what = f"The queue job {request.queue_id or request.name} of job {doc.db_id}"
         try:
             gone = _gone(runtime, request.worker, [(doc, request)])

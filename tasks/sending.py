@@ -74,19 +74,27 @@ class Sender:
         self.send("poll", host_key, queue=host_queue(self.project, host_key), expires=EXPIRES)
 
 
-_senders: dict[tuple[str, str], Sender] = {}
+#: By name of the project, address of the broker, and what stands before its keys.
+_senders: dict[tuple[str, str, str], Sender] = {}
 _lock = threading.Lock()
+
+
+def sender_key(project: Project) -> tuple[str, str, str]:
+    """Return what two projects have in common that may share a sender."""
+    from jfcelery.services import endpoint
+
+    points = endpoint(project)
+    return project.name, points.broker_url, points.broker.key_prefix
 
 
 def sender(project: Project) -> Sender:
     """Return the sender of a project, one a process."""
     from jfcelery.services import endpoint
 
-    points = endpoint(project)
-    key = (project.name, points.broker_url)
+    key = sender_key(project)
     with _lock:
         if key not in _senders:
-            _senders[key] = Sender(_plain_app(points.broker), project)
+            _senders[key] = Sender(_plain_app(endpoint(project).broker), project)
         return _senders[key]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jfcelery.cli.options import flow_filter, job_filter, yes_option
+from jfcelery.cli.options import flow_filter, job_filter, verbosity_option, yes_option
 
 if TYPE_CHECKING:
     from jfcelery.controller.filters import FlowFilter, JobFilter
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 @click.command()
 @job_filter
 @yes_option
-def unlock(selected: JobFilter, yes: bool) -> None:
+@verbosity_option
+def unlock(selected: JobFilter, yes: bool, verbosity: int) -> None:
     """End the leases of jobs; steps that still work on them are fenced off.
 
     Leases end by themselves when a Celery worker dies. This only has it sooner.
     """
-    _end(selected, yes=yes)
+    _end(selected, yes=yes, verbosity=verbosity)
 
 
 @click.command("unlock-flow")
@@ -47,13 +48,15 @@ def unlock_runner() -> None:
     click.echo("There is nothing to unlock: any number of runners may run at once.")
 
 
-def _end(selected: JobFilter, *, yes: bool) -> None:
+def _end(selected: JobFilter, *, yes: bool, verbosity: int = 0) -> None:
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.admin import end_leases
     from jfcelery.controller.queries import find_jobs
 
     with open_controller() as controller:
         docs = find_jobs(controller.queue, replace(selected, query=_leased(selected)))
+        for doc in docs if verbosity else ():
+            click.echo(f"{doc.db_id} {doc.job.name} {doc.state}: {doc.lock_id}", err=True)
         if docs and not yes and not click.confirm(f"End the leases of {len(docs)} jobs?", err=True):
             raise click.Abort
         ended = end_leases(controller.actions.jobs, docs)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from jfcelery.cli.completion import flow_ids
 from jfcelery.cli.options import flow_filter
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def flow_selection(function: Callable[..., Any]) -> Callable[..., Any]:
             selected = _one_flow(flow_id, selected)
         return function(selected=selected, **kwargs)
 
-    argument = click.argument("flow_id", metavar="[ID]", required=False)
+    argument = click.argument("flow_id", metavar="[ID]", required=False, shell_complete=flow_ids)
     return argument(flow_filter(wrapper))
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jfcelery.cli.options import job_filter
+from jfcelery.cli.options import job_filter, verbosity_option
 
 if TYPE_CHECKING:
     from jfcelery.controller.filters import JobFilter
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     show_default=True,
     help="The file.",
 )
-def dump(selected: JobFilter, path: Path) -> None:
+@verbosity_option
+def dump(selected: JobFilter, path: Path, verbosity: int) -> None:
     """Write the documents of jobs, and the serialised jobs, to a JSON file."""
     from bson import json_util
 
@@ -39,3 +40,5 @@ def dump(selected: JobFilter, path: Path) -> None:
     text = json_util.dumps(content, json_options=json_util.RELAXED_JSON_OPTIONS)
     path.write_text(json.dumps(json.loads(text), indent=2) + "\n", encoding="utf-8")
     click.echo(f"{len(content)} documents written to {path}")
+    if verbosity:
+        click.echo("\n".join(f"{doc.db_id} {doc.job.name} {doc.state}" for doc in docs))

@@ -22,9 +22,12 @@ def submit_script(selected: JobFilter) -> None:
     """
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.queries import find_one_job
-    from jfcelery.tasks.upload import job_script
+    from jfcelery.scripts import job_script
+    from jfcelery.states import ACTIVE_STATES
 
     with open_controller() as controller:
         doc = find_one_job(controller.queue, selected)
+        if doc.state not in ACTIVE_STATES:  # it is the next attempt's
+            doc = doc.with_fields({"attempt": doc.attempt + 1})
         script = job_script(controller.project, doc)
     click.echo(script, nl=not script.endswith("\n"))

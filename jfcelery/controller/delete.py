@@ -104,10 +104,17 @@ class Delete:
             return refused
         self.tell(Result(tuple(doc.db_id for doc in asked)))
         deadline = time.monotonic() + (DEFAULT_WAIT if manner.wait is None else manner.wait)
+        lost = [doc for doc in asked if not self._within_reach(doc)]
+        refused += [Refusal(doc.db_id, _out_of_reach(doc)) for doc in lost]
+        asked = [doc for doc in asked if self._within_reach(doc)]
         while asked and time.monotonic() < deadline:
             time.sleep(INTERVAL)
             asked = [doc for doc in self._again(asked) if doc.cancel]
         return refused + [Refusal(doc.db_id, _still_queued(doc)) for doc in asked]
+
+    def _within_reach(self, doc: JobDoc) -> bool:
+        """Return whether the project still has all workers on which queue jobs are cancelled."""
+        return all(request.worker in self.project.workers for request in doc.cancel)
 
     def _again(self, docs: Iterable[JobDoc]) -> list[JobDoc]:
         found: list[JobDoc] = []
@@ -122,6 +129,14 @@ class Delete:
             for flow in flows:
                 if queue.jobs.find_one({"flow": flow}, {"_id": 1}) is None:
                     queue.flows.delete_one({"_id": flow, "inserting": {"$ne": True}})
+
+
+def _out_of_reach(doc: JobDoc) -> str:
+    workers = ", ".join(dict.fromkeys(request.worker for request in doc.cancel))
+    return (
+        f"its queue job cannot be cancelled: the project has no worker {workers} any more. "
+        "--keep-processes deletes it all the same."
+    )
 
 
 def _still_queued(doc: JobDoc) -> str:

@@ -129,18 +129,46 @@ def _pick(module: ModuleType, path: Path, name: str | None) -> Any:
     if len(outermost) == 1:
         return next(iter(outermost.values()))
     if not outermost:
-        raise InputError(
-            f"{path} holds no flow.",
-            remedy="Assign a Flow or Job to a variable, for example: flow = Flow([…])",
-        )
+        raise _no_flow(values, path)
     names = ", ".join(outermost)
     raise InputError(f"{path} holds several flows: {names}.", remedy="Choose one with --name NAME.")
+
+
+def _no_flow(values: dict[str, Any], path: Path) -> InputError:
+    """Return the error for a file without a flow, which often has a function that makes one."""
+    wanted = _parameters_without_default(values.get(USUAL_NAME))
+    if wanted:
+        named = ", ".join(wanted)
+        return InputError(
+            f"{path} holds no flow: its function {USUAL_NAME} cannot be called without {named}.",
+            remedy=f"Give {named} a default, or assign a flow: my_flow = {USUAL_NAME}(…)",
+        )
+    return InputError(
+        f"{path} holds no flow.",
+        remedy="Assign a Flow or Job to a variable, for example: flow = Flow([…])",
+    )
+
+
+def _parameters_without_default(value: Any) -> list[str]:
+    import inspect
+
+    if not inspect.isfunction(value):
+        return []
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [
+        name
+        for name, parameter in inspect.signature(value).parameters.items()
+        if parameter.default is parameter.empty and parameter.kind not in variadic
+    ]
 
 
 def _named(values: dict[str, Any], path: Path, name: str) -> Any:
     if name not in values:
         raise InputError(f"{path} has no variable or function {name!r}.")
     value = _called(values[name], path)
+    if wanted := _parameters_without_default(value):
+        named = ", ".join(wanted)
+        raise InputError(f"{name} in {path} cannot be called without {named}.")
     if not _is_flow(value):
         raise InputError(f"{name} in {path} is no flow but a {type(value).__name__}.")
     return value
@@ -150,7 +178,7 @@ def _called(value: Any, path: Path) -> Any:
     """Return what a plain function returns; anything else unchanged."""
     import inspect
 
-    if not inspect.isfunction(value) or inspect.signature(value).parameters:
+    if not inspect.isfunction(value) or _parameters_without_default(value):
         return value
     try:
         return value()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.bulk import insert_new
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
-from jfcelery.database.documents import job_key
+from jfcelery.database.documents import JobDoc, job_key
 from jfcelery.database.ids import reserve_ids
 from jfcelery.database.payloads import delete_payloads, payload_document
 from jfcelery.errors import ConflictError, InputError
@@ -17,7 +18,6 @@ from jfcelery.states import FlowState, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
 
     from jfcelery.database.connection import QueueDatabase
     from jfcelery.flows.entries import FlowEntries, JobEntry
@@ -286,6 +286,24 @@ def job_document(
         "lock_time": None,
         "last": _insertion(identity, state, past, by=generator or "submission", at=now),
     }
+
+
+def planned_jobs(entries: FlowEntries, placement: Placement) -> list[JobDoc]:
+    """Return the documents that the jobs of a flow would have at their first attempt."""
+    now = datetime.now(UTC)
+    documents = [
+        job_document(
+            entry,
+            placement,
+            flow=entries.uuid,
+            db_id="",
+            now=now,
+            unmet=list(entry.parents),
+            past=Past(attempt=1),
+        )
+        for entry in entries.jobs
+    ]
+    return [JobDoc.from_mongo(document) for document in documents]
 
 
 def _insertion(

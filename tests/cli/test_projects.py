@@ -209,6 +209,7 @@ def test_a_json_file_is_submitted(jfc: Jfc, tmp_path: Path) -> None:
     "name,text,said",
     [
         ("a.py", "x = 1", "holds no flow"),
+        ("a.py", "def flow(n, m=1): ...", "flow cannot be called without n"),
         ("a.py", "1 / 0", "ZeroDivisionError"),
         ("a.py", FLOW.replace("flow =", "one ="), "several flows: one, other"),
         ("a.py", "def flow():\n    raise LookupError('no structure')", "LookupError: no structure"),

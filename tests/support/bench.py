@@ -13,7 +13,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jfcelery.services import endpoint
 from jfcelery.tasks import sending
 from jfcelery.tasks.cancel import cancel_all
 from jfcelery.tasks.checkout import checkout
@@ -84,8 +83,7 @@ class Bench:
         self.recorder = Recorder()
         patch.setenv("QUICK", str(folder))
         patch.setattr("jfcelery.tasks.poll.WATCH", 0.0)  # time is the test's
-        key = (project.name, endpoint(project).broker_url)
-        patch.setitem(sending._senders, key, self.recorder)
+        patch.setitem(sending._senders, sending.sender_key(project), self.recorder)
         self.runtime = Runtime(project)
         self._ahead = timedelta()
         clock = self.runtime.queue.clock

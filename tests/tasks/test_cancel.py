@@ -16,7 +16,7 @@ from jfcelery.scheduler_io.hosts.pool import Hosts
 from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.states import JobState
 from jfcelery.tasks import cancel
-from jfcelery.tasks.cancel import cancel_all
+from jfcelery.tasks.cancel import cancel_all, cancel_requested
 from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.sweep import sweep
 from jfcelery.tasks.watch import only_one
@@ -164,6 +164,22 @@ def test_a_request_to_a_worker_that_is_gone_holds_up_nobody(world: World) -> Non
     sweep(world.runtime)
     assert cancel_all(world.runtime, "local") == 2
     assert [request.worker for request in world.doc("a").cancel] == ["gone"]
+
+
+def test_a_job_that_left_a_worker_which_is_gone_starts_elsewhere(
+    world: World, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody can cancel its queue job there: that is said, and stands in nobody's way."""
+    world.submit("a")
+    world.stop()
+    doc = world.doc("a")
+    request = {**doc.cancel[0].model_dump(), "worker": "gone"}
+    doc = world.runtime.jobs.update(doc, {"cancel": [request]})
+
+    cancel_requested(world.runtime, doc)
+
+    assert world.doc("a").cancel == []
+    assert "nobody cancels its queue job" in caplog.text
 
 
 def test_the_trouble_of_another_host_is_charged_to_that_host(

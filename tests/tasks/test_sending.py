@@ -9,6 +9,7 @@ from jfcelery.tasks.sending import sender
 
 if TYPE_CHECKING:
     from jfcelery.project import Project
+    from tests.support.projects import ProjectFactory
 
 
 def test_a_poll_does_not_wait_behind_steps(project: Project) -> None:
@@ -29,3 +30,15 @@ def test_a_poll_does_not_wait_behind_steps(project: Project) -> None:
             message.ack()
         waiting.close()
     assert tasks == ["poll", "cancel", "upload", "upload", "upload"]
+
+
+def test_a_changed_key_prefix_gets_a_sender_of_its_own(
+    make_project: ProjectFactory, redis_url: str
+) -> None:
+    """A message under the earlier prefix would reach nobody."""
+    brokers = [{"url": redis_url, "key_prefix": f"jfct-{name}:"} for name in ("one", "two")]
+    prefixes = []
+    for broker in brokers:
+        app = sender(make_project("changed", broker=broker)).app
+        prefixes.append(app.conf.broker_transport_options["global_keyprefix"])
+    assert prefixes == ["jfct-one:", "jfct-two:"]
