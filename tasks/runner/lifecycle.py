@@ -140,14 +140,17 @@ class Runner:
     def stop(self, *, timeout: float = DRAIN) -> bool:
         """Stop the runner once its running steps have ended; return whether one ran.
 
-        The embedded services are stopped too unless another process uses them.
+        The warm servers of local jobs end as soon as they have none, the embedded services unless
+        another process uses them.
 
         Args:
             timeout: Seconds after which whatever still runs is killed; 0 kills at once.
         """
+        from jfcelery.execution.warm.place import retire
         from jfcelery.services import stop_if_unused
 
         ran = self._end(timeout)
+        retire(self.project)
         stop_if_unused(self.project)
         return ran
 

@@ -135,13 +135,16 @@ def _run_supervisor(supervision: Supervision, told: Configuration) -> None:
 
 
 def _stop_services() -> None:
-    """Stop the embedded services unless somebody else uses them."""
+    """Stop warm servers, and the embedded services unless somebody else uses them."""
     from jfcelery.errors import JfceleryError
+    from jfcelery.execution.warm.place import retire
     from jfcelery.project import load_project
     from jfcelery.services import stop_if_unused
 
     try:
-        stop_if_unused(load_project())
+        project = load_project()
+        retire(project)
+        stop_if_unused(project)
     except JfceleryError as error:
         logger.warning("The embedded services were not stopped: %s", error.message)
 

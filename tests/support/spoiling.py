@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import importlib
 import logging
 import os
 import random
@@ -118,3 +119,40 @@ def waits(seconds: int) -> None:
     Path("child.tmp").write_text(f"{child.pid} {os.getpid()}")
     Path("child.tmp").rename("child")
     child.wait()
+
+
+@job
+def takes_signals() -> str:
+    """Wait for USR1, which it handles; the file ``ready`` says from when on."""
+    taken: list[int] = []
+    signal.signal(signal.SIGUSR1, lambda number, _frame: taken.append(number))
+    Path("ready").touch()
+    while not taken:
+        time.sleep(0.01)
+    return signal.Signals(taken[0]).name
+
+
+@job
+def takes_memory(megabytes: int) -> int:
+    """Take memory."""
+    return len(bytearray(megabytes * 2**20))
+
+
+@job
+def imports(module: str) -> int:
+    """Return what a module holds."""
+    value: int = importlib.import_module(module).VALUE
+    return value
+
+
+@job
+def waits_for_file(code: int) -> int:
+    """Wait for the file ``go``; then return, or end with a code or by a signal."""
+    Path("ready").touch()
+    while not Path("go").exists():
+        time.sleep(0.05)
+    if code < 0:
+        os.kill(os.getpid(), -code)
+    if code:
+        os._exit(code)
+    return code

@@ -29,8 +29,9 @@ QUEUE_ID = b"JFC_QUEUE_ID"
 _MAIN = "jfcelery.execution.__main__"
 #: Signals that Python ignores from its start.
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
-#: Fields of /proc/PID/stat, counted after the name: where the first environment begins and ends.
-_ENV_START, _ENV_END = 47, 48
+#: Fields of /proc/PID/stat, counted after the name: where the words of the program's start begin
+#: and end in memory, and those of its environment.
+_WORDS = (45, 46, 47, 48)
 
 
 def live(order: Order, keep: frozenset[int]) -> NoReturn:
@@ -47,6 +48,7 @@ def live(order: Order, keep: frozenset[int]) -> NoReturn:
         except Exception as error:  # noqa: BLE001  # whoever waits is told, and starts it cold
             _report(order, f"!{error!r}")
             os._exit(NOT_BORN)
+        _report(order, f"+{os.getpid()}")
         code = _end_of_interpreter(_run(order))
         _report(order, str(code))
     finally:
@@ -57,6 +59,8 @@ def _become(order: Order, keep: frozenset[int]) -> None:
     os.setsid()
     _take_streams(order.streams)
     _close_all_but(keep | {0, 1, 2})
+    if order.report is not None:
+        os.set_inheritable(order.report, False)  # noqa: FBT003  # it takes no names
     _reset_signals(order.ignored)
     if order.umask is not None:
         os.umask(order.umask)
@@ -66,6 +70,8 @@ def _become(order: Order, keep: frozenset[int]) -> None:
         if resource.getrlimit(kind) != pair:
             resource.setrlimit(kind, pair)
     _take_environment(order.environment)
+    with suppress(OSError, ValueError, IndexError):
+        _show(order)
     os.chdir(order.folder)
     _renew_interpreter(order)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -103,29 +109,30 @@ def _take_environment(environment: Mapping[bytes, bytes]) -> None:
             os.environb[name] = value
     if os.environb.get(b"TZ") != zone:
         time.tzset()
-    with suppress(OSError, ValueError, IndexError):
-        _show_queue_id(environment.get(QUEUE_ID, b""))
 
 
-def _show_queue_id(value: bytes) -> None:
-    """Let the system show the job's id as if the process had been started with it.
+def _show(order: Order) -> None:
+    """Let the system show folder and id of the job as if the process had been started with them.
 
-    ``/proc/PID/environ`` shows the environment of the program's start: there is room for the id in
-    it if the parent was started with a long enough value.
+    ``/proc/PID/cmdline`` and ``environ`` show the words of the program's start. There is room for
+    the id if the parent was started with a long enough value.
     """
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
-    start, end = int(fields[_ENV_START]), int(fields[_ENV_END])
+    start, end, env_start, env_end = (int(fields[number]) for number in _WORDS)
     with Path("/proc/self/mem").open("r+b", buffering=0) as memory:
+        name = f"jfcelery job {order.folder}".encode()[: end - start - 1]
         memory.seek(start)
-        block = memory.read(end - start)
-        before = b"\0" + QUEUE_ID + b"="
-        place = (b"\0" + block).find(before)
+        memory.write(name.ljust(end - start, b"\0"))
+        memory.seek(env_start)
+        block = memory.read(env_end - env_start)
+        place = (b"\0" + block).find(b"\0" + QUEUE_ID + b"=")
         if place < 0:
             return
-        place += len(before) - 1
+        place += len(QUEUE_ID) + 1
         room = block.index(b"\0", place) - place
+        value = order.environment.get(QUEUE_ID, b"")
         if len(value) <= room:
-            memory.seek(start + place)
+            memory.seek(env_start + place)
             memory.write(value.ljust(room, b"\0"))
 
 

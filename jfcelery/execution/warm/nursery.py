@@ -45,8 +45,8 @@ class Order:
         umask: Its umask; None for the parent's.
         cpus: The cores that it may use; None for the parent's.
         ignored: Numbers of the signals that it ignores from the start.
-        report: Descriptor to which it writes, at the very end, its exit code as a line of text, or
-            before it begins, a line ``!`` and why it cannot begin; None for no report.
+        report: Descriptor to which it writes lines of text: ``+`` and its pid before it runs the
+            job, its exit code at the very end; or ``!`` and why it cannot run it.
     """
 
     folder: Path

@@ -6,7 +6,6 @@ import json
 import os
 import resource
 import signal
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,11 +15,13 @@ from jfcelery.execution.outcome import read_outcome
 from jfcelery.folders import RunFolder
 from tests.support import faults, spoiling
 from tests.support.jobs import add
+from tests.support.launching import has_ended, numbers_in, output_of
 from tests.support.waiting import wait_until
 from tests.support.warm import WarmRunner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     Prepare = Callable[..., Path]
 
@@ -32,34 +33,13 @@ def warm() -> Iterator[WarmRunner]:
         yield made
 
 
-def output_of(folder: Path) -> Any:
-    """Return what a job returned."""
-    assert read_outcome(folder / RunFolder.OUTPUT).error is None
-    return json.loads((folder / RunFolder.STORE_DATA).read_bytes())[0]["output"]
-
-
-def runs(pid: int) -> bool:
-    """Return whether a process runs, zombies not counted."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
-    except OSError:
-        return False
-    return stat.rpartition(")")[2].split()[0] not in "ZX"
-
-
-def read_pid(path: Path) -> int:
-    """Wait for a file that holds the pid of a job's own child."""
-    wait_until(path.exists, f"{path} is written")
-    return int(path.read_text().split()[0])
-
-
 def test_a_child_is_as_ordered(prepare: Prepare, warm: WarmRunner) -> None:
     """Environment, umask, limits, cores and ignored signals are as ordered, all else is fresh."""
     folder = prepare(spoiling.looks())
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     cpu = min(os.sched_getaffinity(0))
     environment = {"PATH": os.environ["PATH"], "ONLY": "this"}
-    code = warm.run(
+    exit_code = warm.run(
         folder,
         environment=environment,
         umask=0o27,
@@ -67,8 +47,9 @@ def test_a_child_is_as_ordered(prepare: Prepare, warm: WarmRunner) -> None:
         cpus=[cpu],
         ignored=[signal.SIGHUP],
     )
-    assert code == 0
-    assert (folder / "report").read_text() == "0\n"
+    assert exit_code == 0
+    begun, code = (folder / "report").read_text().splitlines()
+    assert (begun[0], code) == ("+", "0")
     seen = output_of(folder)
     assert seen["environment"] == environment
     assert "ONLY=this" in seen["exec"].split("\0")
@@ -120,22 +101,22 @@ def test_what_runs_at_exit(prepare: Prepare, warm: WarmRunner) -> None:
 
 @pytest.mark.parametrize("code", [0, 5])
 def test_exit_codes(code: int, prepare: Prepare, warm: WarmRunner) -> None:
-    """A job that ends the process by os._exit ends it with its code, and nothing is reported."""
+    """A job that ends the process by os._exit ends it with its code, which is not reported."""
     folder = prepare(faults.exits_at_once(code))
     assert warm.run(folder) == code
-    assert not (folder / "report").read_text()
+    assert len((folder / "report").read_text().splitlines()) == 1
 
 
 def test_signals(prepare: Prepare, warm: WarmRunner) -> None:
     """A signal goes to all processes of the job, and is told as its end."""
     folder = prepare(spoiling.waits(600))
     pid = warm.call("start", str(folder))
-    sleeper = read_pid(folder / "child")
+    sleeper = numbers_in(folder / "child")[0]
     assert warm.call("poll", pid) is None
     assert warm.call("wait", pid, 0.0) is None
     warm.call("send", pid, signal.SIGTERM)
     assert warm.call("wait", pid) == -signal.SIGTERM
-    wait_until(lambda: not runs(sleeper), "the job's child ends")
+    wait_until(lambda: has_ended(sleeper), "the job's child ends")
 
 
 def test_a_signal_at_birth(prepare: Prepare, warm: WarmRunner) -> None:
@@ -150,13 +131,13 @@ def test_what_a_job_leaves_running(prepare: Prepare, warm: WarmRunner) -> None:
     """Processes that a job leaves behind run on, unless its whole group is to end with it."""
     kept, ended = prepare(spoiling.has_child(600)), prepare(spoiling.has_child(600))
     assert warm.run(kept) == 0
-    left = read_pid(kept / "child")
-    assert runs(left)
+    left = numbers_in(kept / "child")[0]
+    assert not has_ended(left)
     os.kill(left, signal.SIGKILL)
     pid = warm.call("start", str(ended))
     wait_until(lambda: warm.call("poll", pid, end_group=True) is not None, "the job ends")
-    left = read_pid(ended / "child")
-    wait_until(lambda: not runs(left), "what it left ends")
+    left = numbers_in(ended / "child")[0]
+    wait_until(lambda: has_ended(left), "what it left ends")
 
 
 def test_an_order_that_cannot_be_followed(prepare: Prepare, warm: WarmRunner) -> None:
