@@ -45,7 +45,8 @@ def list_workers(verbosity: int, as_json: bool) -> None:
     headers = ["Name", "Type", "Scheduler", "Host", "Jobs", "State"]
     shown = table("Workers", headers + (["Details"] if verbosity else []))
     for info in workers:
-        cells = [info.name, info.type, info.scheduler, info.host]
+        host = info.details.get("host", info.host)
+        cells = [info.name, info.type, info.scheduler, host]
         limit = "" if info.max_jobs is None else f" of {info.max_jobs}"
         cells += [f"{info.active}{limit}", info.state]
         details = "\n".join(f"{key}: {value}" for key, value in info.details.items())
@@ -107,7 +108,7 @@ def pause(name: str, reason: str) -> None:
     with open_controller() as controller:
         host = controller.project.get_worker(name).host_key
         HostRecords(controller.queue).pause(host, reason or f"paused by {user_name()}")
-    click.echo(f"Held back: {', '.join(controller.project.hosts[host])} (host {host})")
+    click.echo(f"Held back: {', '.join(controller.project.hosts[host])}")
 
 
 @click.command()
@@ -121,4 +122,4 @@ def resume(name: str) -> None:
         host = controller.project.get_worker(name).host_key
         HostRecords(controller.queue).resume(host)
         controller.actions.wake()
-    click.echo(f"Going on: {', '.join(controller.project.hosts[host])} (host {host})")
+    click.echo(f"Going on: {', '.join(controller.project.hosts[host])}")

@@ -8,6 +8,7 @@ import click
 
 from jfcelery.cli.completion import job_ids
 from jfcelery.cli.options import json_option, one_job, verbosity_option
+from jfcelery.states import JobState
 
 if TYPE_CHECKING:
     from jfcelery.controller import JobController
@@ -80,7 +81,7 @@ def info(
     if as_json:
         write_json(content)
         return
-    shown = content if verbosity else _shortened(content)
+    shown = content if verbosity or show_none else _shortened(content)
     print_mapping(shown, show_none=show_none)
     _suggest(doc)
 
@@ -112,8 +113,15 @@ def _content(controller: JobController, doc: JobDoc, verbosity: int) -> dict[str
 
 
 def _shortened(content: dict[str, Any]) -> dict[str, Any]:
-    """Cut long lists of ids short."""
-    shown = dict(content)
+    """Leave out what says nothing, and cut long lists of ids short."""
+    shown = {name: value for name, value in content.items() if value or name == "index"}
+    remote = {name: value for name, value in content["remote"].items() if value}
+    if content["state"] in (JobState.COMPLETED, JobState.FAILED):
+        for name in ("end", "queue_state", "absent", "absent_since"):
+            remote.pop(name, None)
+    shown["remote"] = remote
+    if shown.get("hosts") == [shown["flow"]]:
+        del shown["hosts"]
     for name in ("parents", "hosts"):
         ids = shown.get(name) or []
         if len(ids) > LONG:
@@ -123,7 +131,6 @@ def _shortened(content: dict[str, Any]) -> dict[str, Any]:
 
 def _suggest(doc: JobDoc) -> None:
     from jfcelery.cli.output import hint
-    from jfcelery.states import JobState
 
     if doc.state is JobState.REMOTE_ERROR:
         hint(f"Once the cause is gone: jfc job retry {doc.db_id} (or rerun, from the start)")

@@ -65,7 +65,7 @@ def operate(
     *,
     verb: str,
     done: str,
-    warning: str = "",
+    warning: str | Callable[[Sequence[JobDoc]], str] = "",
 ) -> None:
     """Do something to all jobs that a filter selects, and end with status 1 if any is refused.
 
@@ -75,7 +75,7 @@ def operate(
         act: Does it.
         verb: What is going to be done, as in ``Pause 3 jobs``.
         done: What was done, as in ``3 jobs paused``.
-        warning: What the person is asked to confirm, whatever the filter.
+        warning: What the person is asked to confirm, whatever the filter; or what finds it.
     """
     from jfcelery.cli.output import progress
     from jfcelery.cli.state import open_controller
@@ -84,7 +84,8 @@ def operate(
     with open_controller() as controller:
         docs = controller.actions.select(selected)
         _announce(docs, options, verb)
-        if not _agreed(selected, options, warning, verb, len(docs)):
+        words = warning(docs) if callable(warning) else warning
+        if not _agreed(selected, options, words, verb, len(docs)):
             raise click.Abort
         with progress(verb, len(docs)) as advance:
             manner = Manner(

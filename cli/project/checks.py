@@ -13,6 +13,11 @@ if TYPE_CHECKING:
 
     from jfcelery.project import Project
 
+#: A remedy that names this command helps nobody who uses it.
+_COMMAND = "jfc project check"
+#: What helps where nothing better is known.
+UNREACHABLE = "Check that it runs, and its address and password in the project file."
+
 
 def check_queue(project: Project) -> Iterator[Finding]:
     """Yield whether the queue's database and broker answer."""
@@ -42,7 +47,8 @@ def _try(what: str, attempt: Callable[[], str]) -> Finding:
     try:
         return Finding(what, ok=True, detail=attempt())
     except JfceleryError as error:
-        return Finding(what, ok=False, detail=error.message, remedy=error.remedy)
+        remedy = "" if _COMMAND in error.remedy else error.remedy
+        return Finding(what, ok=False, detail=error.message, remedy=remedy or UNREACHABLE)
 
 
 def _database(project: Project) -> str:

@@ -47,7 +47,7 @@ class Edge:
     Args:
         start: Key of the job that comes first.
         end: Key of the job that comes after it.
-        made: Whether the first made the second while it ran, instead of giving it an output.
+        made: Whether the first made the second while it ran, whatever else it gives to it.
     """
 
     start: str
@@ -82,7 +82,7 @@ class FlowGraph:
                     edges.setdefault(key, Edge(*key))
             if node.doc.generator in nodes:
                 key = (nodes[node.doc.generator].key, node.key)
-                edges.setdefault(key, Edge(*key, made=True))
+                edges[key] = Edge(*key, made=True)  # what it made often waits for it as well
         return cls(tuple(nodes.values()), tuple(edges.values()))
 
     def layers(self) -> list[list[Node]]:

@@ -407,3 +407,30 @@ def test_a_shell_opens_in_the_run_folder(
         *("ssh", "-t", "-l", "me", "-p", "2222", "-i", "/keys/id", "cluster.example.org"),
         "cd '/scratch/me/x y' && exec bash -i",
     ]
+
+
+def test_rerun_of_a_running_job_asks_because_its_work_is_lost(
+    jfc: Jfc, make_flow: MakeFlow
+) -> None:
+    """Nothing is done without a yes; a job that failed is run again without a question."""
+    flow = make_flow({"a": [], "b": []})
+    flow.bring("a", _S.RUNNING)
+    flow.bring("b", _S.FAILED)
+
+    refused = jfc("job", "rerun", flow.ids["a"], stdin="n\n")
+
+    assert refused.status == 1
+    assert "would be killed" in refused.stderr
+    assert flow.state("a") is _S.RUNNING
+    assert jfc("job", "rerun", flow.ids["b"]).status == 0
+    assert jfc("job", "rerun", flow.ids["a"], "-y").status == 0
+    assert flow.state("a") is _S.READY
+
+
+def test_info_leaves_out_what_says_nothing(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """Zeros and empty fields are shown with ``-v`` only."""
+    flow = make_flow({"a": []})
+    short, long = jfc("job", "info", flow.ids["a"]), jfc("job", "info", flow.ids["a"], "-v")
+    assert "step_attempts" not in short.stdout
+    assert "index" in short.stdout
+    assert "step_attempts" in long.stdout

@@ -45,13 +45,14 @@ def exec_config(new_exec_config: str, selected: JobFilter, **options: Any) -> No
 def resources(
     values: dict[str, Any], replace: bool, qresources: bool, selected: JobFilter, **options: Any
 ) -> None:
-    """Set the resources of jobs.
+    """Set the resources of jobs; those that are not named stay as they are.
 
     RESOURCES is JSON or key=value pairs separated by commas, e.g. nodes=2,time=01:00:00.
     """
     new = _qresources(values) if qresources else values
     update = not (replace or qresources)
-    _set(selected, options, "resources", resources=new, update=update)
+    what = "resources" if not update else "these resources beside its others"
+    _set(selected, options, what, resources=new, update=update)
 
 
 @click.command()
