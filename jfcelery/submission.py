@@ -77,8 +77,10 @@ def submit_flow(
         resources=_plain(resources),
         priority=priority,
     )
-    with _claimed(flow, allow_external_references=allow_external_references) as claim:
+    with _claimed(flow) as claim:
         entries = flow_entries(claim.flow)
+        if not allow_external_references:
+            _check_references(entries)
         check(chosen, entries, placement, jobstore)
         if dry_run:
             return [job_script(chosen, doc) for doc in planned_jobs(entries, placement)]
@@ -121,7 +123,7 @@ class _Claim:
 
 
 @contextmanager
-def _claimed(given: Any, *, allow_external_references: bool) -> Iterator[_Claim]:
+def _claimed(given: Any) -> Iterator[_Claim]:
     """Yield the flow to submit; jobs that were made part of one are let go unless it is added.
 
     A job is part of one flow for good, so that one of a refused flow could not be submitted again.
@@ -129,7 +131,7 @@ def _claimed(given: Any, *, allow_external_references: bool) -> Iterator[_Claim]
     hosts = [(item, list(item.hosts)) for item in _items(given)]
     claim: _Claim | None = None
     try:
-        claim = _Claim(_whole(given, allow_external_references=allow_external_references))
+        claim = _Claim(_whole(given))
         yield claim
     finally:
         if claim is None or not claim.kept:
@@ -147,13 +149,26 @@ def _items(given: Any) -> Iterator[Any]:
         yield from _items(getattr(given, "jobs", ()))
 
 
-def _whole(flow: Any, *, allow_external_references: bool) -> Flow:
+def _whole(flow: Any) -> Flow:
     from jobflow.core.flow import get_flow
 
     try:
-        return get_flow(flow, allow_external_references=allow_external_references)
+        # jobflow's own check of the references serialises all jobs, as we do once more.
+        return get_flow(flow, allow_external_references=True)
     except ValueError as error:
         raise InputError(str(error)) from error
+
+
+def _check_references(entries: FlowEntries) -> None:
+    internal = {entry.uuid for entry in entries.jobs}
+    for entry in entries.jobs:
+        if missing := [uuid for uuid in entry.references if uuid not in internal]:
+            raise InputError(
+                f"Job {entry.name!r} refers to the output of {', '.join(missing)}, which is no job "
+                "of this flow.",
+                remedy="Add that job to the flow, or, if it was submitted before, pass "
+                "allow_external_references=True (--external).",
+            )
 
 
 def check(

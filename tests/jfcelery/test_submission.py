@@ -22,7 +22,7 @@ def test_a_job_that_was_refused_can_be_submitted_again(project: Project) -> None
         submit_flow(job, worker="nowhere", project=project)
     with pytest.raises(ResourcesError, match="shell does not know"):
         submit_flow(job, resources={"no such": 1}, project=project)
-    with pytest.raises(InputError, match="not found"):
+    with pytest.raises(InputError, match="which is no job of this flow"):
         submit_flow(Job(len, function_args=([Job(len).output],)), project=project)
     assert job.hosts == []
 
