@@ -30,6 +30,14 @@ class Messenger(Protocol):
     def cancel(self, host_key: str) -> None:
         """Ask for the queue jobs to be cancelled whose removal a host's jobs request."""
 
+    def queue_lengths(self) -> dict[str, int]:
+        """Return how many messages wait in each Celery queue of the project."""
+        ...
+
+    def celery_workers(self) -> list[str]:
+        """Return the names of the Celery workers that answer."""
+        ...
+
 
 def messenger(project: Project) -> Messenger:
     """Return the messenger of a project.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jfcelery.errors import ServiceError
+from jfcelery.tasks.pulse import celery_workers, queue_lengths
 from jfcelery.tasks.sending import sender
 
 if TYPE_CHECKING:
@@ -11,6 +13,44 @@ if TYPE_CHECKING:
     from jfcelery.project import Project
 
 
+class CeleryMessenger:
+    """Sends by Celery, and tells what Celery knows.
+
+    Args:
+        project: The project.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self.project = project
+
+    def checkout(self) -> None:
+        """Ask for READY jobs to be taken."""
+        sender(self.project).checkout()
+
+    def sweep(self) -> None:
+        """Ask for all that stands still to be looked at."""
+        sender(self.project).sweep()
+
+    def cancel(self, host_key: str) -> None:
+        """Ask for the queue jobs to be cancelled whose removal a host's jobs request."""
+        sender(self.project).cancel(host_key)
+
+    def queue_lengths(self) -> dict[str, int]:
+        """Return how many messages wait in each Celery queue of the project.
+
+        Raises:
+            BrokerUnavailableError: Redis does not answer.
+        """
+        return queue_lengths(self.project)
+
+    def celery_workers(self) -> list[str]:
+        """Return the names of the Celery workers that answer; none where Redis does not."""
+        try:
+            return celery_workers(self.project)
+        except ServiceError:
+            return []
+
+
 def celery_messenger(project: Project) -> Messenger:
     """Return a messenger that sends by Celery."""
-    return sender(project)
+    return CeleryMessenger(project)

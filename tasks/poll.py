@@ -67,7 +67,9 @@ def poll_host(runtime: Runtime, host_key: str) -> None:
         return
     except BackPressureError as error:
         logger.info("Host %s is asked again soon: %s", host_key, error)
-    runtime.host_records.poll_soon(host_key, _interval(runtime, names))
+        runtime.host_records.poll_soon(host_key, _interval(runtime, names))
+        return
+    runtime.host_records.polled(host_key, _interval(runtime, names))
 
 
 def _poll_workers(runtime: Runtime, names: Sequence[str]) -> None:

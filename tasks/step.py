@@ -19,6 +19,7 @@ from jfcelery.errors import (
     JobStoreUnavailableError,
     ServiceError,
 )
+from jfcelery.logs import bound
 from jfcelery.states import JobState
 from jfcelery.tasks.lease import kept
 from jfcelery.tasks.trouble import handle
@@ -116,7 +117,8 @@ class Step:
             doc = jobs.acquire(doc, owner(), runtime.lease_term)
         except ConflictError:
             return False
-        return self._run_leased(Work(runtime, doc))
+        with bound(job=doc.db_id, uuid=doc.uuid, step=self.name, attempt=doc.attempt):
+            return self._run_leased(Work(runtime, doc))
 
     def _may_start(self, runtime: Runtime, doc: JobDoc) -> bool:
         now = runtime.jobs.now()

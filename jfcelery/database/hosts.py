@@ -34,6 +34,7 @@ class HostStatus(BaseModel):
         next_try: When it is tried again.
         failures: Failures since the last step that went well.
         next_poll: When its queue is asked again.
+        polled_on: When its queue last answered.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -47,6 +48,7 @@ class HostStatus(BaseModel):
     next_try: datetime | None = None
     failures: int = 0
     next_poll: datetime | None = None
+    polled_on: datetime | None = None
 
     @property
     def available(self) -> bool:
@@ -154,6 +156,18 @@ class HostRecords:
             return None if due is not None and due <= when else {"next_poll": when}
 
         change_record(self.queue.auxiliary, _key(host), advance)
+
+    def polled(self, host: str, interval: timedelta) -> None:
+        """Write down that a host's queue answered, and ask it again within an interval."""
+        now = self.queue.clock.now()
+        when = now + interval
+
+        def answered(record: Mapping[str, Any]) -> dict[str, Any]:
+            due = record.get("next_poll")
+            later = due is None or due > when
+            return {"polled_on": now, **({"next_poll": when} if later else {})}
+
+        change_record(self.queue.auxiliary, _key(host), answered)
 
 
 def _key(host: str) -> str:

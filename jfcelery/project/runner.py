@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -68,6 +68,11 @@ class RunnerOptions(ConfigModel):
         default=True,
         description="Whether to delete the local copy of a job's output once it is in the "
         "JobStore.",
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text",
+        description="Form of the lines in the logs of the Celery workers: `text`, or `json` with "
+        "one object a line, for programs. Lines about a job carry its id, step and attempt.",
     )
     max_step_attempts: int = Field(
         default=3,

@@ -8,6 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.logs import configure
 from jfcelery.tasks.runner.folder import machine_name
 from jfcelery.tasks.runner.layout import Role
 from jfcelery.tasks.runner.member import (
@@ -66,8 +67,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _serve(project: Project, options: argparse.Namespace, membership: Membership) -> int:
     """Consume the role's queues until a signal comes or the project changes."""
-    from celery.signals import worker_ready, worker_shutting_down
+    from celery.signals import setup_logging, worker_ready, worker_shutting_down
 
+    level = options.log_level.upper().replace("WARN", "WARNING")
+
+    def log(**_: Any) -> None:
+        configure(project.runner.log_format, level)
+
+    setup_logging.connect(log, weak=False)  # in place of Celery's own
     from jfcelery.tasks.app import app
     from jfcelery.tasks.runner.watcher import Watcher
 
@@ -92,7 +99,7 @@ def _serve(project: Project, options: argparse.Namespace, membership: Membership
         queues=queues_of(project, options.role),
         pool_cls="threads",
         concurrency=options.concurrency,
-        loglevel=options.log_level.upper(),
+        loglevel=level,
         without_mingle=True,
         without_gossip=True,
     )
