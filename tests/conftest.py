@@ -114,6 +114,7 @@ def make_project(projects_folder: Path, mongo_url: str, redis_url: str) -> Itera
 
     factory = ProjectFactory(projects_folder, mongo_url, redis_url)
     yield factory
+    factory.retire()
     with pymongo.MongoClient[dict[str, object]](mongo_url) as client:
         for name in factory.databases:
             client.drop_database(name)

@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.execution.warm.place import retire
 from jfcelery.project import load_file
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ class ProjectFactory:
         database_url: The MongoDB server.
         broker_url: The Redis server.
         databases: Names of the databases made so far.
+        projects: The projects made so far.
     """
 
     folder: Path
     database_url: str
     broker_url: str
     databases: list[str] = field(default_factory=list)
+    projects: list[Project] = field(default_factory=list)
 
     def __call__(self, name: str | None = None, **sections: Any) -> Project:
         """Write a project file and load it.
@@ -48,7 +51,13 @@ class ProjectFactory:
         content = {"name": name} | self._defaults(name) | sections
         content = {key: value for key, value in content.items() if value is not None}
         path.write_text(json.dumps(content))  # which is YAML as well
-        return load_file(path)
+        self.projects.append(load_file(path))
+        return self.projects[-1]
+
+    def retire(self) -> None:
+        """Have the warm servers of all projects end."""
+        for project in self.projects:
+            retire(project)
 
     def _defaults(self, name: str) -> dict[str, Any]:
         """Return the sections that a test need not name."""

@@ -11,6 +11,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from jfcelery.execution.warm.place import retire
 from jfcelery.tasks.queues import all_queues
 
 if TYPE_CHECKING:
@@ -113,6 +114,7 @@ class System:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        retire(self.project)
 
     def logs(self) -> str:
         """Return the ends of all logs, for the message of a failed test."""
