@@ -16,6 +16,7 @@ COMMANDS: dict[str, Entry] = {
     "history": Entry(f"{_HERE}.history:history", "Show every change of a job's state."),
     "output": Entry(f"{_HERE}.output:output", "Show the output of a job."),
     "queue-out": Entry(f"{_HERE}.queue_out:queue_out", "Show stdout and stderr of a job."),
+    "logs": Entry(f"{_HERE}.logs:logs", "Show what a job writes, while it runs or afterwards."),
     "files": Entry(f"{_HERE}.files:files", "Look at files of a run folder, copy or remove them."),
     "todir": Entry(f"{_HERE}.todir:todir", "Open a shell in a run folder."),
     "dump": Entry(f"{_HERE}.dump:dump", "Write documents of jobs to a file."),
