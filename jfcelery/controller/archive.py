@@ -23,15 +23,21 @@ ARCHIVE = "archive"
 
 
 def archive(
-    jobs: Jobs, docs: Sequence[JobDoc], *, why: str, keep_document: bool = True
+    jobs: Jobs,
+    docs: Sequence[JobDoc],
+    *,
+    why: str,
+    keep_document: bool = True,
+    renew_flows: bool = True,
 ) -> list[JobDoc]:
-    """Move jobs from the queue into the history, and renew the state of their flows.
+    """Move jobs from the queue into the history.
 
     Args:
         jobs: The project's jobs.
         docs: The jobs as they were read.
         why: The reason that the history keeps.
         keep_document: Whether the history keeps the whole documents, too.
+        renew_flows: Whether the state of their flows is renewed, which counts all jobs of each.
 
     Returns:
         The jobs that are gone; those that somebody else changed first are left out.
@@ -39,7 +45,7 @@ def archive(
     gone: list[JobDoc] = []
     for piece in chunks(docs, BULK):
         gone += _archive_piece(jobs, piece, why, keep_document=keep_document)
-    for flow in dict.fromkeys(doc.flow for doc in gone):
+    for flow in dict.fromkeys(doc.flow for doc in gone if renew_flows):
         jobs.flows.refresh(flow, exact=True)
     return gone
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from jfcelery.controller.removal import remove_folders
 from jfcelery.controller.stop import stop
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
+from jfcelery.errors import FlowNotFoundError
 from jfcelery.states import ACTIVE_STATES
 
 if TYPE_CHECKING:
@@ -71,7 +73,7 @@ class Delete:
             result += self._piece(piece, manner)
             done += len(piece)
             manner.progress(done)
-        self._drop_empty(dict.fromkeys(doc.flow for doc in docs))
+        self._settle(dict.fromkeys(doc.flow for doc in docs))
         return result
 
     def _piece(self, docs: Sequence[JobDoc], manner: Manner) -> Result:
@@ -89,7 +91,7 @@ class Delete:
             left = [doc for doc in left if doc.db_id not in refused]
             if self.extent.outputs:
                 remove_outputs(self.project, self.jobs.queue, left)
-            gone += archive(self.jobs, left, why="deleted", keep_document=False)
+            gone += archive(self.jobs, left, why="deleted", keep_document=False, renew_flows=False)
             left = self._again(left)
         return Result(tuple(doc.db_id for doc in gone), tuple(refused.values()))
 
@@ -122,13 +124,15 @@ class Delete:
             found += self.jobs.find({"_id": {"$in": piece}})
         return found
 
-    def _drop_empty(self, flows: Iterable[str]) -> None:
-        """Delete the flows that have no jobs any more."""
+    def _settle(self, flows: Iterable[str]) -> None:
+        """Delete the flows that have no jobs any more, and renew the state of the others."""
         queue = self.jobs.queue
-        with translated():
-            for flow in flows:
+        for flow in flows:
+            with translated():
                 if queue.jobs.find_one({"flow": flow}, {"_id": 1}) is None:
                     queue.flows.delete_one({"_id": flow, "inserting": {"$ne": True}})
+            with suppress(FlowNotFoundError):
+                self.jobs.flows.refresh(flow, exact=True)
 
 
 def _out_of_reach(doc: JobDoc) -> str:
