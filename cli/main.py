@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import click
@@ -10,6 +11,9 @@ from jfcelery.cli.failures import rendered
 from jfcelery.cli.lazy import Entry, LazyGroup
 from jfcelery.cli.state import CliState
 
+#: New objects after which Python looks for garbage. Importing the libraries makes so many objects
+#: that last that by default it looks some hundred times, in vain: a quarter of a listing's time.
+COLLECT_AFTER = 50_000
 #: All commands, in the order of ``jfc --help``. A line here is a promise that the command exists.
 COMMANDS: dict[str, Entry] = {
     "submit": Entry("jfcelery.cli.submit:submit", "Submit the flow that a file holds."),
@@ -19,6 +23,7 @@ COMMANDS: dict[str, Entry] = {
     "worker": Entry("jfcelery.cli.worker:worker", "Look at workers, try them, hold them back."),
     "runner": Entry("jfcelery.cli.runner:runner", "Start, stop and look at the runner."),
     "execution": Entry("jfcelery.cli.execution:execution", "Run jobs on the worker."),
+    "gui": Entry("jfcelery.cli.gui:gui", "Show the project in a browser; REST API, metrics."),
     "flower": Entry("jfcelery.cli.flower:flower", "Show Celery's web page."),
     "backup": Entry("jfcelery.cli.backup:backup_group", "Save the queue, and get it back."),
     "admin": Entry("jfcelery.cli.admin:admin", "Look after the queue's database."),
@@ -113,6 +118,7 @@ def jfc(ctx: click.Context, project: str | None, full_exc: bool) -> None:
 
 def main() -> None:
     """Run the command line (the entry point of the script ``jfc``)."""
+    gc.set_threshold(COLLECT_AFTER)
     jfc(prog_name="jfc")
 
 

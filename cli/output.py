@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass
@@ -23,6 +24,10 @@ if TYPE_CHECKING:
 DATE_FORMAT = "%Y-%m-%d %H:%M"
 #: Characters of a uuid where the whole of it has no room; enough to tell flows and jobs apart.
 SHORT_ID = 8
+#: Characters between two columns.
+GAP = 2
+#: Markup of rich, but for escaped brackets.
+_MARKUP = re.compile(r"(?<!\\)\[[^\[\]]*\]")
 #: Columns where the output is no terminal and COLUMNS is not set: wide, so that ids stay whole.
 PIPE_WIDTH = 200
 #: Colours of the states of jobs and flows.
@@ -82,12 +87,20 @@ def print_fitting(make: Callable[..., Table], *, stderr: bool = False) -> None:
         make: Makes the table; its argument ``short`` says whether ids are cut short.
         stderr: Whether it goes to stderr.
     """
-    from rich.measure import Measurement
-
     out = console(stderr=stderr)
     whole = make(short=False)
-    wanted = Measurement.get(out, out.options.update_width(PIPE_WIDTH * 5), whole).maximum
-    out.print(whole if wanted <= out.width else make(short=True))
+    out.print(whole if _width(whole) <= out.width else make(short=True))
+
+
+def _width(shown: Table) -> int:
+    """Return the width of a table without a broken line; rich's own measuring takes longer."""
+    texts = [[str(column.header), *map(str, column.cells)] for column in shown.columns]
+    widths = [max(len(line) for text in column for line in _plain_lines(text)) for column in texts]
+    return sum(widths) + GAP * (len(widths) - 1)
+
+
+def _plain_lines(text: str) -> list[str]:
+    return _MARKUP.sub("", text).split("\n") if "[" in text else text.split("\n")
 
 
 def identifier(uuid: str, *, short: bool) -> str:
