@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.tasks.queues import control_queue
+from jfcelery.tasks.sending import EXPIRES
 
 if TYPE_CHECKING:
     from jfcelery.project import Project
@@ -26,7 +27,7 @@ def beat_schedule(project: Project) -> dict[str, dict[str, Any]]:
         name: {
             "task": f"jfcelery.{name}",
             "schedule": period,
-            "options": {"queue": queue, "expires": max(2 * period, 5), "ignore_result": True},
+            "options": {"queue": queue, "expires": EXPIRES, "ignore_result": True},
         }
         for name, period in periods.items()
     }

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
     from jfcelery.project import Project
     from jfcelery.services import BrokerEndpoint
 
-#: Seconds after which a message of the beat is worth nothing any more.
-EXPIRES = 30
+#: Seconds after which a message of the beat, or a poll, is worth nothing any more. The receiver
+#: judges it by its own clock, so machines whose clocks differ by less than that work together.
+EXPIRES = 3600
 #: Priority of the steps' messages; all others have 0, the highest that Redis knows. A poll must
-#: not wait behind the uploads of a slow host until it expires.
+#: not wait behind the uploads of a slow host.
 STEP_PRIORITY = 3
 
 
