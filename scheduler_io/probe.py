@@ -29,10 +29,14 @@ python=$(head -n 1 "$program" | cut -c 3-)
 echo "$program"
 "$python" -c '
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 print("python", platform.python_version())
-for name in ("jfcelery", "jobflow"):
-    print(name, version(name))
+for name in ("jfcelery", "jobflow", "atomate2"):
+    try:
+        print(name, version(name))
+    except PackageNotFoundError:
+        if name != "atomate2":
+            raise
 '
 """
 
@@ -130,7 +134,7 @@ def environment(host: Host, worker: WorkerBase) -> str:
     lines = result.stdout.split("\n")
     if not result.ok:
         raise _no_environment(host.name, worker, result)
-    return ", ".join(line for line in lines[-5:] if line.strip())
+    return ", ".join(line for line in lines[-6:] if line.strip())
 
 
 def _no_environment(name: str, worker: WorkerBase, result: CommandResult) -> ConfigError:

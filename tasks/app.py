@@ -14,6 +14,7 @@ from celery.exceptions import Ignore
 from jfcelery.errors import ServiceError
 from jfcelery.project import load_project
 from jfcelery.services import endpoint, ensure
+from jfcelery.tasks import about
 from jfcelery.tasks.pipeline import PIPELINE
 from jfcelery.tasks.queues import control_queue
 from jfcelery.tasks.runner.quiet import PERIODIC
@@ -41,6 +42,7 @@ def make_app(project: Project) -> Celery:
     for step in PIPELINE:
         _register_step(made, current, step)
     _register_others(made, current)
+    about.register(project)
     return made
 
 

@@ -1,0 +1,60 @@
+"""All checks, one after the other; none ends the examination."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Protocol
+
+from jfcelery.errors import JfceleryError
+from jfcelery.tasks.doctor import database, machine, messages, runner, workers
+from jfcelery.tasks.doctor.finding import Finding, error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from jfcelery.project import Project
+
+logger = logging.getLogger(__name__)
+
+#: What helps where a check itself fails.
+_REPORT = "This should not be: send the file that `jfc doctor --bug-report FILE` writes."
+
+
+class Check(Protocol):
+    """Looks at one thing."""
+
+    def __call__(self, project: Project) -> Iterator[Finding]:
+        """Yield what it finds."""
+        ...
+
+
+#: The checks by what they look at, in the order in which one would repair.
+CHECKS: dict[str, Check] = {
+    "versions": machine.versions,
+    "folders": machine.folders,
+    "project file": machine.project_file,
+    "database": database.check,
+    "broker": messages.check,
+    "runner": runner.check,
+    "hosts": workers.breakers,
+    "workers": workers.check,
+}
+
+
+def examine(project: Project, *, reach_workers: bool = True) -> Iterator[Finding]:
+    """Yield all findings on a project.
+
+    Args:
+        project: The project.
+        reach_workers: Whether the workers are logged in to.
+    """
+    for subject, check in CHECKS.items():
+        if subject == "workers" and not reach_workers:
+            continue
+        try:
+            yield from check(project)
+        except JfceleryError as failure:
+            yield error(subject, failure.message, failure.remedy or _REPORT)
+        except Exception as failure:
+            logger.debug("The check of %s failed", subject, exc_info=True)
+            yield error(subject, f"unexpected {type(failure).__name__}: {failure}", _REPORT)

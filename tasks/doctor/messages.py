@@ -1,0 +1,84 @@
+"""The broker: policy, persistence, and queues that nobody serves."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.services import broker_endpoint, check_broker, redis_client
+from jfcelery.tasks.doctor.finding import Finding, error, fine, warning
+from jfcelery.tasks.queues import all_queues
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import redis
+
+    from jfcelery.project import Project
+
+#: The policy under which Redis never throws messages away.
+KEEP_ALL = "noeviction"
+
+
+def check(project: Project) -> Iterator[Finding]:
+    """Yield what there is to say of the broker."""
+    check_broker(project)
+    with redis_client(project) as client:
+        begin = time.monotonic()
+        client.ping()
+        lag = 1000 * (time.monotonic() - begin)
+        about = _info(client)
+        kind = "embedded" if project.uses_embedded_broker else "Redis"
+        number = about.get("redis_version", "?")
+        yield fine("broker", f"{kind} {number}, answers in {lag:.0f} ms")
+        yield from _policy(about)
+
+
+def queue_lengths(project: Project) -> dict[str, int]:
+    """Return how many messages wait in each queue of a project."""
+    prefix = broker_endpoint(project).key_prefix
+    with redis_client(project) as client:
+        keys = {
+            queue: [f"{prefix}{queue}", *(f"{prefix}{queue}\x06\x16{n}" for n in PRIORITIES)]
+            for queue in all_queues(project)
+        }
+        return {queue: sum(_length(client, key) for key in names) for queue, names in keys.items()}
+
+
+#: Priorities below the highest, for each of which Redis has a list of its own.
+PRIORITIES = (3, 6, 9)
+
+
+def _length(client: redis.Redis, key: str) -> int:
+    found: Any = client.llen(key)
+    return int(found)
+
+
+def _info(client: redis.Redis) -> dict[str, Any]:
+    from redis.exceptions import ResponseError
+
+    try:
+        found: Any = client.info()
+    except ResponseError:  # the ACL may forbid it
+        return {}
+    return dict(found)
+
+
+def _policy(about: dict[str, Any]) -> Iterator[Finding]:
+    if not about:
+        remedy = "Allow the command INFO in the ACL of the user named in broker: url."
+        yield warning("broker", "Redis does not tell its policy and persistence", remedy)
+        return
+    policy = about.get("maxmemory_policy", KEEP_ALL)
+    if policy != KEEP_ALL:
+        text = f"Redis may throw messages away (maxmemory-policy {policy})"
+        yield error("broker", text, "Set maxmemory-policy noeviction in redis.conf.")
+    else:
+        yield fine("broker", f"maxmemory-policy {policy}")
+    if not about.get("aof_enabled") and not about.get("rdb_last_save_time"):
+        yield warning("broker", "Redis keeps nothing on disk", "Set appendonly yes in redis.conf.")
+    elif not about.get("aof_enabled"):
+        text = "Redis saves to disk now and then only; the sweeper sends what it loses again"
+        yield warning("broker", text, "Set appendonly yes in redis.conf.")
+    else:
+        yield fine("broker", "messages are kept on disk (appendonly)")
