@@ -18,13 +18,19 @@ _FULL = re.compile(
 _RIGHTS = re.compile(r"permission denied|operation not permitted|read-only file", re.IGNORECASE)
 
 
-def answer_of(stdout: str) -> tuple[str, str]:
-    """Return the word and the rest of the line in which a script answered; ("", "") if none."""
+def answers_of(stdout: str) -> list[tuple[str, str]]:
+    """Return the word and the rest of every line in which a script answered."""
+    found = []
     for line in stdout.splitlines():
         if line.startswith(ANSWER):
             word, _, rest = line[len(ANSWER) :].strip().partition(" ")
-            return word, rest
-    return "", ""
+            found.append((word, rest))
+    return found
+
+
+def answer_of(stdout: str) -> tuple[str, str]:
+    """Return the word and the rest of the line in which a script answered; ("", "") if none."""
+    return next(iter(answers_of(stdout)), ("", ""))
 
 
 def storage_error(host: str, action: str, stderr: str) -> JfceleryError:

@@ -9,10 +9,16 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jfcelery.errors import DiskFullError, HostTimeoutError, RunFolderError, TransferError
+from jfcelery.errors import (
+    DiskFullError,
+    HostTimeoutError,
+    JfceleryError,
+    RunFolderError,
+    TransferError,
+)
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts import scripts
-from jfcelery.scheduler_io.hosts.answers import answer_of, storage_error
+from jfcelery.scheduler_io.hosts.answers import answer_of, answers_of, storage_error
 from jfcelery.scheduler_io.hosts.archive import Sink, Source, pack, read_sums, unpack
 from jfcelery.scheduler_io.hosts.deadline import Deadline
 from jfcelery.scheduler_io.hosts.wire import marked, new_token
@@ -45,6 +51,32 @@ class CommandResult:
     def ok(self) -> bool:
         """Whether it ended with exit code 0."""
         return self.exit_code == 0
+
+
+@dataclass(frozen=True)
+class Publication:
+    """A run folder that is to be put in place.
+
+    Args:
+        folder: Where.
+        files: Contents, or files of this machine, by name.
+        attempt: Of the job.
+        marker: What to note about the job in the folder.
+        keep: Put what the attempt before left, but for jfcelery's own files, beside the new.
+    """
+
+    folder: RunFolder
+    files: Mapping[str, bytes | Path]
+    attempt: int
+    marker: Mapping[str, object]
+    keep: bool = False
+
+    @property
+    def contents(self) -> dict[str, bytes | Path]:
+        """All files, the marker too."""
+        # The attempt comes first and once: the scripts find it there.
+        note = {"attempt": self.attempt} | dict(self.marker) | {"attempt": self.attempt}
+        return {**self.files, RunFolder.MARKER: f"{json.dumps(note, default=str)}\n".encode()}
 
 
 class Host(ABC):
@@ -148,22 +180,68 @@ class Host(ABC):
             RunFolderError: No right to write there; something else is there.
             TransferError: The files did not arrive as they were sent.
         """
-        # The attempt comes first and once: the script finds it there.
-        note = json.dumps({"attempt": attempt} | dict(marker) | {"attempt": attempt}, default=str)
-        contents = {**files, RunFolder.MARKER: f"{note}\n".encode()}
-        deadline = Deadline(self.name, stall=self.timeout)
+        one = Publication(folder, files, attempt, marker, keep)
         script = scripts.publish(folder, attempt, new_token(), keep=keep)
+        stdout, stderr = self._send_files(script, one.contents)
+        word, rest = answer_of(stdout)
+        if word not in {"published", "kept"}:
+            raise self._publish_error(folder, word, rest, stderr)
+
+    def publish_all(
+        self, folders: Sequence[Publication], *, work_dir: PurePosixPath
+    ) -> list[JfceleryError | None]:
+        """Put many run folders in place, each whole or not at all, in one round trip.
+
+        Args:
+            folders: The folders, of one worker.
+            work_dir: The worker's; they arrive there before each goes to its place.
+
+        Returns:
+            For each, what ``publish`` would raise; None if it is in place.
+
+        Raises:
+            HostError: The host failed as a whole, or its disk is full.
+            RunFolderError: No right to write in ``work_dir``.
+            TransferError: The files did not arrive as they were sent.
+        """
+        contents: dict[str, bytes | Path] = {}
+        rows = []
+        for number, one in enumerate(folders):
+            keep = "yes" if one.keep else "no"
+            rows.append(f"{number}\t{one.attempt}\t{keep}\t{one.folder}\n")
+            contents |= {f"{number}/{name}": content for name, content in one.contents.items()}
+        contents[scripts.ROWS] = "".join(rows).encode()
+        stdout, stderr = self._send_files(scripts.publish_all(work_dir, new_token()), contents)
+        answers = answers_of(stdout)
+        if ("done", "") not in answers:
+            # Some may be in place: to publish them again finds that out.
+            word, rest = answers[-1] if answers else ("", "")
+            raise self._publish_error(work_dir, word, rest, stderr)
+        return [
+            self._publication_error(one, *found.partition(" ")[::2])
+            for one, found in zip(folders, _by_number(answers, len(folders)), strict=True)
+        ]
+
+    def _publication_error(self, one: Publication, word: str, said: str) -> JfceleryError | None:
+        if word in {"published", "kept"}:
+            return None
+        return self._publish_error(one.folder, word, said.strip(), said)
+
+    def _send_files(self, script: str, contents: Mapping[str, bytes | Path]) -> tuple[str, str]:
+        """Run a script that reads files from its input; return what it printed."""
+        deadline = Deadline(self.name, stall=self.timeout)
         with self._process(script, deadline) as process:
             with suppress(BrokenPipeError):  # it stopped reading: its answer says why
                 pack(contents, Sink(process.send))
             process.end_input()
             deadline.stretch(process.sent)
-            word, rest = answer_of(process.read_all().decode(errors="replace"))
+            stdout = process.read_all().decode(errors="replace")
             process.wait()
-        if word not in {"published", "kept"}:
-            raise self._publish_error(folder, word, rest, process.stderr)
+        return stdout, process.stderr
 
-    def _publish_error(self, folder: RunFolder, word: str, rest: str, stderr: str) -> Exception:
+    def _publish_error(
+        self, folder: RunFolder | PurePosixPath, word: str, rest: str, stderr: str
+    ) -> JfceleryError:
         remedy = "Move the folder away if nothing needs it."
         if word == "foreign":
             text = f"{self.name}: {folder} exists, and is no run folder of jfcelery"
@@ -255,6 +333,12 @@ class Host(ABC):
         if word not in {"yes", "no", "foreign"}:
             raise storage_error(self.name, f"cannot remove {folder}", result.stderr)
         return word == "yes"
+
+
+def _by_number(answers: Sequence[tuple[str, str]], count: int) -> list[str]:
+    """Return what was answered about each folder of a bundle; nothing about some is no error."""
+    found = {word: rest for word, rest in answers if word.isdecimal()}
+    return [found.get(str(number), "") for number in range(count)]
 
 
 def _move_in(arriving: Path, into: Path, names: Sequence[str]) -> None:

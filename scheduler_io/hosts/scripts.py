@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import PurePosixPath
 
+#: Where the run folders of a bundle arrive, below the worker's ``work_dir``; a token follows.
+BUNDLE = ".jfc_bundle"
+#: The file of a bundle that says where each of its folders goes.
+ROWS = ".jfc_rows"
 #: Minutes after which what an interrupted transfer left is taken to be dead.
 STALE_MINUTES = 24 * 60
 
@@ -40,7 +44,7 @@ place() {
 """
 )
 
-_PUBLISH = """\
+_LOOK = """\
 spare=$old_name.0
 look() {
   [ -e "$f" ] || return 0
@@ -79,9 +83,11 @@ carry() {
     fi
   done
 }
-look
+"""
+
+_RECEIVE = """\
 n=0
-until mkdir -p "${f%/*}" && mkdir "$t"; do
+until mkdir -p "${t%/*}" && mkdir "$t"; do
   n=$((n + 1)); [ $n -lt 3 ] || say cannot-make
 done
 trap 'rm -rf "$t"' EXIT
@@ -90,6 +96,9 @@ trap 'exit 1' HUP INT TERM PIPE
 [ -f "$t/$list" ] || say cut-short
 (cd "$t" && { sums -c "$list" >/dev/null || [ $? -eq 3 ]; }) || say damaged
 rm -f "$t/$list"
+"""
+
+_PLACE = """\
 [ "$keep" = no ] || (carry) || say cannot-write
 n=0
 while :; do
@@ -114,10 +123,33 @@ while :; do
   if place "$t" "$f"; then break; fi
   if [ -n "$aside" ] && [ ! -e "$f" ]; then place "$aside" "$f"; fi
 done
-rm -rf "$old_name".*
+for d in "$old_name".*; do if [ -e "$d" ]; then rm -rf "$d"; fi; done
+"""
+
+_PUBLISHED = """\
 find "${f%/*}" -maxdepth 1 -name "${f##*/}.tmp-*" -mmin +$stale -exec rm -rf {} + 2>/dev/null
 say published
 """
+
+# All folders of a bundle arrive in one, under their numbers; then each is put in its place on its
+# own, as if it had come alone. A row: number, attempt, whether to keep files, folder.
+_EACH = """\
+tab=$(printf '\\t')
+while IFS=$tab read -r number a keep f; do
+  (
+    say() { echo "$answer" "$number" "$@" "$(tail -n 1 "$bundle/errors")"; exit 0; }
+    exec 2>"$bundle/errors"
+    t=$bundle/$number old_name=$f.old-$token idfile=$id_stem$a status=$status_stem$a
+    mkdir -p "${f%/*}" || say cannot-make
+@@PLACE@@
+    echo "$answer" "$number" published
+  ) </dev/null
+done <"$bundle/$rows"
+find "${bundle%/*}" -maxdepth 1 -name "$stem-*" -mmin +$stale -exec rm -rf {} + 2>/dev/null
+say done
+"""
+
+_OWN_FILES = "|".join(RunFolder.OWN)
 
 _FETCH = """\
 [ -d "$f" ] || say missing
@@ -203,7 +235,30 @@ def publish(folder: RunFolder, attempt: int, token: str, *, keep: bool = False) 
         stale=STALE_MINUTES,
         keep="yes" if keep else "no",
     )
-    return _COMMON + names + _PUBLISH.replace("$own_files", "|".join(RunFolder.OWN))
+    text = _LOOK + "look\n" + _RECEIVE + _PLACE + _PUBLISHED
+    return _COMMON + names + text.replace("$own_files", _OWN_FILES)
+
+
+def publish_all(work_dir: PurePosixPath, token: str) -> str:
+    """Return the script that takes many run folders in one tar stream and puts each in its place.
+
+    It answers one line a folder: its number and the word that ``publish`` answers.
+    """
+    bundle = work_dir / f"{BUNDLE}-{token}"
+    names = _variables(
+        t=bundle,
+        bundle=bundle,
+        stem=BUNDLE,
+        token=token,
+        list=SUMS,
+        rows=ROWS,
+        answer=ANSWER,
+        id_stem=RunFolder.queue_id(0)[:-1],
+        status_stem=RunFolder.status(0)[:-1],
+        stale=STALE_MINUTES,
+    )
+    text = _LOOK.replace("spare=$old_name.0\n", "") + _RECEIVE + _EACH.replace("@@PLACE@@", _PLACE)
+    return _COMMON + names + text.replace("$own_files", _OWN_FILES)
 
 
 def fetch(folder: RunFolder, patterns: Sequence[str]) -> str:

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path, PurePosixPath
 
+    from jfcelery.errors import JfceleryError
     from jfcelery.folders import RunFolder
+    from jfcelery.scheduler_io.hosts.base import Publication
 
-Operation = Literal["run", "publish", "fetch", "read_text", "remove"]
+Operation = Literal["run", "publish", "publish_all", "fetch", "read_text", "remove"]
 When = Literal["before", "after"]
 
 
@@ -134,6 +136,13 @@ class SimulatedHost(LocalHost):
         """Put a run folder in place, unless a fault is scripted."""
         with self._under("publish", folder):
             super().publish(folder, files, attempt=attempt, marker=marker, keep=keep)
+
+    def publish_all(
+        self, folders: Sequence[Publication], *, work_dir: PurePosixPath
+    ) -> list[JfceleryError | None]:
+        """Put many run folders in place, unless a fault is scripted."""
+        with self._under("publish_all", " ".join(str(one.folder) for one in folders)):
+            return super().publish_all(folders, work_dir=work_dir)
 
     def fetch(self, folder: RunFolder, patterns: Sequence[str], into: Path) -> list[str]:
         """Copy files of a run folder, unless a fault is scripted."""
