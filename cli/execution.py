@@ -23,3 +23,16 @@ def run(ctx: click.Context, run_dir: str) -> None:
     from jfcelery.execution.run import run_job
 
     ctx.exit(run_job(run_dir))
+
+
+@execution.command("run-batch")
+@click.argument("run_dir", type=click.Path(exists=True, file_okay=False, dir_okay=True))
+@click.pass_context
+def run_batch(ctx: click.Context, run_dir: str) -> None:
+    """Run the pilot whose plan lies in RUN_DIR: one queue job that runs many jobs.
+
+    SIGUSR1 has it start no more jobs, SIGTERM give its jobs back.
+    """
+    from jfcelery.execution.pilot.pilot import run_pilot
+
+    ctx.exit(run_pilot(run_dir))

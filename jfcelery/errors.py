@@ -21,6 +21,7 @@
     ├── RunnerError                 the runner cannot be started or stopped as asked
     │   └── RunnerRunningError
     ├── NurseryError                no process can be kept warm: jobs start cold
+    ├── PilotBuriedError            a pilot lives on that counts as dead
     ├── StateError                  what is asked does not fit the job's state
     │   ├── TransitionError         not in the state table
     │   └── ConflictError           (transient) somebody else changed the document first
@@ -147,6 +148,10 @@ class RunnerRunningError(RunnerError):
 
 class NurseryError(JfceleryError):
     """Raised when a process that is to fork for each job cannot do so."""
+
+
+class PilotBuriedError(JfceleryError):
+    """Raised in a pilot that counts as dead, and whose jobs are given to others."""
 
 
 class StateError(JfceleryError):

@@ -136,7 +136,12 @@ TRANSITIONS: tuple[Transition, ...] = (
         {_S.RUN_FINISHED, _S.DOWNLOADED},
         "proof that it ended; DOWNLOADED where the folder is local",
     ),
-    _row("requeue", set(QUEUED_STATES), {_S.UPLOADED}, "its pilot or node died before it ended"),
+    _row(
+        "requeue",
+        {_S.BATCH_SUBMITTED, _S.BATCH_RUNNING},
+        {_S.READY, _S.PAUSED},
+        "its pilot ended before it did; PAUSED where that came too often",
+    ),
     _row("download", {_S.RUN_FINISHED}, {_S.DOWNLOADED}, "outputs fetched, checksums hold"),
     _row("finalize", {_S.DOWNLOADED}, {_S.COMPLETED, _S.FAILED}, "outputs inserted / it raised"),
     _row("fail", set(ACTIVE_STATES), {_S.REMOTE_ERROR}, "a step failed for good"),

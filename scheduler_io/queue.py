@@ -66,6 +66,7 @@ class WorkerQueue:
         worker: Whose queue this is.
         timeout: Seconds that a command may take; by default the worker's ``timeout_execute``.
         settle_s: Seconds after which a submission that was killed shows in the queue, or never.
+        scheduler: What is asked, where that is not the worker's own scheduler.
     """
 
     def __init__(
@@ -75,9 +76,10 @@ class WorkerQueue:
         *,
         timeout: float | None = None,
         settle_s: float = frames.SETTLE_S,
+        scheduler: Scheduler | None = None,
     ) -> None:
         self.host = host
-        self.scheduler: Scheduler = scheduler_for(worker)
+        self.scheduler: Scheduler = scheduler or scheduler_for(worker)
         self._user = worker.scheduler_username or ""
         self._timeout = timeout or worker.timeout_execute
         self._limit_s = max(self._timeout / 2, self._timeout - FRAME_S)
@@ -292,7 +294,7 @@ def _rows(jobs: Sequence[QueueJob]) -> list[str]:
 
 def _gone(answers: dict[str, Answer]) -> dict[str, bool]:
     """Say which jobs are gone for certain."""
+    ends = {QueueState.ENDED, QueueState.RETURNED}
     return {
-        queue_id: answer.state is QueueState.ENDED or answer.is_absent
-        for queue_id, answer in answers.items()
+        queue_id: answer.state in ends or answer.is_absent for queue_id, answer in answers.items()
     }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from qtoolkit.core.data_objects import QResources
 
     from jfcelery.scheduler_io.schedulers import QueueWorker
+    from jfcelery.scheduler_io.schedulers.base import Scheduler
 
 #: Runs a job; ``{}`` stands for its run folder.
 DEFAULT_COMMAND = "jfc execution run {}"
@@ -194,6 +195,7 @@ def build_script(
     name: str,
     attempt: int,
     command: str | None = None,
+    scheduler: Scheduler | None = None,
 ) -> str:
     """Return the script to submit.
 
@@ -206,11 +208,12 @@ def build_script(
         attempt: Which attempt at running the job this is.
         command: Runs the job, ``{}`` stands for the folder; by default the worker's
             ``execution_cmd``, else ``jfc execution run {}``.
+        scheduler: For which it is, where that is not the worker's own scheduler.
 
     Raises:
         ResourcesError: The scheduler has no use for the resources.
     """
-    scheduler = scheduler_for(worker)
+    scheduler = scheduler or scheduler_for(worker)
     line = fill_in(command or worker.execution_cmd or DEFAULT_COMMAND, folder)
     lines = list(_body(worker, exec_config, line))
     has_id = bool(scheduler.id_variable)

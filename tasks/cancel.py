@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from jfcelery.database.chunks import chunks
 from jfcelery.errors import BackPressureError, ConflictError, HostError, StepError
 from jfcelery.folders import RunFolder
-from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.scheduler_io.schedulers.base import QueueJob
 from jfcelery.tasks.places import free_place
+from jfcelery.tasks.pool import is_entry, queue_for
 from jfcelery.tasks.watch import only_one
 
 if TYPE_CHECKING:
@@ -112,7 +112,9 @@ def _gone(runtime: Runtime, worker: str, asked: Sequence[_Asked]) -> set[str]:
         BackPressureError: It is too busy to be asked.
     """
     with_id = [(doc, request) for doc, request in asked if request.queue_id]
-    groups = [with_id, *([a] for a in asked if not a[1].queue_id)]
+    in_pool = [a for a in with_id if is_entry(a[1].queue_id)]
+    in_queue = [a for a in with_id if not is_entry(a[1].queue_id)]
+    groups = [in_pool, in_queue, *([a] for a in asked if not a[1].queue_id)]
     gone: set[str] = set()
     for group in filter(None, groups):
         try:
@@ -124,7 +126,7 @@ def _gone(runtime: Runtime, worker: str, asked: Sequence[_Asked]) -> set[str]:
             else:
                 logger.error("Job %s: %s", group[0][0].db_id, error)  # noqa: TRY400
         except BackPressureError as error:
-            if len(groups) == 1:
+            if all(request.queue_id for _, request in asked):
                 raise
             logger.info("%s", error)
     return gone
@@ -132,9 +134,8 @@ def _gone(runtime: Runtime, worker: str, asked: Sequence[_Asked]) -> set[str]:
 
 def _ask(runtime: Runtime, worker: str, asked: Sequence[_Asked]) -> set[str]:
     """Let the queue cancel jobs that all have an id, or one that has none."""
-    timeout = runtime.project.get_worker(worker).timeout_execute
     with runtime.hosts.lease(worker) as host:
-        queue = WorkerQueue(host, runtime.project.get_worker(worker), timeout=timeout)
+        queue = queue_for(host, runtime.project.get_worker(worker), asked[0][1].queue_id)
         answers = queue.cancel([_queue_job(doc, request) for doc, request in asked])
     return {request.name for _, request in asked if answers.get(request.queue_id or "")}
 

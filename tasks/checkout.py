@@ -72,7 +72,9 @@ def _checkout(runtime: Runtime) -> int:
     claimed = 0
     coming = _coming(runtime)
     for name, worker in runtime.project.workers.items():
-        room = _places(runtime, name, worker.max_jobs) - coming.get(name, 0)
+        # That of a batch worker bounds its pilots; any number of jobs may wait in the pool.
+        most = None if worker.is_batch else worker.max_jobs
+        room = _places(runtime, name, most) - coming.get(name, 0)
         if room <= 0 or not runtime.host_records.get(worker.host_key).available:
             continue
         for doc in candidates(runtime, name, room):

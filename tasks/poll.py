@@ -8,13 +8,16 @@ import time
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.database.batches import Batches
 from jfcelery.errors import BackPressureError, ConflictError, HostError, QueueJobLostError
 from jfcelery.folders import RunFolder, queue_job_name
-from jfcelery.scheduler_io.queue import WorkerQueue, is_id
+from jfcelery.scheduler_io.queue import is_id
 from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, QueueJob, QueueState
 from jfcelery.states import JobState
 from jfcelery.tasks.dispatch import dispatch
+from jfcelery.tasks.pilots import submit_needed, tend
 from jfcelery.tasks.places import free_place
+from jfcelery.tasks.pool import pilot_in, queue_for, requeue
 from jfcelery.tasks.sending import sender
 from jfcelery.tasks.watch import RENEW, WATCH, is_watched, only_one, wait_for_an_end
 
@@ -30,6 +33,8 @@ logger = logging.getLogger(__name__)
 
 #: A host is asked again after this long at most, even when nothing seems to be there.
 IDLE_INTERVAL = timedelta(seconds=30)
+#: So long where pilots wait for jobs.
+PILOT_INTERVAL = timedelta(seconds=10)
 #: Part of the youngest job's age that lies between two looks.
 AGE_PART = 0.1
 #: How long a job must be absent from listings before it counts as lost: so long may NFS hide the
@@ -37,6 +42,12 @@ AGE_PART = 0.1
 HIDDEN_TIME = timedelta(seconds=60)
 
 _IN_QUEUE = (JobState.SUBMITTED, JobState.RUNNING)
+_IN_POOL = (JobState.BATCH_SUBMITTED, JobState.BATCH_RUNNING)
+#: What becomes of a job of which its queue, or pool, says that it runs.
+_RUNS = {
+    JobState.SUBMITTED: JobState.RUNNING,
+    JobState.BATCH_SUBMITTED: JobState.BATCH_RUNNING,
+}
 
 
 def tick(runtime: Runtime) -> None:
@@ -92,8 +103,12 @@ def _watch(runtime: Runtime, host_key: str, names: Sequence[str]) -> None:
 
 
 def _in_queue(runtime: Runtime, names: Sequence[str]) -> list[JobDoc]:
-    """Return the jobs that are in the queues of some workers."""
-    return [doc for name in names for doc in runtime.jobs.of_worker(name, _IN_QUEUE)]
+    """Return the jobs that are in the queues, or pools, of some workers."""
+    found: list[JobDoc] = []
+    for name in names:
+        is_batch = runtime.project.get_worker(name).is_batch
+        found += runtime.jobs.of_worker(name, _IN_QUEUE + (_IN_POOL if is_batch else ()))
+    return found
 
 
 def queue_job(runtime: Runtime, doc: JobDoc) -> QueueJob:
@@ -123,18 +138,28 @@ def _probe(runtime: Runtime, host_key: str, names: Sequence[str]) -> None:
 
 
 def _poll_worker(runtime: Runtime, name: str) -> None:
+    found = _in_queue(runtime, [name])
+    if runtime.project.get_worker(name).is_batch:
+        tend(runtime, name)
+        _poll_jobs(runtime, name, [doc for doc in found if doc.state in _IN_POOL])
+        submit_needed(runtime, name)
+    _poll_jobs(runtime, name, [doc for doc in found if doc.state in _IN_QUEUE])
+
+
+def _poll_jobs(runtime: Runtime, name: str, found: Sequence[JobDoc]) -> None:
+    """Ask one queue, or pool, for all of its jobs."""
     docs: dict[str, JobDoc] = {}
-    for found in _in_queue(runtime, [name]):
-        if is_id(found.remote.process_id):
-            docs[str(found.remote.process_id)] = found
+    for one in found:
+        if is_id(one.remote.process_id):
+            docs[str(one.remote.process_id)] = one
         else:
-            _no_id(runtime, found)
+            _no_id(runtime, one)
     if not docs:
         return
     worker = runtime.project.get_worker(name)
     jobs = [queue_job(runtime, doc) for doc in docs.values()]
     with runtime.hosts.lease(name) as host:
-        queue = WorkerQueue(host, worker, timeout=worker.timeout_execute)
+        queue = queue_for(host, worker, jobs[0].queue_id)
         answers = queue.poll(jobs)
         ended = [j for j in jobs if j.queue_id in answers and _wants_report(answers[j.queue_id])]
         reports = queue.end_reports(ended) if ended else {}
@@ -184,13 +209,16 @@ def _apply(
         _end(runtime, worker, doc, end.completed_by(report))
     elif answer.is_absent:
         _absent(runtime, worker, doc, report)
-    elif answer.state is QueueState.RUNNING and doc.state is JobState.SUBMITTED:
+    elif answer.state is QueueState.RETURNED:
+        requeue(runtime, doc, answer.words)
+    elif answer.state is QueueState.RUNNING and doc.state in _RUNS:
         fields = {
             "remote.queue_state": answer.words,
             "remote.absent": 0,
+            "remote.batch_uid": pilot_in(answer.words),
             "start_time": runtime.jobs.now(),
         }
-        runtime.jobs.transition(doc, "run", JobState.RUNNING, by="poll", fields=fields)
+        runtime.jobs.transition(doc, "run", _RUNS[doc.state], by="poll", fields=fields)
     elif answer.state is not QueueState.UNKNOWN:
         fields = {"remote.queue_state": answer.words, "remote.absent": 0}
         if (doc.remote.queue_state, doc.remote.absent) != (answer.words, 0):
@@ -208,6 +236,9 @@ def _absent(runtime: Runtime, worker: WorkerBase, doc: JobDoc, report: EndReport
         runtime.jobs.update(doc, {"remote.absent": missing, "remote.absent_since": since})
         return
     words = f"{missing} listings in a row lack it"
+    if doc.state in _IN_POOL:
+        requeue(runtime, doc, words)
+        return
     _end(runtime, worker, doc, EndReport(EndReason.LOST, words=words).completed_by(report))
 
 
@@ -239,10 +270,15 @@ def _interval(runtime: Runtime, names: Sequence[str]) -> timedelta:
     now = runtime.jobs.now()
     ages = [(now - doc.updated_on).total_seconds() for doc in _in_queue(runtime, names)]
     if not ages:
-        return IDLE_INTERVAL
+        alive = any(Batches(runtime.queue).alive(name) for name in _batch_workers(runtime, names))
+        return PILOT_INTERVAL if alive else IDLE_INTERVAL
     poll, runner = runtime.project.poll, runtime.project.runner
     if is_watched(runtime, names):
         return timedelta(seconds=poll.local_interval)
     longest = poll.max_interval or runner.delay_check_run_status
     seconds = min(max(min(ages) * AGE_PART, poll.min_interval), longest)
     return timedelta(seconds=seconds)
+
+
+def _batch_workers(runtime: Runtime, names: Sequence[str]) -> list[str]:
+    return [name for name in names if runtime.project.get_worker(name).is_batch]

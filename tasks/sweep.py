@@ -21,6 +21,7 @@ from jfcelery.flows.release import release_children, settle
 from jfcelery.states import ACTIVE_STATES, QUEUED_STATES, FlowState, JobState
 from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.dispatch import dispatch
+from jfcelery.tasks.pilots import free_pilot_places
 from jfcelery.tasks.places import send_waiting
 from jfcelery.tasks.sending import sender
 from jfcelery.tasks.watch import only_one
@@ -130,6 +131,9 @@ def _cancel_pending(runtime: Runtime) -> None:
 def _free_places(runtime: Runtime) -> None:
     """Take places back from jobs that are no longer in the queue."""
     for name, worker in runtime.project.workers.items():
+        if worker.is_batch:
+            free_pilot_places(runtime, name)
+            continue
         if worker.max_jobs is None:
             continue
         slots = Slots(runtime.queue, name)

@@ -14,6 +14,7 @@ from jfcelery.folders import RunFolder, queue_job_name
 from jfcelery.scheduler_io.script import build_script
 from jfcelery.states import JobState
 from jfcelery.tasks.cancel import cancel_requested
+from jfcelery.tasks.pool import pilot_command, pool_of
 from jfcelery.tasks.runtime import jobstore_outages
 from jfcelery.tasks.step import Commit, Step, Work
 
@@ -93,7 +94,10 @@ def job_script(project: Project, doc: JobDoc) -> str:
         folder=folder,
         name=queue_job_name(doc.uuid, doc.index, doc.attempt),
         attempt=doc.attempt,
-        command=execution_command(project, worker),
+        command=pilot_command(project, doc)
+        if worker.is_batch
+        else execution_command(project, worker),
+        scheduler=pool_of(worker, doc) if worker.is_batch else None,
     )
 
 

@@ -67,7 +67,7 @@ def flow_filter(query: FlowQuery) -> FlowFilter:
     """Return the filter that a method's arguments describe."""
     given: dict[str, Any] = dict(query)
     _check(given, FlowQuery)
-    return FlowFilter(job_ids=_several(given.pop("job_ids", None)), **_common(given))
+    return FlowFilter(job_ids=several(given.pop("job_ids", None)), **_common(given))
 
 
 def one_job(
@@ -115,13 +115,14 @@ def _common(given: Mapping[str, Any]) -> dict[str, Any]:
     fields = dict(given)
     for name in ("db_ids", "flow_ids", "states", "workers"):
         if name in fields:
-            fields[name] = _several(fields[name])
+            fields[name] = several(fields[name])
     if "metadata" in fields:
         fields["metadata"] = fields["metadata"] or {}
     return fields
 
 
-def _several(value: _T | list[_T] | None) -> tuple[_T, ...]:
+def several(value: _T | list[_T] | None) -> tuple[_T, ...]:
+    """Return one value, a list of them, or None as a tuple."""
     if value is None:
         return ()
     return tuple(value) if isinstance(value, (list, tuple, set, frozenset)) else (value,)

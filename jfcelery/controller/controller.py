@@ -16,6 +16,7 @@ from jfcelery.controller.arguments import (
     job_filter,
     one_job,
 )
+from jfcelery.controller.batches import PilotQueries
 from jfcelery.controller.flows import FlowActions
 from jfcelery.controller.info import FlowInfo, JobInfo
 from jfcelery.controller.resolve import flow_uuid
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 Sort = "Sequence[tuple[str, int]] | None"
 
 
-class JobController(JobActions, Administration):
+class JobController(JobActions, Administration, PilotQueries):
     """Reads and changes the jobs and flows of one project; method names as in jobflow-remote.
 
     Where a method takes ``**query`` it selects by ``job_ids, db_ids, flow_ids, states,

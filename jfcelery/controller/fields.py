@@ -32,6 +32,7 @@ def fresh(doc: JobDoc) -> dict[str, Any]:
         "stored_data": None,
         "release": False,
         "recovery": None,
+        "pilots_lost": 0,
         "remote": {"step_attempts": 0, "prerun_cleanup": doc.remote.prerun_cleanup},
         "cancel": cancel_requests(doc),
     }

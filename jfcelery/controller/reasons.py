@@ -89,7 +89,7 @@ def _ready(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Reas
         yield Reason("Its flow is still being added to the queue.")
     yield from _host(project, queue, doc)
     worker = project.workers.get(doc.worker)
-    if worker is not None and worker.max_jobs is not None:
+    if worker is not None and worker.max_jobs is not None and not worker.is_batch:
         active = tuple(ACTIVE_STATES)
         others = find_jobs(queue, JobFilter(states=active, workers=(doc.worker,)))
         if len(others) >= worker.max_jobs:

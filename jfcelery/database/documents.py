@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 
-class _Document(BaseModel):
+class Document(BaseModel):
     """A document of MongoDB with the raw form that it came from."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -119,6 +119,8 @@ class RemoteInfo(BaseModel):
     #: Successful listings in a row that lacked the queue job, and the time of the first.
     absent: int = 0
     absent_since: datetime | None = None
+    #: The pilot that has, or had, the job.
+    batch_uid: str | None = None
     end: EndInfo | None = None
 
 
@@ -148,7 +150,7 @@ class JobInfo(BaseModel):
     hosts: list[str] = Field(default_factory=list)
 
 
-class JobDoc(_Document):
+class JobDoc(Document):
     """The hot document of a job: small, read and written by every step.
 
     ``lock_id``, ``lock_time`` and ``lock_until`` are the lease; ``fence`` counts leases;
@@ -190,6 +192,8 @@ class JobDoc(_Document):
     epoch: int = 0
     attempt: int = 0
     recovery: RecoveryInfo | None = None
+    #: Pilots that ended under the job since a person last started it.
+    pilots_lost: int = 0
     #: Before this time no step touches the job.
     retry_at: datetime | None = None
     #: How often the sweeper sent the job's message again, and when last.
@@ -207,7 +211,7 @@ class JobDoc(_Document):
         return self.lock_id is not None and self.lock_until is not None and self.lock_until > now
 
 
-class FlowDoc(_Document):
+class FlowDoc(Document):
     """The document of a flow; its jobs are found by their field ``flow``."""
 
     id: str = Field(alias="_id")

@@ -42,6 +42,11 @@ INDEXES: dict[str, list[list[tuple[str, int]]]] = {
         [("name", 1)],
     ],
     "history": [[("uuid", 1), ("index", 1)], [("flow", 1)], [("at", -1)]],
+    "batches": [
+        [("_id", 1), ("version", 1)],
+        [("worker", 1), ("state", 1)],
+        [("worker", 1), ("created_on", -1)],
+    ],
     "auxiliary": [[("_id", 1), ("version", 1)]],
 }
 

@@ -13,57 +13,52 @@ class SlotConfig(ConfigModel):
     cpus: int | None = Field(
         default=None,
         ge=1,
-        description="CPU cores bound to each job; by default shared evenly. Accepted, not "
-        "effective yet.",
+        description="CPU cores bound to each job; by default shared evenly.",
     )
     gpus: int | None = Field(
         default=None,
         ge=0,
-        description="GPUs given to each job (CUDA_VISIBLE_DEVICES). Accepted, not effective yet.",
+        description="GPUs given to each job (CUDA_VISIBLE_DEVICES).",
     )
     launcher: str | None = Field(
         default=None,
-        description="Command that starts a job on the node of its slot, e.g. `srun -n1`. "
-        "Accepted, not effective yet.",
+        description="Command that starts a job on the node of its slot, e.g. `srun -n1`.",
     )
 
 
 class BatchConfig(ConfigModel):
-    """Makes a worker a batch worker. Accepted, not effective yet."""
+    """Makes a worker a batch worker: its jobs run in pilots."""
 
     jobs_handle_dir: AbsolutePath = Field(
         description="Absolute path of a folder on the worker, its own for each batch worker, "
-        "through which pilots and runner pass jobs. Accepted, not effective yet."
+        "through which pilots and runner pass jobs."
     )
     work_dir: AbsolutePath = Field(
         description="Absolute path of a folder on the worker in which the pilots run; the jobs "
-        "themselves run below the worker's `work_dir`. Accepted, not effective yet."
+        "themselves run below the worker's `work_dir`."
     )
     max_jobs_per_batch: int | None = Field(
         default=None,
         ge=1,
-        description="How many jobs a pilot runs at most; by default no limit. Accepted, not "
-        "effective yet.",
+        description="How many jobs a pilot runs at most; by default no limit.",
     )
     max_wait: float | None = Field(
         default=60,
         ge=0,
-        description="Seconds a pilot waits for a job before it ends. Accepted, not effective yet.",
+        description="Seconds a pilot waits for a job before it ends.",
     )
     max_time: float | None = Field(
         default=None,
         gt=0,
-        description="Seconds after which a pilot starts no more jobs, to end before the walltime. "
-        "Accepted, not effective yet.",
+        description="Seconds after which a pilot starts no more jobs, to end before the walltime.",
     )
     parallel_jobs: int | None = Field(
         default=None,
         ge=1,
-        description="How many jobs a pilot runs at once; by default one. Accepted, not effective "
-        "yet.",
+        description="How many jobs a pilot runs at once; by default one.",
     )
     sleep_time: float | None = Field(
         default=None,
         gt=0,
-        description="Seconds between two looks for a job. Accepted, not effective yet.",
+        description="Seconds between two looks for a job.",
     )

@@ -143,8 +143,7 @@ class Project(ConfigModel):
     )
     slots: SlotConfig | None = Field(
         default=None,
-        description="What each of several jobs at once in a pilot may use. Accepted, not "
-        "effective yet.",
+        description="What each of several jobs at once in a pilot may use.",
     )
 
     _source: Path | None = PrivateAttr(None)

@@ -49,8 +49,8 @@ class RunnerOptions(ConfigModel):
     delay_update_batch: float = Field(
         default=60,
         gt=0,
-        description="Seconds between two looks at the pilots of a batch worker. Accepted, not "
-        "effective yet.",
+        description="Accepted for jobflow-remote's files, without effect: pilots are looked at "
+        "with their host's queue (seconds).",
     )
     delay_ping_db: float = Field(
         default=3600,

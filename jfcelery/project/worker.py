@@ -91,8 +91,8 @@ class WorkerBase(ConfigModel):
     )
     batch: BatchConfig | None = Field(
         default=None,
-        description="Options of batch mode: pilots that run many jobs each. Accepted, not "
-        "effective yet.",
+        description="Options of batch mode: pilots that run many jobs each. `max_jobs` is "
+        "then how many pilots there may be, and `resources` are those of a pilot.",
     )
     scheduler_username: str | None = Field(
         default=None,
@@ -123,7 +123,7 @@ class WorkerBase(ConfigModel):
     slots: SlotConfig | None = Field(
         default=None,
         description="What each of several jobs at once in a pilot may use. By default the "
-        "project's `slots`. Accepted, not effective yet.",
+        "project's `slots`.",
     )
 
     @property

@@ -37,6 +37,8 @@ class QueueState(StrEnum):
     RUNNING = "RUNNING"
     HELD = "HELD"
     SUSPENDED = "SUSPENDED"
+    #: A pilot had it and gave it back, unfinished: it is to be run again.
+    RETURNED = "RETURNED"
     ENDED = "ENDED"
     UNKNOWN = "UNKNOWN"
 

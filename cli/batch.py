@@ -1,0 +1,235 @@
+"""The commands ``jfc batch …``: pilots, which run many jobs each in one queue job."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from jfcelery.cli.completion import job_ids, worker_names
+from jfcelery.cli.options import json_option, max_results_option, verbosity_option, yes_option
+from jfcelery.cli.params import DB_ID, JOB_ID, StateType
+from jfcelery.states import BatchState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from jfcelery.database.batches import BatchDoc
+
+_WORKERS = click.option(
+    "--worker",
+    "-wk",
+    "workers",
+    multiple=True,
+    shell_complete=worker_names,
+    help="Name of a worker.  [repeatable]",
+)
+_STATES = click.option(
+    "--state",
+    "-s",
+    "states",
+    multiple=True,
+    type=StateType(BatchState),
+    help="State: SUBMITTED, RUNNING or FINISHED.  [repeatable]",
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def batch() -> None:
+    """Look at pilots: queue jobs that run many jobs each."""
+
+
+@batch.command("list")
+@_WORKERS
+@max_results_option
+@_STATES
+@click.option(
+    "--job-id",
+    "-jid",
+    "job_ids",
+    multiple=True,
+    type=JOB_ID,
+    metavar="UUID:INDEX",
+    help="uuid and index of a job that they have, or had last.  [repeatable]",
+)
+@click.option(
+    "--db-id",
+    "-did",
+    "db_ids",
+    multiple=True,
+    type=DB_ID,
+    shell_complete=job_ids,
+    help="db id of such a job.  [repeatable]",
+)
+@verbosity_option
+@json_option
+def list_batches(
+    workers: tuple[str, ...],
+    max_results: int,
+    states: tuple[BatchState, ...],
+    job_ids: tuple[tuple[str, int], ...],
+    db_ids: tuple[str, ...],
+    verbosity: int,
+    as_json: bool,
+) -> None:
+    """List pilots, the newest first."""
+    from functools import partial
+
+    from jfcelery.cli.output import hint, print_fitting, write_json
+    from jfcelery.cli.state import open_controller
+
+    with open_controller() as controller:
+        docs = controller.get_batches(
+            worker=list(workers),
+            batch_state=list(states),
+            job_ids=list(job_ids),
+            db_ids=list(db_ids),
+            limit=max_results,
+        )
+    if as_json:
+        write_json([_data(doc) for doc in docs])
+        return
+    print_fitting(partial(_table, docs, verbosity))
+    if not docs:
+        hint("No pilot matches. They are submitted as jobs of a batch worker need them.")
+
+
+@batch.command()
+@click.argument("pilot", metavar="ID")
+@json_option
+def info(pilot: str, as_json: bool) -> None:
+    """Show a pilot and the jobs that it has.
+
+    ID is the id of its queue job, or its unique id.
+    """
+    from jfcelery.cli.output import write_json
+    from jfcelery.cli.state import open_controller
+    from jfcelery.controller.ids import is_uuid
+
+    with open_controller() as controller:
+        by_uid = is_uuid(pilot.removeprefix("jfp-"))
+        docs = controller.get_batches(
+            process_id=None if by_uid else pilot,
+            batch_uid=pilot.removeprefix("jfp-") if by_uid else None,
+            limit=2,
+        )
+        doc = _only(docs, pilot)
+        query = {"remote.batch_uid": doc.batch_uid}
+        jobs = controller.get_jobs_info(custom_query=query, sort=[("db_id", 1)])
+    if as_json:
+        write_json(_data(doc) | {"jobs": [job.model_dump(mode="python") for job in jobs]})
+        return
+    _show(doc, [f"{job.db_id} ({job.state}) {job.name}" for job in jobs])
+
+
+@batch.command()
+@_STATES
+@click.option(
+    "--process-id", "-pid", "process_ids", multiple=True, help="Id of a queue job.  [repeatable]"
+)
+@click.option(
+    "--batch-uid", "-bid", "batch_uids", multiple=True, help="Unique id of a pilot.  [repeatable]"
+)
+@_WORKERS
+@yes_option
+def delete(
+    states: tuple[BatchState, ...],
+    process_ids: tuple[str, ...],
+    batch_uids: tuple[str, ...],
+    workers: tuple[str, ...],
+    yes: bool,
+) -> None:
+    """Forget pilots that have ended; those that have not are left alone."""
+    from jfcelery.cli.output import counted
+    from jfcelery.cli.state import open_controller
+    from jfcelery.errors import InputError
+
+    if states and BatchState.FINISHED not in states:
+        raise InputError(
+            "Only pilots that are FINISHED can be deleted.",
+            remedy="Stop their jobs, or wait: a pilot without jobs ends by itself.",
+        )
+    given: dict[str, Any] = {
+        "process_id": list(process_ids),
+        "batch_uid": list(batch_uids),
+        "worker": list(workers),
+    }
+    with open_controller() as controller:
+        number = controller.count_batches(batch_state=BatchState.FINISHED, **given)
+        what = counted(number, "pilot")
+        if number and not yes and not click.confirm(f"Delete {what}?", err=True):
+            raise click.Abort
+        number = controller.delete_batches(**given) if number else 0
+    click.echo(f"{counted(number, 'pilot')} deleted.")
+
+
+def _only(docs: Sequence[BatchDoc], pilot: str) -> BatchDoc:
+    from jfcelery.errors import InputError
+
+    remedy = "`jfc batch list` shows the pilots."
+    if not docs:
+        raise InputError(f"There is no pilot {pilot}.", remedy=remedy)
+    if len(docs) > 1:
+        raise InputError(
+            f"Several pilots have the process id {pilot}, on different workers.",
+            remedy=f"Give the unique id. {remedy}",
+        )
+    return docs[0]
+
+
+def _data(doc: BatchDoc) -> dict[str, Any]:
+    return doc.model_dump(mode="python", exclude={"version", "absent", "absent_since"})
+
+
+def _table(docs: Sequence[BatchDoc], verbosity: int, *, short: bool = False) -> Table:
+    from jfcelery.cli.output import escape, identifier, local_time, styled_state, table, zone
+
+    headers = ["Process id", "Worker", "State", "Jobs", "Run", "Unique id", f"Added\n\\[{zone()}]"]
+    more = ["Host", "Slots", "Given back", "Queue", "Why"] if verbosity else []
+    shown = table("", headers + more)
+    for doc in docs:
+        cells = [
+            escape(doc.process_id or "-"),
+            escape(doc.worker),
+            styled_state(doc.state),
+            str(doc.running),
+            str(doc.begun),
+            identifier(doc.batch_uid, short=short),
+            local_time(doc.created_on),
+        ]
+        if verbosity:
+            slots = "" if doc.slots is None else str(doc.slots)
+            cells += [escape(doc.host or ""), slots, str(doc.returned)]
+            cells += [escape(doc.queue_state or ""), escape(doc.why)]
+        shown.add_row(*cells)
+    return shown
+
+
+def _show(doc: BatchDoc, jobs: Sequence[str]) -> None:
+    from jfcelery.cli.output import local_time
+
+    rows = {
+        "unique id": doc.batch_uid,
+        "process id": doc.process_id or "not submitted yet",
+        "worker": doc.worker,
+        "state": doc.state.value
+        + (", draining" if doc.is_draining and doc.end_time is None else ""),
+        "queue": doc.queue_state or "",
+        "host": doc.host or "",
+        "slots": "" if doc.slots is None else str(doc.slots),
+        "jobs run": str(doc.begun),
+        "given back": str(doc.returned),
+        "folder": doc.run_dir or "",
+        "added": local_time(doc.created_on),
+        "started": local_time(doc.start_time) if doc.start_time else "",
+        "heard of": local_time(doc.heard_on) if doc.heard_on else "",
+        "ended": local_time(doc.end_time) if doc.end_time else "",
+        "why": doc.why,
+    }
+    for key, value in rows.items():
+        if value:
+            click.echo(f"{key:>12}: {value}")
+    for position, line in enumerate(jobs):
+        click.echo(f"{'jobs' if position == 0 else '':>12}{':' if position == 0 else ' '} {line}")

@@ -1,0 +1,117 @@
+"""The pilots of a project: found, counted, forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.controller.arguments import several
+from jfcelery.controller.filters import JobFilter
+from jfcelery.controller.queries import find_jobs
+from jfcelery.database.batches import BatchDoc, Batches
+from jfcelery.database.connection import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jfcelery.database.connection import QueueDatabase
+    from jfcelery.states import BatchState
+
+
+class PilotQueries:
+    """What the controller knows of pilots; method names as in jobflow-remote."""
+
+    queue: QueueDatabase
+
+    def get_batches(
+        self,
+        process_id: str | list[str] | None = None,
+        batch_uid: str | list[str] | None = None,
+        worker: str | list[str] | None = None,
+        batch_state: BatchState | list[BatchState] | None = None,
+        job_ids: tuple[str, int] | list[tuple[str, int]] | None = None,
+        db_ids: str | list[str] | None = None,
+        limit: int = 20,
+        sort: Sequence[tuple[str, int]] | None = None,
+    ) -> list[BatchDoc]:
+        """Return pilots; all that is given must hold.
+
+        Args:
+            process_id: Ids of their queue jobs.
+            batch_uid: Their unique ids.
+            worker: Names of workers.
+            batch_state: States.
+            job_ids: uuid and index of jobs that they have, or had last.
+            db_ids: Short ids of such jobs.
+            limit: At most so many; 0 for all.
+            sort: Fields and directions; by default the newest first.
+        """
+        query = self._batch_query(process_id, batch_uid, worker, batch_state, job_ids, db_ids)
+        order = sort or [("created_on", -1)]
+        return list(Batches(self.queue).find(query, sort=order, limit=limit))
+
+    def count_batches(
+        self,
+        process_id: str | list[str] | None = None,
+        batch_uid: str | list[str] | None = None,
+        worker: str | list[str] | None = None,
+        batch_state: BatchState | list[BatchState] | None = None,
+        job_ids: tuple[str, int] | list[tuple[str, int]] | None = None,
+        db_ids: str | list[str] | None = None,
+    ) -> int:
+        """Return how many pilots there are; arguments as for :meth:`get_batches`."""
+        query = self._batch_query(process_id, batch_uid, worker, batch_state, job_ids, db_ids)
+        with translated():
+            return self.queue.batches.count_documents(query)
+
+    def delete_batches(
+        self,
+        process_id: str | list[str] | None = None,
+        batch_uid: str | list[str] | None = None,
+        worker: str | list[str] | None = None,
+        batch_state: BatchState | list[BatchState] | None = None,
+    ) -> int:
+        """Forget pilots that have ended, and return how many.
+
+        One that has not ended is never forgotten: its jobs could not be given back any more.
+        """
+        query = self._batch_query(process_id, batch_uid, worker, batch_state)
+        ended = {"$and": [query, {"state": "FINISHED"}]}
+        with translated():
+            return self.queue.batches.delete_many(ended).deleted_count
+
+    def _batch_query(
+        self,
+        process_id: str | list[str] | None = None,
+        batch_uid: str | list[str] | None = None,
+        worker: str | list[str] | None = None,
+        batch_state: BatchState | list[BatchState] | None = None,
+        job_ids: tuple[str, int] | list[tuple[str, int]] | None = None,
+        db_ids: str | list[str] | None = None,
+    ) -> dict[str, Any]:
+        query: dict[str, Any] = {}
+        given: dict[str, Any] = {"process_id": process_id, "worker": worker, "state": batch_state}
+        for name, value in given.items():
+            if values := several(value):
+                query[name] = {"$in": [str(one) for one in values]}
+        uids = set(several(batch_uid))
+        if job_ids or db_ids:
+            had = self._pilots_of(job_ids, db_ids)
+            uids = uids & had if uids else had
+            query["_id"] = {"$in": sorted(uids)}
+        elif uids:
+            query["_id"] = {"$in": sorted(uids)}
+        return query
+
+    def _pilots_of(
+        self,
+        job_ids: tuple[str, int] | list[tuple[str, int]] | None,
+        db_ids: str | list[str] | None,
+    ) -> set[str]:
+        pairs: Any = (job_ids,) if isinstance(job_ids, tuple) else tuple(job_ids or ())
+        docs = [
+            doc
+            for selected in (JobFilter(job_ids=pairs), JobFilter(db_ids=several(db_ids)))
+            if not selected.is_empty
+            for doc in find_jobs(self.queue, selected)
+        ]
+        return {doc.remote.batch_uid for doc in docs if doc.remote.batch_uid}

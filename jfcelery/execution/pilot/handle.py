@@ -1,0 +1,153 @@
+"""The pool as a pilot sees it: files that are taken and given back by renaming them.
+
+A rename either succeeds for one, or fails; so nothing is ever locked, and a pilot that dies leaves
+nothing behind but the files in the folder that bears its name.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jfcelery.errors import PilotBuriedError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Folders of a pool: entries that wait, that pilots have (one folder each), that came back; wishes
+#: to kill a job or drain a pilot; what pilots say of themselves; files that are being written.
+WAITING, CLAIMED, LOST, KILL, PILOTS, NEW = "pool", "claimed", "lost", "kill", "pilots", "new"
+FOLDERS = (WAITING, CLAIMED, LOST, KILL, PILOTS, NEW)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A job in the pool.
+
+    Args:
+        name: Of the file; the queue id of the job.
+        folder: The run folder.
+        job: Unique name of the attempt, which stands in the script.
+    """
+
+    name: str
+    folder: Path
+    job: str
+
+
+def entry_of(name: str, text: str) -> Entry | None:
+    """Read the file of an entry; None if it makes no sense."""
+    facts = dict(line.partition("=")[::2] for line in text.splitlines())
+    if not facts.get("folder") or not facts.get("name"):
+        return None
+    return Entry(name, Path(facts["folder"]), facts["name"])
+
+
+class Handle:
+    """One pilot's hold on a pool.
+
+    Args:
+        folder: The worker's ``jobs_handle_dir``.
+        pilot: Name of the pilot.
+    """
+
+    def __init__(self, folder: Path, pilot: str) -> None:
+        self.folder, self.pilot = folder, pilot
+        self._own = folder / CLAIMED / pilot
+
+    def open(self) -> None:
+        """Make the folders; give back what a former life of this pilot had, which is dead."""
+        for name in FOLDERS:
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        self._own.mkdir(exist_ok=True)
+        for path in list(self._own.iterdir()):
+            self._move(path, self.folder / LOST / path.name)
+
+    def waiting(self) -> list[str]:
+        """Return the names of the entries that wait, in the order in which they are to run."""
+        try:
+            names = [path.name for path in (self.folder / WAITING).iterdir()]
+        except FileNotFoundError:
+            return []
+        return sorted(name for name in names if name[:1].isdigit())
+
+    def claim(self, name: str) -> Entry | None:
+        """Take an entry; None if somebody else has it, or it makes no sense.
+
+        Raises:
+            PilotBuriedError: This pilot counts as dead.
+        """
+        mine = self._own / name
+        if not self._move(self.folder / WAITING / name, mine) and not mine.exists():
+            self.check()
+            return None
+        # Over NFS, a rename whose answer got lost is told to have failed: so we look.
+        try:
+            entry = entry_of(name, mine.read_text())
+        except FileNotFoundError:
+            self.check()
+            return None
+        if entry is None:
+            self.give_back(name)
+        return entry
+
+    def done(self, name: str) -> None:
+        """Take an entry out of the pool whose job has come to its own end."""
+        (self._own / name).unlink(missing_ok=True)
+        (self.folder / KILL / name).unlink(missing_ok=True)
+
+    def give_back(self, name: str) -> None:
+        """Put an entry where the runner sees that its job must run again."""
+        self._move(self._own / name, self.folder / LOST / name)
+        (self.folder / KILL / name).unlink(missing_ok=True)
+
+    def has(self, name: str) -> bool:
+        """Return whether an entry is still this pilot's."""
+        return (self._own / name).exists()
+
+    def wishes(self) -> set[str]:
+        """Return the entries that are to be killed, and the pilots that are to take no more."""
+        try:
+            return {path.name for path in (self.folder / KILL).iterdir()}
+        except FileNotFoundError:
+            return set()
+
+    def check(self) -> None:
+        """Look whether this pilot still counts as living.
+
+        Raises:
+            PilotBuriedError: It does not: its jobs are given to others.
+        """
+        if not self._own.is_dir():
+            raise PilotBuriedError(f"pilot {self.pilot} counts as dead, and ends")
+
+    def beat(self, facts: Mapping[str, object]) -> None:
+        """Say that the pilot lives, and what it does.
+
+        Raises:
+            PilotBuriedError: It counts as dead.
+        """
+        self.check()
+        text = "".join(f"{key}={value}\n" for key, value in facts.items())
+        fresh = self.folder / NEW / f"{self.pilot}.{os.getpid()}"
+        with suppress(OSError):  # a full disk does not end the pilot
+            fresh.write_text(f"{text}time={time.time():.0f}\n")
+            fresh.replace(self.folder / PILOTS / self.pilot)
+
+    def close(self) -> None:
+        """Leave the pool, empty-handed."""
+        with suppress(OSError):
+            self._own.rmdir()
+        (self.folder / KILL / self.pilot).unlink(missing_ok=True)
+
+    @staticmethod
+    def _move(source: Path, target: Path) -> bool:
+        try:
+            source.rename(target)
+        except FileNotFoundError:
+            return False
+        return True

@@ -1,0 +1,214 @@
+"""The loop of a pilot: claim, run, end, claim the next; ``jfc execution run-batch``.
+
+It has one thread, and looks at everything when something happened (a child ended, a signal came)
+or ``sleep`` seconds went by.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import select
+import signal
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from jfcelery.errors import PilotBuriedError
+from jfcelery.execution.pilot.clock import TimeLeft
+from jfcelery.execution.pilot.handle import Handle
+from jfcelery.execution.pilot.plan import Plan
+from jfcelery.execution.pilot.slots import available_cores, make_slots
+from jfcelery.execution.pilot.starter import Starter
+from jfcelery.execution.pilot.undertaker import Undertaker
+from jfcelery.folders import RunFolder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+    from jfcelery.execution.pilot.handle import Entry
+    from jfcelery.execution.pilot.slots import Slot
+    from jfcelery.execution.pilot.task import Task
+
+#: Seconds between two signs of life.
+BEAT = 10.0
+#: Seconds between two looks at jobs that were told to end.
+ENDING_LOOK = 0.1
+#: Exit code of a pilot that was told that its jobs are given to others.
+BURIED = 76
+#: Signals after which a pilot starts no more jobs: what Slurm sends before the time limit, and Grid
+#: Engine before it stops a job.
+DRAINING = (signal.SIGUSR1,)
+#: Signals after which it gives its jobs back and ends: USR2 is what Grid Engine sends before KILL.
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGXCPU)
+
+
+def run_pilot(folder: str | Path) -> int:
+    """Run the pilot whose plan lies in a folder; return its exit code."""
+    plan = Plan.read(Path(folder).resolve())
+    undertaker = Undertaker(plan.pilot)
+    code = Pilot(plan).run()
+    undertaker.dismiss()  # not after an error: something may be left to be killed
+    return code
+
+
+class Pilot:
+    """One pilot.
+
+    Args:
+        plan: How it works.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.handle = Handle(plan.handle_dir, plan.pilot)
+        self.time = TimeLeft(plan, os.environ)
+        self.slots = make_slots(plan, available_cores(), os.environ)
+        self.starter = Starter(plan)
+        self.tasks: list[Task] = []
+        self.drains = self.ends = False
+        self.begun = self.returned = 0
+        self._idle_since = time.monotonic()
+        self._next_beat, self._said = 0.0, ""
+        self._reading, self._writing = os.pipe()
+
+    def run(self) -> int:
+        """Run jobs until there are no more, or the time is up."""
+        self._listen()
+        self.handle.open()
+        try:
+            while self._goes_on():
+                self._turn()
+                self._rest()
+            self._beat("finished")
+        except PilotBuriedError as error:
+            print(f"jfcelery: {error}", file=sys.stderr)  # noqa: T201
+            self._end_all()
+            return BURIED
+        finally:
+            self.starter.close()
+        self.handle.close()
+        return 0
+
+    def _listen(self) -> None:
+        for end in (self._reading, self._writing):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+        for number in (*DRAINING, *ENDING):
+            signal.signal(number, self._hear)
+
+    def _hear(self, number: int, _frame: FrameType | None) -> None:
+        self.drains = True
+        self.ends = self.ends or number in ENDING
+
+    def _goes_on(self) -> bool:
+        """Return whether there is anything left to do or to wait for."""
+        if self.tasks:
+            return True
+        if not self._takes_more:
+            return False
+        waited = time.monotonic() - self._idle_since
+        return self.plan.max_wait is None or waited <= self.plan.max_wait
+
+    @property
+    def _takes_more(self) -> bool:
+        most = self.plan.max_jobs
+        is_full = most is not None and self.begun >= most
+        return not self.drains and not is_full and self.time.allows_a_job
+
+    def _turn(self) -> None:
+        """Look at everything once."""
+        self._heed_wishes()
+        if self.ends:
+            for task in self.tasks:
+                task.tell()
+        for task in [task for task in self.tasks if task.has_ended()]:
+            self._leave(task)
+        self._fill()
+        state = "running" if self._takes_more else "draining"
+        if state != self._said or time.monotonic() >= self._next_beat:
+            self._beat(state)
+
+    def _heed_wishes(self) -> None:
+        wishes = self.handle.wishes()
+        self.drains = self.drains or self.plan.pilot in wishes
+        for task in self.tasks:
+            if task.entry.name in wishes:
+                task.tell()
+
+    def _leave(self, task: Task) -> None:
+        """Take leave of a job: it came to its own end, or is given back."""
+        self.tasks.remove(task)
+        self._idle_since = time.monotonic()
+        if task.is_told:
+            self.returned += 1
+            self.handle.give_back(task.entry.name)
+            return
+        self.time.saw(task.age)
+        self.handle.done(task.entry.name)
+
+    def _fill(self) -> None:
+        taken = {task.slot.number for task in self.tasks}
+        free = [slot for slot in self.slots if slot.number not in taken]
+        names = iter(self.handle.waiting() if free and self._takes_more else ())
+        for slot in free:
+            if not self._takes_more or not self._fill_one(slot, names):
+                return
+
+    def _fill_one(self, slot: Slot, names: Iterator[str]) -> bool:
+        """Start the first job that this pilot gets; return whether there was one."""
+        for name in names:
+            entry = self.handle.claim(name)
+            if entry is not None and self._start(entry, slot):
+                return True
+        return False
+
+    def _start(self, entry: Entry, slot: Slot) -> bool:
+        """Start a job, or give it back where it cannot be."""
+        try:
+            # A newer attempt may have this folder, if this pilot stood still between.
+            text = (entry.folder / RunFolder.SCRIPT).read_text(errors="replace")
+            if entry.job not in text:
+                raise FileNotFoundError(f"{entry.folder} holds another attempt")
+            self.tasks.append(self.starter.start(entry, slot))
+        except OSError as error:
+            print(f"jfcelery: {entry.job} cannot be started: {error}", file=sys.stderr)  # noqa: T201
+            self.handle.give_back(entry.name)
+            return False
+        self.begun += 1
+        return True
+
+    def _rest(self) -> None:
+        """Wait until something happens, or it is time to look."""
+        pause = ENDING_LOOK if any(task.is_told for task in self.tasks) else self.plan.sleep
+        select.select([self._reading], [], [], pause)
+        with suppress(BlockingIOError):
+            while os.read(self._reading, 512):
+                pass
+
+    def _beat(self, state: str) -> None:
+        self._next_beat = time.monotonic() + BEAT
+        self._said = state
+        self.handle.beat(
+            {
+                "state": state,
+                "host": platform.node(),
+                "pid": os.getpid(),
+                "slots": len(self.slots),
+                "running": len(self.tasks),
+                "begun": self.begun,
+                "returned": self.returned,
+            }
+        )
+
+    def _end_all(self) -> None:
+        """End all jobs, whoever has them now."""
+        while self.tasks:
+            for task in self.tasks:
+                task.tell()
+            self.tasks = [task for task in self.tasks if not task.has_ended()]
+            time.sleep(ENDING_LOOK)

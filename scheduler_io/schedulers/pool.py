@@ -1,0 +1,196 @@
+"""The pool of a batch worker: a folder on the shared file system in place of a queue.
+
+A job that waits is a file in ``pool/``; a pilot claims it by renaming it into
+``claimed/PILOT/``, removes it when the job has come to its own end, and renames it into ``lost/``
+when it gives the job back. Whoever renames first has it; there is nothing to lock. So a listing
+that reads the folders in this order never misses an entry on its way.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.errors import SchedulerDownError
+from jfcelery.execution.pilot.handle import CLAIMED, FOLDERS, KILL, LOST, NEW, PILOTS, WAITING
+from jfcelery.scheduler_io.schedulers.base import Listing, Output, QueueState, Row, Scheduler
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import PurePath
+
+    from qtoolkit.core.data_objects import QResources
+
+#: First and last line of a listing.
+HEADER, FOOTER = "POOL", "POOL ENDS"
+#: Names of the entries of a pool: order and name of the job.
+ENTRY = re.compile(r"^(\d+)-(jfc-\S+)$", re.MULTILINE)
+#: Days after which an entry that was given back is removed; its job has another one since long.
+KEPT_DAYS = 7
+
+_MARK = "# jfc-order "
+#: Priorities are cut off here.
+_HIGHEST = 499_999
+
+_HEAD = f"""
+dir=@DIR@
+entries() {{
+  local one path pilot
+  echo '{HEADER}'
+  [ -d "$dir" ] || {{ echo '{FOOTER}'; return 0; }}
+  ls -f "$dir/{WAITING}" | sed -n '/^[0-9]/s/$/|waiting|/p'
+  for path in "$dir/{CLAIMED}"/*/; do
+    pilot=${{path%/}} pilot=${{pilot##*/}}
+    ls -f "$path" 2>/dev/null | sed -n "/^[0-9]/s/\\$/|claimed|$pilot/p"
+  done
+  ls -f "$dir/{LOST}" | sed -n '/^[0-9]/s/$/|lost|/p'
+  echo '{FOOTER}'
+}}
+"""
+
+_LIST = _HEAD + "list() { entries 2>/dev/null; }\n"
+
+# The entry is written under another name first, so that no pilot ever reads half of it.
+_SUBMIT = f"""
+submit() {{
+  local dir=@DIR@ entry one
+  entry=$(sed -n '1,20s/^{_MARK}//p' submit.sh)-$name
+  for one in {" ".join(FOLDERS)}; do mkdir -p "$dir/$one" || return; done
+  find "$dir/{LOST}" "$dir/{KILL}" "$dir/{NEW}" -type f -mtime +{KEPT_DAYS} \\
+    -exec rm -f {{}} + 2>/dev/null
+  printf 'folder=%s\\nattempt=%s\\nname=%s\\n' "$PWD" "$a" "$name" >"$dir/{NEW}/$entry.$$" &&
+    mv "$dir/{NEW}/$entry.$$" "$dir/{WAITING}/$entry" && echo "$entry"
+}}
+"""
+
+# What still waits is taken away from the pilots; a pilot that has it is asked to kill it.
+_CANCEL = f"""
+cancel() {{
+  local dir=@DIR@ id one
+  for id in "${{ids[@]}}"; do
+    mv "$dir/{WAITING}/$id" "$dir/{LOST}/$id" 2>/dev/null && continue
+    for one in "$dir/{CLAIMED}"/*/"$id"; do
+      if [ -e "$one" ]; then : >"$dir/{KILL}/$id"; fi
+    done
+  done
+  return 0
+}}
+"""
+
+# After a pilot's end: what it had is given back; whatever of it still lives finds its folder gone.
+_BURY = f"""
+for pilot in @PILOTS@; do
+  [ -d "$dir/{CLAIMED}/$pilot" ] || continue
+  mv "$dir/{CLAIMED}/$pilot" "$dir/{CLAIMED}/.$pilot" || continue
+done
+for path in "$dir/{CLAIMED}"/.jfp-*/; do
+  [ -d "$path" ] || continue
+  for one in "$path"*; do
+    if [ -e "$one" ]; then mv "$one" "$dir/{LOST}/" || exit 1; fi
+  done
+  rmdir "$path"
+done
+for pilot in @PILOTS@; do rm -f "$dir/{PILOTS}/$pilot"; done
+exit 0
+"""
+
+# One line for each pilot: seconds since it was heard of by the file server's clock, and its words.
+_HEARD = f"""
+: >"$dir/{NEW}/.now.$$" 2>/dev/null
+now=$(stat -c %Y "$dir/{NEW}/.now.$$" 2>/dev/null || date +%s)
+rm -f "$dir/{NEW}/.now.$$"
+for path in "$dir/{PILOTS}"/jfp-*; do
+  [ -f "$path" ] || continue
+  age=$((now - $(stat -c %Y "$path" 2>/dev/null || echo "$now")))
+  echo "${{path##*/}}|$age|$(tr '\\n' ' ' <"$path")"
+done
+"""
+
+
+class Pool(Scheduler):
+    """The pool of one batch worker.
+
+    Args:
+        io: Makes the headers of scripts (qtoolkit's ``ShellIO``).
+        folder: The worker's ``jobs_handle_dir``.
+        order: What the entry of a job is sorted by; see :func:`order_of`.
+    """
+
+    name = "pool"
+    id_variable = "JFC_QUEUE_ID"
+    proof = FOOTER
+
+    def __init__(self, io: Any, folder: PurePath, order: str = "") -> None:
+        super().__init__(io)
+        self.folder = folder
+        self.order = order or order_of(0, 0)
+
+    def script(self, body: str, resources: Mapping[str, Any] | QResources | None, name: str) -> str:
+        """Return a script without a header: the resources are the pilot's."""
+        del resources, name
+        return f"#!/bin/bash\n{_MARK}{self.order}\n{body}"
+
+    def submit_command(self, script: str) -> str:
+        """Return the command that puts a job into the pool."""
+        return self._filled(_SUBMIT).replace("submit.sh", script)
+
+    def parse_submit(self, stdout: str) -> str | None:
+        """Return the name of the entry."""
+        found = ENTRY.search(stdout)
+        return found[0] if found else None
+
+    def list_command(self) -> str:
+        """Return the command that lists the pool."""
+        return self._filled(_LIST)
+
+    def lookup_command(self) -> str:
+        """Return the command that lists the pool, with the names of its jobs."""
+        return f"{self._filled(_HEAD)}\nlookup() {{ entries 2>/dev/null; }}\n"
+
+    def cancel_command(self) -> str:
+        """Return the command that takes jobs out of the pool, or has pilots kill them."""
+        return self._filled(_CANCEL)
+
+    def bury_command(self, pilots: tuple[str, ...]) -> str:
+        """Return the command that gives back what pilots had that are dead for certain."""
+        names = " ".join(map(shlex.quote, pilots))
+        return (self._filled("dir=@DIR@\n") + _BURY).replace("@PILOTS@", names)
+
+    def heard_command(self) -> str:
+        """Return the command that tells when pilots were heard of last, and what they said."""
+        return self._filled("dir=@DIR@\n") + _HEARD
+
+    def parse_list(self, output: Output) -> Listing:
+        """Read a listing; of an entry that moved meanwhile the later place counts."""
+        lines = output.stdout.splitlines()
+        if HEADER not in lines or FOOTER not in lines:
+            raise SchedulerDownError(f"the pool cannot be listed: {output.text}")
+        rows = (_row(line) for line in lines[lines.index(HEADER) + 1 : lines.index(FOOTER)])
+        return Listing({row.queue_id: row for row in rows if row})
+
+    def _filled(self, text: str) -> str:
+        return text.replace("@DIR@", shlex.quote(str(self.folder)))
+
+
+def order_of(priority: int, created: float) -> str:
+    """Return what sorts entries: the highest priority first, then the oldest.
+
+    Args:
+        priority: Of the job.
+        created: When it was added, in Unix time.
+    """
+    rank = _HIGHEST - max(-_HIGHEST, min(priority, _HIGHEST))
+    return f"{rank:06d}{int(created * 1000):014d}"
+
+
+def _row(line: str) -> Row | None:
+    entry, _, rest = line.partition("|")
+    place, _, pilot = rest.partition("|")
+    if not (found := ENTRY.match(entry)):
+        return None
+    if place == "waiting":
+        return Row(entry, QueueState.QUEUED, "waits for a pilot", found[2])
+    if place == "claimed":
+        return Row(entry, QueueState.RUNNING, f"in pilot {pilot}", found[2])
+    return Row(entry, QueueState.RETURNED, "given back by its pilot", found[2])

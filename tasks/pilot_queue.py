@@ -1,0 +1,245 @@
+"""The queue jobs of pilots: submitted, asked for and given up as those of jobs are."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from jfcelery.errors import ConfigError, SchedulerDownError
+from jfcelery.execution.pilot.plan import Plan
+from jfcelery.folders import RunFolder
+from jfcelery.scheduler_io.queue import WorkerQueue
+from jfcelery.scheduler_io.schedulers.base import EndReason, QueueJob, QueueState
+from jfcelery.scheduler_io.schedulers.proof import key_values
+from jfcelery.scheduler_io.script import build_script
+from jfcelery.states import BatchState
+from jfcelery.tasks.limits import limits_of
+from jfcelery.tasks.pool import pool_of
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from jfcelery.database.batches import BatchDoc
+    from jfcelery.project import WorkerBase
+    from jfcelery.project.batch import BatchConfig
+    from jfcelery.scheduler_io.hosts.base import Host
+    from jfcelery.scheduler_io.schedulers.base import Answer, EndReport
+    from jfcelery.tasks.runtime import Runtime
+
+#: A pilot that runs, but gave no sign of life for this long, is cancelled.
+SILENCE = timedelta(minutes=10)
+#: How long a pilot must be absent from listings before it counts as gone; see ``poll``.
+HIDDEN_TIME = timedelta(seconds=60)
+#: Seconds that pilots wait between two looks for a job.
+DEFAULT_SLEEP = 1.0
+
+
+@dataclass(frozen=True)
+class Look:
+    """What was seen of a pilot.
+
+    Args:
+        doc: Its document as it was read.
+        is_over: Whether it is dead for certain.
+        why: How it ended.
+        has_failed: Whether it ended without having run a job, for a reason of its own.
+        changes: Fields that changed.
+    """
+
+    doc: BatchDoc
+    is_over: bool = False
+    why: str = ""
+    has_failed: bool = False
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+class PilotQueue:
+    """The pilots of one worker, in its scheduler's queue.
+
+    Args:
+        runtime: The project.
+        name: The worker's name.
+    """
+
+    def __init__(self, runtime: Runtime, name: str) -> None:
+        self.runtime, self.name = runtime, name
+        self.worker: WorkerBase = runtime.project.get_worker(name)
+        if self.worker.batch is None:
+            raise ConfigError(f"worker {name!r} has no section 'batch' any more")
+        self.batch: BatchConfig = self.worker.batch
+
+    def submit(self, doc: BatchDoc) -> dict[str, Any]:
+        """Submit a pilot, or find the queue job that an earlier try made.
+
+        Returns:
+            The fields to set in its document.
+        """
+        folder = self._folder(doc)
+        files = {
+            RunFolder.SCRIPT: self._script(doc, folder).encode(),
+            Plan.FILE: self._plan(doc).to_bytes(),
+        }
+        marker = {"project": self.runtime.project.name, "batch_uid": doc.batch_uid}
+        with self.runtime.hosts.transfer(self.name) as host:
+            host.publish(folder, files, attempt=1, marker=marker)
+        with self.runtime.hosts.lease(self.name) as host:
+            limits = limits_of(self.runtime.project, self.worker)
+            queue_id = self._queue(host).submit(folder, name=doc.name, attempt=1, limits=limits)
+        return {"process_id": queue_id, "run_dir": str(folder), "why": ""}
+
+    def look(self, docs: Sequence[BatchDoc]) -> list[Look]:
+        """Ask for pilots that were submitted, and bury those that are dead for certain.
+
+        Raises:
+            HostError: The host or the scheduler does not answer.
+        """
+        by_id = {str(doc.process_id): doc for doc in docs}
+        jobs = {queue_id: self._queue_job(doc) for queue_id, doc in by_id.items()}
+        with self.runtime.hosts.lease(self.name) as host:
+            queue = self._queue(host)
+            answers = queue.poll(list(jobs.values()))
+            odd = [jobs[i] for i, a in answers.items() if i in jobs and _wants_report(a)]
+            reports = queue.end_reports(odd)
+            heard = self._heard(host)
+            looks = [
+                self._judge(doc, answers[i], reports.get(i), heard.get(doc.name, {}))
+                for i, doc in by_id.items()
+                if i in answers
+            ]
+            looks = [self._end_if_silent(queue, look) for look in looks]
+            self._bury(host, [look.doc.name for look in looks if look.is_over])
+        return looks
+
+    def _queue(self, host: Host) -> WorkerQueue:
+        return WorkerQueue(host, self.worker, timeout=self.worker.timeout_execute)
+
+    def _folder(self, doc: BatchDoc) -> RunFolder:
+        return RunFolder.of(self.batch.work_dir, doc.batch_uid, 1)
+
+    def _queue_job(self, doc: BatchDoc) -> QueueJob:
+        return QueueJob(doc.batch_uid, 1, 1, str(doc.process_id), doc.name, self._folder(doc))
+
+    def _script(self, doc: BatchDoc, folder: RunFolder) -> str:
+        command = "jfc execution run-batch {}"
+        if self.worker.is_local:
+            command = f"{shlex.quote(sys.executable)} -m jfcelery.execution.pilot {{}}"
+        alone = self.worker.model_copy(update={"post_run": None, "resources": warned(self.worker)})
+        return build_script(
+            alone, None, None, folder=folder, name=doc.name, attempt=1, command=command
+        )
+
+    def _plan(self, doc: BatchDoc) -> Plan:
+        project, batch = self.runtime.project, self.batch
+        slots = self.worker.slots or project.slots
+        preload = project.preload if self.worker.preload is None else self.worker.preload
+        return Plan(
+            handle_dir=batch.jobs_handle_dir,
+            pilot=doc.name,
+            max_jobs=batch.max_jobs_per_batch,
+            max_wait=batch.max_wait,
+            max_time=batch.max_time,
+            parallel=batch.parallel_jobs or 1,
+            sleep=batch.sleep_time or DEFAULT_SLEEP,
+            cpus=slots.cpus if slots else None,
+            gpus=slots.gpus if slots else None,
+            launcher=slots.launcher if slots else None,
+            preload=tuple(preload),
+        )
+
+    def _heard(self, host: Host) -> dict[str, dict[str, str]]:
+        """Return what pilots said last, by name; ``age`` is in seconds."""
+        result = host.run(pool_of(self.worker).heard_command())
+        heard = {}
+        for line in result.stdout.splitlines():
+            name, _, rest = line.partition("|")
+            age, _, words = rest.partition("|")
+            if age.lstrip("-").isdigit():
+                heard[name] = {**key_values(words), "age": age}
+        return heard
+
+    def _judge(
+        self, doc: BatchDoc, answer: Answer, report: EndReport | None, heard: Mapping[str, str]
+    ) -> Look:
+        now = self.runtime.queue.clock.now()
+        changes = _changes(doc, answer, heard, now)
+        if answer.state is QueueState.ENDED:
+            end = answer.end.completed_by(report) if answer.end else report
+            return self._over(doc, end, changes)
+        if not answer.is_absent:
+            return Look(doc, changes=changes)
+        if report is not None and report.is_proof:
+            return self._over(doc, report, changes)
+        missing = doc.absent + 1
+        since = (doc.absent_since if doc.absent else None) or now
+        if missing >= self.runtime.project.poll.absent_polls and now - since >= HIDDEN_TIME:
+            return self._over(doc, report, changes)
+        return Look(doc, changes={**changes, "absent": missing, "absent_since": since})
+
+    def _over(self, doc: BatchDoc, end: EndReport | None, changes: Mapping[str, Any]) -> Look:
+        reason = end.reason if end else EndReason.LOST
+        words = end.words if end else "many listings in a row lack it"
+        failed = reason is not EndReason.COMPLETED and not changes.get("begun", doc.begun)
+        why = f"{reason.value} {words}".strip()
+        return Look(doc, is_over=True, why=why, has_failed=failed, changes=changes)
+
+    def _end_if_silent(self, queue: WorkerQueue, look: Look) -> Look:
+        """Cancel a pilot that gave no sign of life; it may stand still for ever."""
+        heard = look.changes.get("heard_on", look.doc.heard_on)
+        if look.is_over or look.doc.state is not BatchState.RUNNING or heard is None:
+            return look
+        if self.runtime.queue.clock.now() - heard < SILENCE:
+            return look
+        job = self._queue_job(look.doc)
+        if not queue.cancel([job]).get(job.queue_id):
+            return look
+        minutes = int(SILENCE.total_seconds() // 60)
+        return Look(look.doc, is_over=True, why=f"cancelled: silent for {minutes} minutes")
+
+    def _bury(self, host: Host, names: Sequence[str]) -> None:
+        if not names:
+            return
+        result = host.run(pool_of(self.worker).bury_command(tuple(names)))
+        if not result.ok:
+            raise SchedulerDownError(f"the pool cannot be written to: {result.stderr[-300:]}")
+
+
+def warned(worker: WorkerBase) -> dict[str, Any] | None:
+    """Return the resources of pilots: with a signal before the time limit, where there is one."""
+    options = dict(worker.resources or {})
+    line = {
+        "slurm": "#SBATCH --signal=B:USR1@90",
+        "sge": "#$ -notify",
+    }.get(worker.scheduler_name)
+    given = str(options.get("qverbatim") or "").rstrip()
+    if line is None or line.split()[1].partition("=")[0] in given:
+        return worker.resources
+    return {**options, "qverbatim": f"{given}\n{line}" if given else line}
+
+
+def _wants_report(answer: Answer) -> bool:
+    return answer.is_absent or answer.state is QueueState.ENDED
+
+
+def _changes(
+    doc: BatchDoc, answer: Answer, heard: Mapping[str, str], now: datetime
+) -> dict[str, Any]:
+    """Return the fields of a pilot that differ from what its document says."""
+    new: dict[str, Any] = {}
+    if not answer.is_absent:
+        new |= {"queue_state": answer.words, "absent": 0}
+    if answer.state is QueueState.RUNNING and doc.state is BatchState.SUBMITTED:
+        new |= {"state": BatchState.RUNNING.value, "start_time": now}
+    if heard:
+        new |= {"host": heard.get("host"), "is_draining": heard.get("state") != "running"}
+        new |= {key: int(heard.get(key, 0)) for key in ("slots", "running", "begun", "returned")}
+    old = doc.model_dump()
+    changed = {key: value for key, value in new.items() if old.get(key) != value}
+    if heard:
+        when = now - timedelta(seconds=max(int(heard["age"]), 0))
+        if doc.heard_on is None or when - doc.heard_on > timedelta(seconds=30):
+            changed["heard_on"] = when
+    return changed

@@ -1,0 +1,256 @@
+"""Jobs of a batch worker: through the pool, with pilots as real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import pytest
+
+from jfcelery.controller import JobController
+from jfcelery.database.batches import Batches
+from jfcelery.flows.insert import Placement, add_flow
+from jfcelery.states import BatchState, JobState
+from jfcelery.tasks.pilots import pilot_places, submit_needed
+from tests.support.bench import alive
+from tests.support.entries import flow_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from jfcelery.database.batches import BatchDoc
+    from jfcelery.database.documents import JobDoc
+    from tests.support.bench import Bench
+    from tests.tasks.conftest import MakeBench
+
+#: Runs a job that waits for a file; see there.
+HELD = Path(__file__).parents[1] / "support" / "held.sh"
+#: Seconds in which real processes must have done what a test waits for.
+PATIENCE = 120.0
+PAYLOAD = {
+    "config": {"resolve_references": False, "expose_store": False},
+    "function_args": [],
+    "function_kwargs": {},
+}
+
+
+class MakeBatchBench(Protocol):
+    """Makes a bench whose worker is a batch worker; options of the worker and of its batch."""
+
+    def __call__(self, *, worker: dict[str, Any] | None = None, **batch: Any) -> Bench:
+        """Make one."""
+        ...
+
+
+@pytest.fixture
+def batch_bench(make_bench: MakeBench, tmp_path: Path) -> Iterator[MakeBatchBench]:
+    """A function that makes a bench with a batch worker; its pilots end with the test."""
+    made: list[Bench] = []
+
+    def make(*, worker: dict[str, Any] | None = None, **batch: Any) -> Bench:
+        section = {
+            "jobs_handle_dir": str(tmp_path / "pool"),
+            "work_dir": str(tmp_path / "pilots"),
+            "max_wait": 0.5,
+            "sleep_time": 0.05,
+            **batch,
+        }
+        made.append(make_bench(worker={"batch": section, **(worker or {})}))
+        return made[-1]
+
+    yield make
+    (tmp_path / "go").touch()
+    for bench in made:
+        for pid in pids(bench):
+            if alive(pid):
+                os.kill(pid, signal.SIGTERM)
+
+
+def add(bench: Bench, *names: str) -> str:
+    """Add a flow of independent jobs, and return its uuid."""
+    flow = flow_of({name: [] for name in names}, payload=PAYLOAD)
+    add_flow(bench.runtime.queue, flow, Placement(worker="here"))
+    return flow.uuid
+
+
+def pilots(bench: Bench) -> list[BatchDoc]:
+    """Return all pilots of a bench, the oldest first."""
+    return list(Batches(bench.runtime.queue).find({}, sort=[("created_on", 1)]))
+
+
+def pids(bench: Bench) -> list[int]:
+    """Return the processes of the pilots that have said which they are."""
+    folder = bench.folder / "pool" / "pilots"
+    texts = [path.read_text() for path in folder.glob("jfp-*")]
+    return [int(text.partition("pid=")[2].split()[0]) for text in texts]
+
+
+def go_on_until(bench: Bench, holds: Callable[[], object], what: str) -> None:
+    """Beat and deliver until something holds."""
+    deadline = time.monotonic() + PATIENCE
+    while not holds():
+        assert time.monotonic() < deadline, f"waited in vain for {what}: {pilots(bench)}"
+        bench.drain()
+        time.sleep(0.05)
+        bench.beat(2)
+
+
+def lines(bench: Bench, name: str) -> list[str]:
+    """Return the lines that jobs have left in a file."""
+    path = bench.folder / name
+    return path.read_text().splitlines() if path.exists() else []
+
+
+def job(bench: Bench, name: str) -> JobDoc:
+    """Return a job."""
+    return bench.runtime.jobs.get(name, 1)
+
+
+def held(batch_bench: MakeBatchBench, **batch: Any) -> Bench:
+    """Return a bench whose jobs wait for a file."""
+    return batch_bench(worker={"execution_cmd": f"{HELD} {{}}"}, **batch)
+
+
+def test_pilots_run_the_jobs_of_a_pool(batch_bench: MakeBatchBench) -> None:
+    """Every job runs once, in no more pilots than are useful, which end by themselves."""
+    bench = batch_bench(parallel_jobs=3)
+    flow = add(bench, *"abcdef")
+    states = bench.run_until_rest(flow)
+    assert set(states.values()) == {"C"}
+    assert sorted(bench.starts()) == [f"{name}_1 1" for name in "abcdef"]
+    assert len(pilots(bench)) <= 2
+
+    def all_ended() -> bool:
+        return {doc.state for doc in pilots(bench)} == {BatchState.FINISHED}
+
+    go_on_until(bench, all_ended, "pilots to end")
+    assert sum(doc.begun for doc in pilots(bench)) == 6
+    assert pilot_places(bench.runtime, "here").held() == []
+
+
+def test_a_job_in_a_pilot_is_batch_running_and_names_it(batch_bench: MakeBatchBench) -> None:
+    """The state follows the pool, and the pilot is found by the job."""
+    bench = held(batch_bench)
+    flow = add(bench, "a")
+    go_on_until(bench, lambda: job(bench, "a").state is JobState.BATCH_RUNNING, "the job to run")
+    (pilot,) = pilots(bench)
+    assert job(bench, "a").remote.batch_uid == pilot.batch_uid
+    controller = JobController(bench.project)
+    assert controller.count_batches(job_ids=("a", 1)) == 1
+    assert controller.delete_batches() == 0  # it has not ended
+    (bench.folder / "go").touch()
+    assert bench.run_until_rest(flow) == {"a": "C"}
+
+
+def test_the_jobs_of_a_killed_pilot_run_again_and_never_twice_at_once(
+    batch_bench: MakeBatchBench,
+) -> None:
+    """SIGKILL in mid-job: what it had is requeued as a new attempt once nothing of it lives."""
+    bench = held(batch_bench, parallel_jobs=2)
+    flow = add(bench, "a", "b", "c")
+    go_on_until(bench, lambda: len(lines(bench, "begun")) >= 2 and pids(bench), "two jobs to run")
+    killed = pids(bench)
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    go_on_until(bench, lambda: any(doc.attempt > 1 for doc in docs(bench)), "a new attempt")
+    (bench.folder / "go").touch()
+    assert set(bench.run_until_rest(flow).values()) == {"C"}
+    assert lines(bench, "twice") == []
+    assert max(Counter(lines(bench, "begun")).values()) == 1  # once for each attempt
+    events = [doc.last.event for doc in docs(bench) if doc.last]
+    assert "fail" not in events
+
+
+def docs(bench: Bench) -> list[JobDoc]:
+    """Return all jobs."""
+    return list(bench.runtime.jobs.find({}))
+
+
+def test_a_job_under_which_pilots_end_again_and_again_is_parked(
+    batch_bench: MakeBatchBench,
+) -> None:
+    """After the third pilot it is PAUSED, with the reason."""
+    bench = held(batch_bench)
+    add(bench, "a")
+
+    def kill_pilots() -> bool:
+        attempts = len(lines(bench, "begun"))
+        for pid in pids(bench) if attempts == job(bench, "a").attempt else ():
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+        return job(bench, "a").state is JobState.PAUSED
+
+    go_on_until(bench, kill_pilots, "the job to be parked")
+    assert job(bench, "a").attempt == 3
+    last = job(bench, "a").last
+    assert last is not None
+    assert "3 pilots in a row ended under it" in last.why
+
+
+def test_a_stopped_job_is_killed_alone(batch_bench: MakeBatchBench) -> None:
+    """The pilot ends the one job, confirmed, and the other goes on; what waits leaves the pool."""
+    bench = batch_bench(worker={"execution_cmd": f"{HELD} {{}}", "max_jobs": 1}, parallel_jobs=2)
+    flow = add(bench, "a", "b", "c")
+    go_on_until(bench, lambda: len(lines(bench, "begun")) == 2, "two jobs to run")
+    running = sorted(line.partition("_")[0] for line in lines(bench, "begun"))
+    (waiting,) = set("abc") - set(running)
+    controller = JobController(bench.project)
+    controller.stop_job(job_id=running[0])
+    controller.stop_job(job_id=waiting)
+    stopped = (running[0], waiting)
+    go_on_until(bench, lambda: not any(job(bench, one).cancel for one in stopped), "both to go")
+    assert not list((bench.folder / "pool" / "pool").iterdir())
+    (bench.folder / "go").touch()
+    states = bench.run_until_rest(flow)
+    assert states == {running[0]: "CA", running[1]: "C", waiting: "CA"}
+    assert len(lines(bench, "begun")) == 2
+
+
+def test_there_are_never_more_pilots_than_max_jobs(batch_bench: MakeBatchBench) -> None:
+    """Several threads that all see the need stay below the limit together."""
+    bench = batch_bench(worker={"execution_cmd": f"{HELD} {{}}", "max_jobs": 2})
+    add(bench, *"abcdef")
+    go_on_until(
+        bench, lambda: any(doc.state is JobState.BATCH_SUBMITTED for doc in docs(bench)), "a pool"
+    )
+    threads = [
+        threading.Thread(target=submit_needed, args=(bench.runtime, "here")) for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(pilot_places(bench.runtime, "here").held()) <= 2
+    assert len([doc for doc in pilots(bench) if doc.process_id]) <= 2
+
+
+def test_pilots_that_cannot_run_are_not_submitted_one_after_the_other(
+    batch_bench: MakeBatchBench,
+) -> None:
+    """A pilot that ended without a job is followed by the next only after a while."""
+    bench = batch_bench(worker={"pre_run": "exit 3"})
+    add(bench, "a")
+
+    def has_failed() -> bool:
+        return any(doc.failed for doc in pilots(bench))
+
+    go_on_until(bench, has_failed, "a pilot to fail")
+    before = len(pilots(bench))
+    for _ in range(3):
+        submit_needed(bench.runtime, "here")
+    assert len(pilots(bench)) == before
+    assert "3" in pilots(bench)[0].why
+
+
+def test_a_pilot_that_was_added_but_not_submitted_is_taken_on(batch_bench: MakeBatchBench) -> None:
+    """A task died between the document and the queue job: the next one completes it."""
+    bench = batch_bench()
+    Batches(bench.runtime.queue).insert("here")
+    flow = add(bench, "a")
+    assert bench.run_until_rest(flow) == {"a": "C"}
+    assert len(pilots(bench)) == 1
