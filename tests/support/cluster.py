@@ -110,6 +110,28 @@ def own_cluster(name: str, *options: str) -> Iterator[Cluster]:
         _testbed(state, "down", "--purge")
 
 
+@contextlib.contextmanager
+def own_installed_cluster(name: str, state: Path | None = None) -> Iterator[Cluster]:
+    """Give a testbed for faults in which jobs can run, with accounting.
+
+    Args:
+        name: Part of its state folder's name.
+        state: One that is up already and that nobody else uses.
+
+    Raises:
+        ClusterMissingError: If this machine cannot run one.
+    """
+    module = _module()
+    _check_machine(module)
+    prefix = installation()
+    if state is not None:
+        yield Cluster(module.Testbed(state), prefix)
+        return
+    with own_cluster(name, "--accounting", *_shares()) as found:
+        _check_installation(found.bed, prefix)
+        yield Cluster(found.bed, prefix)
+
+
 def _module() -> ModuleType:
     """Import the testbed's code, which belongs to no package."""
     if "testbed" in sys.modules:

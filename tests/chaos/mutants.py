@@ -1,0 +1,198 @@
+"""Plants one defect after the other in a copy of the code: some test must fail for each.
+
+``python tests/chaos/mutants.py [NAME ...]`` takes some minutes. A defect that no test sees is
+named, and the exit status is then 1.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+#: The root of the source tree.
+TREE = Path(__file__).resolve().parents[2]
+#: What of it the tests need.
+PARTS = ("jfcelery", "scheduler_io", "tasks", "cli", "tests", "pyproject.toml", "README.md")
+#: Seconds after which the tests of one defect count as failed: they hang.
+LIMIT = 600
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A defect.
+
+    Args:
+        file: Where.
+        old: What is right.
+        new: What is wrong.
+        tests: Which of them must see it.
+    """
+
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...] = ("tests/chaos/test_model.py",)
+
+
+GUARD = ("tests/chaos/test_guard.py",)
+LEASE = ("tests/tasks/test_lease.py", *GUARD)
+
+MUTANTS: dict[str, Mutant] = {
+    "release flag not set": Mutant(
+        "tasks/finalize.py", '{**fields, "release": True}, then)', "fields, then)", GUARD
+    ),
+    "place not given back at once": Mutant(
+        "tasks/poll.py",
+        "    dispatch(runtime, changed)\n    free_place(runtime, changed)",
+        "    dispatch(runtime, changed)",
+        GUARD,
+    ),
+    "places never taken back by the sweep": Mutant(
+        "tasks/sweep.py", "        _free_places,\n", "", GUARD
+    ),
+    "fence not compared": Mutant(
+        "jfcelery/database/jobs.py",
+        "mine = (doc.lock_id, doc.fence, doc.epoch, doc.state)\n"
+        "        if (now.lock_id, now.fence, now.epoch, now.state) != mine:",
+        "mine = (doc.lock_id, doc.epoch, doc.state)\n"
+        "        if (now.lock_id, now.epoch, now.state) != mine:",
+        GUARD,
+    ),
+    "fence not raised": Mutant(
+        "jfcelery/database/jobs.py", '"fence": doc.fence + 1,', '"fence": doc.fence,', GUARD
+    ),
+    "epoch of a message not compared": Mutant(
+        "tasks/step.py", "if doc.epoch != epoch:", "if False:", GUARD
+    ),
+    "epoch not compared at the commit": Mutant(
+        "jfcelery/database/jobs.py",
+        "mine = (doc.lock_id, doc.fence, doc.epoch, doc.state)\n"
+        "        if (now.lock_id, now.fence, now.epoch, now.state) != mine:",
+        "mine = (doc.lock_id, doc.fence, doc.state)\n"
+        "        if (now.lock_id, now.fence, now.state) != mine:",
+        GUARD,
+    ),
+    "live lease ignored": Mutant(
+        "jfcelery/database/documents.py",
+        "return self.lock_id is not None and self.lock_until is not None and self.lock_until > now",
+        "return False",
+        GUARD,
+    ),
+    "lease of the dead not taken over": Mutant(
+        "tasks/sweep.py",
+        "if doc.retry_at is not None or doc.lock_id is not None:",
+        "if doc.lock_id is not None:\n        return False\n    if doc.retry_at is not None:",
+        GUARD,
+    ),
+    "lease not renewed": Mutant("tasks/lease.py", "doc = jobs.renew(doc, term)", "pass", LEASE),
+    "version not compared": Mutant(
+        "jfcelery/database/jobs.py",
+        '{"_id": doc.id, "version": doc.version},',
+        '{"_id": doc.id},',
+        GUARD,
+    ),
+    "history made up after the change only": Mutant(
+        "jfcelery/database/jobs.py",
+        "        self.history.ensure([doc])\n        changed = self._compare_and_set(doc, change)",
+        "        changed = self._compare_and_set(doc, change)\n        self.history.ensure([doc])",
+    ),
+    "history never made up": Mutant(
+        "jfcelery/database/jobs.py", "        self.history.ensure([doc])\n", ""
+    ),
+    "lost messages not sent again": Mutant("tasks/sweep.py", "        _send_standing,\n", ""),
+    "children not released by the sweep": Mutant(
+        "tasks/sweep.py", "        _release_pending,\n", ""
+    ),
+    "done step not passed over": Mutant(
+        "tasks/step.py",
+        "if RANK.get(doc.state, 0) > RANK[self.source]:",
+        "if False:",
+        GUARD,
+    ),
+    "submitted without a look at the folder": Mutant(
+        "scheduler_io/schedulers/frames.py", "  state_one && return 0\n", ""
+    ),
+    "no place taken before submission": Mutant(
+        "tasks/submit.py", "    take_place(work)\n", "", GUARD
+    ),
+    "flow run before all of it is in": Mutant(
+        "tasks/ready.py",
+        'return {raw["_id"] for raw in runtime.queue.flows.find({"inserting": True}, {"_id": 1})}',
+        "return set()",
+        GUARD,
+    ),
+    "end of a queue job taken from a listing that lacks it": Mutant(
+        "tasks/poll.py",
+        "if missing < runtime.project.poll.absent_polls or now - since < HIDDEN_TIME:",
+        "if False:",
+        ("tests/tasks/test_poll.py", *GUARD),
+    ),
+    "same token for every write": Mutant(
+        "jfcelery/database/jobs.py",
+        'change = {**fields, "token": uuid4().hex}',
+        'change = {**fields, "token": "same"}',
+        GUARD,
+    ),
+}
+
+
+def seen(mutant: Mutant, folder: Path) -> bool:
+    """Return whether a test fails when a defect is planted in a copy of the tree."""
+    path = folder / mutant.file
+    right = path.read_text()
+    if right.count(mutant.old) != 1:
+        raise click.ClickException(f"{mutant.file} has {mutant.old!r} not once")
+    path.write_text(right.replace(mutant.old, mutant.new))
+    env = {**os.environ, "PYTHONPATH": str(folder), "JFCELERY_MODEL_SEEDS": "12"}
+    argv = [sys.executable, "-m", "pytest", "-x", "-q", "-n", "0", "-p", "no:cacheprovider"]
+    try:
+        done = subprocess.run(
+            [*argv, *mutant.tests],
+            cwd=folder,
+            env=env,
+            capture_output=True,
+            timeout=LIMIT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return True
+    finally:
+        path.write_text(right)
+    if done.returncode not in {0, 1}:
+        raise click.ClickException(done.stdout.decode(errors="replace")[-2000:])
+    return done.returncode == 1
+
+
+@click.command()
+@click.argument("names", nargs=-1)
+def main(names: tuple[str, ...]) -> None:
+    """Plant one defect after the other, and name those that no test sees."""
+    unseen = []
+    with tempfile.TemporaryDirectory(prefix="jfc-mutants-") as text:
+        folder = Path(text)
+        for part in PARTS:
+            source = TREE / part
+            if source.is_dir():
+                shutil.copytree(source, folder / part, symlinks=True)
+            else:
+                shutil.copy(source, folder / part)
+        for name in names or MUTANTS:
+            began = time.monotonic()
+            found = seen(MUTANTS[name], folder)
+            click.echo(
+                f"{'seen' if found else 'NOT SEEN':9} {time.monotonic() - began:5.0f} s  {name}"
+            )
+            unseen += [] if found else [name]
+    sys.exit(bool(unseen))
+
+
+if __name__ == "__main__":
+    main()
