@@ -17,7 +17,10 @@ import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import NoReturn
+    from typing import Any, NoReturn
+
+#: What the module ``signal`` is made of, without its enums.
+_signal: Any = __import__("_signal")
 
 #: Servers that a project may have at once on one machine; each takes some 80 MB.
 MAX_SERVERS = 3
@@ -57,8 +60,6 @@ def main(arguments: list[str]) -> int:
 
 def run_cold(run_dir: str) -> NoReturn:
     """Become the process that runs the job without a server."""
-    import _signal  # type: ignore[import-not-found]  # what signal is made of, without enums
-
     for name in ("SIGPIPE", "SIGXFSZ"):  # which this Python ignores, as any
         _signal.signal(getattr(_signal, name), _signal.SIG_DFL)
     os.execv(sys.executable, [sys.executable, "-m", "jfcelery.execution", run_dir])  # noqa: S606
@@ -195,7 +196,6 @@ class Client:
         listener.close()
 
     def _become_server(self, listener: int, path: str) -> None:
-        import _signal
         import fcntl
 
         os.chdir("/")
@@ -279,7 +279,6 @@ class Client:
 
     def _forward(self) -> None:
         """From now on pass signals on to the job."""
-        import _signal
 
         def forward(number: int, _frame: object) -> None:
             try:
@@ -339,15 +338,11 @@ def _search_path() -> list[str]:
 
 
 def _numbers() -> list[int]:
-    import _signal
-
     return [getattr(_signal, f"SIG{name}") for name in FORWARDED]
 
 
 def _ignored() -> list[int]:
     """Return the signals that are ignored, but for those that Python ignores by itself."""
-    import _signal
-
     own = (_signal.SIGPIPE, _signal.SIGXFSZ)
     numbers = [n for n in range(1, _signal.NSIG) if n not in own]
     return [n for n in numbers if _signal.getsignal(n) == _signal.SIG_IGN]
@@ -378,7 +373,6 @@ def _end_as(answer: str) -> int:
     how, number = answer.split()
     if how == "exit":
         return int(number)
-    import _signal
     import resource
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # the job's own dump is enough

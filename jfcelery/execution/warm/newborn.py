@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import importlib
+import io
 import os
 import random
 import resource
@@ -146,7 +147,7 @@ def _renew_interpreter(order: Order) -> None:
     if numbers := sys.modules.get("numpy.random"):
         numbers.seed()
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None and hasattr(stream, "reconfigure") and stream.isatty():
+        if isinstance(stream, io.TextIOWrapper) and stream.isatty():
             stream.reconfigure(line_buffering=True)
 
 
