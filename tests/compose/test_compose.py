@@ -11,11 +11,13 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+import click
 import pytest
 import redis
 from kombu import Connection
 from ruamel.yaml import YAML
 
+from jfcelery.cli.main import jfc
 from jfcelery.project import load_file
 from jfcelery.services import BrokerEndpoint
 from jfcelery.services.binaries import find_broker
@@ -68,6 +70,49 @@ def test_secrets_are_demanded(compose: dict[str, Any]) -> None:
     assert dict(given) == dict.fromkeys(named, "")
 
 
+def test_what_is_mounted_as_secret_or_configuration_is_declared(compose: dict[str, Any]) -> None:
+    """Services mount secrets and configurations that the file has, and it has no others."""
+    for kind in ("secrets", "configs"):
+        used = {
+            entry if isinstance(entry, str) else entry["source"]
+            for service in compose["services"].values()
+            for entry in service.get(kind, [])
+        }
+        assert used == set(compose[kind])
+
+
+def test_nobody_is_root_and_every_image_is_a_release(compose: dict[str, Any]) -> None:
+    """Other people's images run under a user of theirs, ours under its own; no tag floats."""
+    dockerfile = (HERE / "Dockerfile").read_text()
+    assert re.search(r"^USER 1000$", dockerfile, re.MULTILINE)
+    images = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+    for service in compose["services"].values():
+        assert service["cap_drop"] == ["ALL"]
+        assert ("build" in service) or service["user"] not in ("root", "0")
+        images.append(service["image"])
+    assert [image for image in images if not re.search(r":v?\d+\.\d+\.\d+", image)] == []
+
+
+def test_servers_tell_their_health(compose: dict[str, Any]) -> None:
+    """All but what is for commands, and Flower, whose every page wants a login."""
+    without = {name for name, found in compose["services"].items() if "healthcheck" not in found}
+    assert without == {"flower", "jfc"}
+
+
+@pytest.mark.parametrize("name", ["runner", "flower", "gui", "jfc"])
+def test_commands_exist(compose: dict[str, Any], name: str) -> None:
+    """The containers' commands are jfc's, with options that they have."""
+    command: click.Command = jfc
+    words = list(compose["services"][name]["command"])
+    context = click.Context(jfc, info_name="jfc")
+    while isinstance(command, click.Group):
+        found = command.get_command(context, words.pop(0))
+        assert found is not None
+        command = found
+        context = click.Context(command, parent=context)
+    command.make_context(name, words, parent=context)
+
+
 def test_nothing_listens_to_the_world(compose: dict[str, Any]) -> None:
     """Published ports are on the loopback interface."""
     ports = [port for s in compose["services"].values() for port in s.get("ports", [])]
@@ -85,10 +130,11 @@ def test_project_names_these_services(
     compose: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The containers' project is valid, and uses MongoDB and Redis of this set."""
-    monkeypatch.setenv("MONGO_PASSWORD", PASSWORD)
     monkeypatch.setenv("REDIS_PASSWORD", PASSWORD)
+    (tmp_path / "password").write_text(PASSWORD)
+    text = (HERE / "group.yaml").read_text()
     path = tmp_path / "group.yaml"
-    path.write_text((HERE / "group.yaml").read_text())
+    path.write_text(text.replace("/run/secrets/mongo_password", str(tmp_path / "password")))
     project = load_file(path)
     assert project.name == compose["services"]["runner"]["environment"]["JFCELERY_PROJECT"]
     assert not project.uses_embedded_database

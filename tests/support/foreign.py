@@ -1,4 +1,4 @@
-"""jobflow-remote itself, in an environment of its own, to make what is to be imported."""
+"""Other people's programs in environments of their own: jobflow-remote, whose queue is imported."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import os
 import shutil
 import subprocess
 import sys
+import sysconfig
 import venv
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from tests.support.installation import CACHE
 from tests.support.tree import TREE
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 #: The release that writes the databases.
 RELEASE = "jobflow-remote==1.0.1"
@@ -24,27 +23,44 @@ PATIENCE = 900
 
 
 class InstallationError(Exception):
-    """Raised where pip cannot install it."""
+    """Raised where pip cannot install what is wanted."""
 
 
-def environment(cache: Path = CACHE) -> Path:
-    """Return the prefix of an environment that holds jobflow-remote; made when missing."""
+def environment(release: str = RELEASE, *, above: bool = False, cache: Path = CACHE) -> Path:
+    """Return the prefix of an environment that holds a release; made when missing.
+
+    Args:
+        release: What pip installs.
+        above: Whether it lies above the running environment, and gets only what that lacks.
+        cache: Where environments are kept.
+
+    Raises:
+        InstallationError: pip cannot install it.
+    """
     cache.mkdir(parents=True, exist_ok=True)
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    prefix = cache / f"{RELEASE.replace('==', '-')}-python{version}"
+    prefix = cache / f"{release.replace('==', '-')}-python{version}"
     with (cache / f"{prefix.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (prefix / "complete").exists():
             shutil.rmtree(prefix, ignore_errors=True)
             venv.create(prefix, with_pip=True, symlinks=True)
-            pip = [str(prefix / "bin" / "python"), "-m", "pip", "install", "-q", RELEASE]
+            if above:
+                below = sysconfig.get_path("purelib")
+                (site_packages(prefix) / "running.pth").write_text(f"{below}\n")
+            pip = [str(prefix / "bin" / "python"), "-m", "pip", "install", "-q", release]
             done = subprocess.run(
                 pip, capture_output=True, text=True, timeout=PATIENCE, check=False
             )
             if done.returncode:
-                raise InstallationError(f"{RELEASE}: {done.stderr.strip()[-500:]}")
+                raise InstallationError(f"{release}: {done.stderr.strip()[-500:]}")
             (prefix / "complete").touch()
     return prefix
+
+
+def site_packages(prefix: Path) -> Path:
+    """Return the folder of the packages of an environment."""
+    return Path(sysconfig.get_path("purelib", "venv", {"base": str(prefix)}))
 
 
 def write_project(folder: Path, name: str, url: str, prefix: Path) -> Path:
