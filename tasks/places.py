@@ -18,11 +18,13 @@ AT_ONCE = 8
 
 
 def take_place(work: Work) -> None:
-    """Take a place for a job in its worker's queue.
+    """Take a place for a job in its worker's queue; a pool has room for any number.
 
     Raises:
         BackPressureError: All are taken.
     """
+    if work.worker.is_batch:
+        return
     limit = work.worker.max_jobs
     if not Slots(work.runtime.queue, work.doc.worker).acquire(work.doc.id, limit):
         raise BackPressureError(f"max_jobs of {work.doc.worker} ({limit}) is reached")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from jfcelery.folders import RunFolder, queue_job_name
-from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.states import JobState
 from jfcelery.tasks.limits import limits_of
 from jfcelery.tasks.places import take_place
-from jfcelery.tasks.pool import pool_of
+from jfcelery.tasks.pool import queue_for
 from jfcelery.tasks.step import Commit, Step, Work
 
 #: Time after a submission in which its host's queue is asked again.
@@ -19,17 +18,11 @@ FIRST_POLL = timedelta(seconds=1)
 def submit_body(work: Work) -> Commit:
     """Submit the job, or find the queue job that an earlier try made."""
     runtime, doc, worker = work.runtime, work.doc, work.worker
-    if not worker.is_batch:
-        take_place(work)
+    take_place(work)
     folder = RunFolder.of(worker.work_dir, doc.uuid, doc.index)
     name = queue_job_name(doc.uuid, doc.index, doc.attempt)
     with runtime.hosts.lease(doc.worker) as host:
-        queue = WorkerQueue(
-            host,
-            worker,
-            timeout=worker.timeout_execute,
-            scheduler=pool_of(worker, doc) if worker.is_batch else None,
-        )
+        queue = queue_for(host, worker, None)
         limits = limits_of(runtime.project, worker)
         queue_id = queue.submit(folder, name=name, attempt=doc.attempt, limits=limits)
     runtime.host_records.went_well(worker.host_key)
