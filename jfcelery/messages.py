@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jfcelery.database.documents import JobDoc
     from jfcelery.project import Project
 
 #: Entry point group of the messenger; its value is called with the project.
@@ -36,6 +37,25 @@ class Messenger(Protocol):
 
     def celery_workers(self) -> list[str]:
         """Return the names of the Celery workers that answer."""
+        ...
+
+    def run_files(self, doc: JobDoc) -> list[str]:
+        """Return the names of the files in a job's run folder."""
+        ...
+
+    def file_tail(self, doc: JobDoc, name: str) -> str:
+        """Return the end of a file in a job's run folder."""
+        ...
+
+    def runner_state(self) -> dict[str, str]:
+        """Return the state of each process of this machine's runner, and of the ``runner``."""
+        ...
+
+    def start_runner(self) -> None:
+        """Start the runner of this machine, and do not wait until it works."""
+
+    def stop_runner(self) -> bool:
+        """Tell the runner of this machine to stop; return whether one runs."""
         ...
 
 

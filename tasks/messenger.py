@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import ServiceError
+from jfcelery.tasks import looking
 from jfcelery.tasks.pulse import celery_workers, queue_lengths
 from jfcelery.tasks.sending import sender
 
 if TYPE_CHECKING:
+    from jfcelery.database.documents import JobDoc
     from jfcelery.messages import Messenger
     from jfcelery.project import Project
 
@@ -49,6 +51,26 @@ class CeleryMessenger:
             return celery_workers(self.project)
         except ServiceError:
             return []
+
+    def run_files(self, doc: JobDoc) -> list[str]:
+        """Return the names of the files in a job's run folder."""
+        return looking.run_files(self.project, doc)
+
+    def file_tail(self, doc: JobDoc, name: str) -> str:
+        """Return the end of a file in a job's run folder."""
+        return looking.file_tail(self.project, doc, name)
+
+    def runner_state(self) -> dict[str, str]:
+        """Return the state of each process of this machine's runner."""
+        return looking.runner_state(self.project)
+
+    def start_runner(self) -> None:
+        """Start the runner of this machine."""
+        looking.start_runner(self.project)
+
+    def stop_runner(self) -> bool:
+        """Tell the runner of this machine to stop; return whether one runs."""
+        return looking.stop_runner(self.project)
 
 
 def celery_messenger(project: Project) -> Messenger:

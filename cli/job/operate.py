@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from jfcelery.controller.bulk import Manner, Result
     from jfcelery.controller.filters import JobFilter
     from jfcelery.database.documents import JobDoc
-
-#: Most db ids that one line shows.
-SHOWN = 20
 
 wait_option = click.option(
     "--wait",
@@ -106,21 +102,20 @@ def report(result: Result, done: str, *, as_json: bool) -> None:
         refused = [{"db_id": r.db_id, "reason": r.reason} for r in result.refused]
         write_json({"changed": list(result.changed), "refused": refused})
     else:
-        number = len(result.changed)
-        ids = f": {_ids(result.changed)}" if number else "."
-        click.echo(f"{counted(number, 'job')} {done}{ids}")
-        for reason, refused_ids in _by_reason(result):
-            who = f"Job {refused_ids[0]}" if len(refused_ids) == 1 else f"Jobs {_ids(refused_ids)}"
-            click.echo(click.style(f"{who}: {reason}", fg="yellow"), err=True)
+        from jfcelery.controller.words import outcome, refusals
+
+        click.echo(outcome(done, result))
+        for line in refusals(result):
+            click.echo(click.style(line, fg="yellow"), err=True)
     if result.refused:
         raise click.exceptions.Exit(EXIT_REFUSED)
 
 
 def _announce(docs: Sequence[JobDoc], options: Options, verb: str) -> None:
     """Print on stderr what will be touched."""
-    states = Counter(doc.state for doc in docs)
-    parts = ", ".join(f"{number} {state}" for state, number in states.most_common())
-    click.echo(f"{verb} {counted(len(docs), 'job')}: {parts}", err=True)
+    from jfcelery.controller.words import announcement
+
+    click.echo(announcement(verb, docs), err=True)
     if options.verbosity:
         from jfcelery.cli.job.columns import chosen_columns, job_table
         from jfcelery.cli.output import print_fitting
@@ -140,17 +135,3 @@ def _agreed(selected: JobFilter, options: Options, warning: str, verb: str, numb
     if warning:
         click.echo(click.style(warning, fg="yellow"), err=True)
     return click.confirm(f"{verb} {counted(number, 'job')}?", err=True)
-
-
-def _by_reason(result: Result) -> list[tuple[str, list[str]]]:
-    reasons: dict[str, list[str]] = {}
-    for refusal in result.refused:
-        reasons.setdefault(refusal.reason, []).append(refusal.db_id)
-    return list(reasons.items())
-
-
-def _ids(ids: Sequence[str]) -> str:
-    from jfcelery.controller.queries import id_number
-
-    more = len(ids) - SHOWN
-    return ", ".join(sorted(ids, key=id_number)[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -10,10 +10,7 @@ from jfcelery.cli.job.operate import Options, locking_options, operate
 from jfcelery.cli.options import job_selection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from jfcelery.controller.filters import JobFilter
-    from jfcelery.database.documents import JobDoc
 
 
 @click.command()
@@ -37,27 +34,15 @@ def rerun(selected: JobFilter, force: bool, no_delete: bool, **options: Any) -> 
     Their queue jobs are cancelled, jobs that depend on them wait for them again, jobs that they
     had made are archived. The earlier attempts stay in `jfc job history`.
     """
+    from jfcelery.controller.words import rerun_wording
+
     del no_delete
+    spoken = rerun_wording(force=force)
     operate(
         selected,
         Options(**options),
         lambda actions, jobs, manner: actions.rerun(jobs, manner, force=force),
-        verb="Rerun",
-        done="set to start again",
-        warning=lambda docs: _warning(docs, force=force),
+        verb=spoken.verb,
+        done=spoken.done,
+        warning=spoken.warning,
     )
-
-
-def _warning(docs: Sequence[JobDoc], *, force: bool) -> str:
-    """Return what is lost, if anything is."""
-    from jfcelery.cli.output import counted
-    from jfcelery.states import JobState
-
-    words = []
-    running = [d for d in docs if d.state in {JobState.RUNNING, JobState.BATCH_RUNNING}]
-    if running:
-        verb = "runs" if len(running) == 1 else "run"
-        words.append(f"{counted(len(running), 'job')} {verb} at this moment, and would be killed.")
-    if force:
-        words.append("Results that depend on these jobs are given up and computed anew.")
-    return "\n".join(words)

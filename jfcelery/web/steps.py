@@ -8,7 +8,6 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from prometheus_client.core import HistogramMetricFamily
-from prometheus_client.utils import floatToGoString
 
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
@@ -60,7 +59,7 @@ class Tally:
         below, found = 0, []
         for bound, number in zip((*BOUNDS, float("inf")), self.numbers, strict=True):
             below += number
-            found.append((floatToGoString(bound), float(below)))
+            found.append((str(bound) if bound < float("inf") else "+Inf", float(below)))
         return found
 
 

@@ -1,0 +1,1 @@
+"""The REST API: what the commands of ``jfc`` show and do, over HTTP."""

@@ -1,0 +1,205 @@
+"""A flow drawn: its graph, collapsed by name where it is large, and its time line."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from jfcelery.states import JobState
+from jfcelery.web.pages.markup import Safe, look, text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from jfcelery.controller.graph import FlowGraph
+    from jfcelery.database.documents import Change, JobDoc
+
+#: From so many jobs on, those of the same name become one node.
+MOST_NODES = 60
+#: Sizes in pixels.
+BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 150, 40, 18, 46
+#: Most jobs of a time line, width of its names and of the whole, height of a row.
+MOST_ROWS, NAMES, WIDTH, ROW = 100, 190, 1000, 20
+#: Most characters of a name in a drawing.
+CHARACTERS = 20
+
+_S = JobState
+#: What a job does, or waits for, while it is in a state.
+KINDS = {
+    _S.WAITING: "waiting",
+    _S.READY: "waiting",
+    _S.CHECKED_OUT: "transfer",
+    _S.UPLOADED: "transfer",
+    _S.SUBMITTED: "queue",
+    _S.BATCH_SUBMITTED: "queue",
+    _S.RUNNING: "run",
+    _S.BATCH_RUNNING: "run",
+    _S.RUN_FINISHED: "transfer",
+    _S.DOWNLOADED: "transfer",
+}
+
+
+@dataclass
+class Box:
+    """A node of the drawing: one job, or all jobs of a name.
+
+    Args:
+        label: Its name.
+        depth: Longest way from the start.
+        states: Numbers of its jobs by state.
+        target: Page that it leads to.
+    """
+
+    label: str
+    depth: int
+    target: str
+    states: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def state(self) -> str:
+        """The state that colours it: the worst, or what is under way."""
+        order = ("bad", "busy", "moving", "held", "idle", "good")
+        return min(self.states, key=lambda state: order.index(look(state)))
+
+    @property
+    def words(self) -> str:
+        """The states in words."""
+        return ", ".join(f"{n} {s}" if n > 1 else s for s, n in self.states.items())
+
+
+def graph_svg(graph: FlowGraph, flow: str) -> Safe:
+    """Return a flow's graph as SVG; dashed arrows lead to what a job made while it ran."""
+    collapsed = len(graph.nodes) > MOST_NODES
+    boxes, key_of = _boxes(graph, flow, collapsed=collapsed)
+    rows: dict[int, list[str]] = {}
+    for key, box in boxes.items():
+        rows.setdefault(box.depth, []).append(key)
+    longest = max(map(len, rows.values()), default=0)
+    places = {
+        key: (
+            round((column + (longest - len(rows[depth])) / 2) * (BOX_WIDTH + GAP_X)) + 2,
+            row * (BOX_HEIGHT + GAP_Y) + 2,
+        )
+        for row, depth in enumerate(sorted(rows))
+        for column, key in enumerate(rows[depth])
+    }
+    width = max((x for x, _ in places.values()), default=0) + BOX_WIDTH + 4
+    height = max((y for _, y in places.values()), default=0) + BOX_HEIGHT + 4
+    edges = {
+        (key_of[edge.start], key_of[edge.end], edge.made)
+        for edge in graph.edges
+        if key_of[edge.start] != key_of[edge.end]
+    }
+    lines = "".join(_edge(places[a], places[b], made=made) for a, b, made in sorted(edges))
+    nodes = "".join(_node(box, places[key]) for key, box in boxes.items())
+    head = (
+        '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" '
+        'markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" fill="#8a949e"/></marker></defs>'
+    )
+    what = f"{len(graph.nodes)} jobs" + (", one node for each name" if collapsed else "")
+    return Safe(
+        f'<p class="soft">{what}</p><div class="wide" tabindex="0" role="region" '
+        f'aria-label="Graph of the flow"><svg width="{width}" height="{height}" '
+        f'viewBox="0 0 {width} {height}">{head}{lines}{nodes}</svg></div>'
+    )
+
+
+def _boxes(
+    graph: FlowGraph, flow: str, *, collapsed: bool
+) -> tuple[dict[str, Box], dict[str, str]]:
+    """Return the boxes by their keys, and the key of the box of each job."""
+    from urllib.parse import quote, urlencode
+
+    boxes: dict[str, Box] = {}
+    key_of: dict[str, str] = {}
+    for depth, layer in enumerate(graph.layers()):
+        for node in layer:
+            key = node.name if collapsed else node.key
+            target = f"/job/{quote(node.doc.db_id, safe='')}"
+            if collapsed:
+                target = "/jobs?" + urlencode({"flow": flow, "name": node.name})
+            box = boxes.setdefault(key, Box(node.name, depth, target))
+            box.states[str(node.state)] += 1
+            key_of[node.key] = key
+    return boxes, key_of
+
+
+def _node(box: Box, place: tuple[int, int]) -> str:
+    x, y = place
+    number = sum(box.states.values())
+    name = box.label if len(box.label) <= CHARACTERS else box.label[: CHARACTERS - 1] + "…"
+    label = f"{name} ×{number}" if number > 1 else name  # noqa: RUF001 - the sign for times
+    return (
+        f'<a href="{text(box.target)}" aria-label="{text(box.label)}: {text(box.words)}">'
+        f'<g class="node {look(box.state)}"><title>{text(box.label)}: {text(box.words)}</title>'
+        f'<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="8"/>'
+        f'<text x="{x + 8}" y="{y + 17}" font-size="12">{text(label)}</text>'
+        f'<text x="{x + 8}" y="{y + 32}" font-size="10">{text(box.words[:26])}</text></g></a>'
+    )
+
+
+def _edge(start: tuple[int, int], end: tuple[int, int], *, made: bool) -> str:
+    x1, y1 = start[0] + BOX_WIDTH / 2, start[1] + BOX_HEIGHT
+    x2, y2 = end[0] + BOX_WIDTH / 2, end[1]
+    middle = (y1 + y2) / 2
+    return (
+        f'<path class="edge{" made" if made else ""}" marker-end="url(#tip)" '
+        f'd="M{x1} {y1} C{x1} {middle} {x2} {middle} {x2} {y2}"/>'
+    )
+
+
+def timeline_svg(
+    docs: Sequence[JobDoc], changes: Mapping[str, Sequence[Change]], now: datetime
+) -> Safe:
+    """Return what each job did when: waiting, transfer, queue, run."""
+    shown = docs[:MOST_ROWS]
+    times = [change.at for doc in shown for change in changes.get(doc.id, ())]
+    if not times:
+        return Safe('<p class="soft">Nothing has happened yet.</p>')
+    moving = any(doc.state in KINDS for doc in shown)
+    start, end = min(times), now if moving else max(times)
+    scale = (WIDTH - NAMES) / max((end - start).total_seconds(), 0.001)
+    rows = "".join(
+        _row(doc, changes.get(doc.id, ()), place, (start, end), scale)
+        for place, doc in enumerate(shown)
+    )
+    height = len(shown) * ROW + 4
+    legend = " ".join(
+        f'<svg width="12" height="12" style="display:inline" aria-hidden="true"><rect width="12" '
+        f'height="12" class="kind-{kind}"/></svg> {kind}'
+        for kind in ("waiting", "transfer", "queue", "run")
+    )
+    more = f" The first {MOST_ROWS} jobs of {len(docs)}." if len(docs) > MOST_ROWS else ""
+    whole = f"{(end - start).total_seconds():.0f} s in all.{more}"
+    return Safe(
+        f'<p class="soft">{legend} · {whole}</p><div class="wide" tabindex="0" role="region" '
+        f'aria-label="Time line of the flow"><svg width="{WIDTH}" height="{height}" '
+        f'viewBox="0 0 {WIDTH} {height}">{rows}</svg></div>'
+    )
+
+
+def _row(
+    doc: JobDoc,
+    changes: Sequence[Change],
+    place: int,
+    span: tuple[datetime, datetime],
+    scale: float,
+) -> str:
+    y = place * ROW
+    name = f"{doc.db_id} {doc.job.name}"[: CHARACTERS + 6]
+    parts = [f'<text x="0" y="{y + 14}" font-size="12">{text(name)}</text>']
+    ends = [change.at for change in changes[1:]] + [span[1]]
+    for change, end in zip(changes, ends, strict=True):
+        kind = KINDS.get(change.target)
+        if kind is None:
+            continue
+        x = NAMES + (change.at - span[0]).total_seconds() * scale
+        width = max((end - change.at).total_seconds() * scale, 1.0)
+        words = f"{change.target}: {(end - change.at).total_seconds():.1f} s"
+        parts.append(
+            f'<rect class="kind-{kind}" x="{x:.1f}" y="{y + 4}" width="{width:.1f}" '
+            f'height="{ROW - 6}"><title>{text(words)}</title></rect>'
+        )
+    return "".join(parts)

@@ -1,0 +1,114 @@
+"""What all pages have in common: navigation, live parts, who looks."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from nicegui import run, ui
+
+from jfcelery.errors import JfceleryError
+from jfcelery.web.door import caller_of
+from jfcelery.web.pages.markup import Safe, text
+from jfcelery.web.pages.style import CSS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fastapi import Request
+
+    from jfcelery.web.current import Current
+    from jfcelery.web.door import Caller
+
+#: Seconds between two looks at the database by a page that is open.
+LOOK_INTERVAL = 1.0
+#: The pages of the navigation.
+PAGES = {
+    "/": "Overview",
+    "/flows": "Flows",
+    "/jobs": "Jobs",
+    "/reports": "Reports",
+    "/workers": "Workers",
+}
+
+
+@contextmanager
+def frame(title: str, request: Request, current: Current) -> Iterator[Caller]:
+    """Put the page's content between navigation and end; yield who looks at it."""
+    path = request.url.path
+    ui.add_css(CSS)
+    ui.dark_mode(value=None)
+    ui.page_title(f"{title} - {current.project.name}")
+    items = "".join(
+        f'<a href="{target}"{_current(target, path)}>{words}</a>' for target, words in PAGES.items()
+    )
+    markup(
+        Safe(
+            '<a class="skip" href="#content">Skip to content</a><header class="top">'
+            f'<strong>{text(current.project.name)}</strong><nav aria-label="Pages">{items}</nav>'
+            '<form method="post" action="/logout"><button class="plain">Log out</button></form>'
+            "</header>"
+        )
+    )
+    with ui.element("main").props('id="content" tabindex="-1"'):
+        markup(Safe(f"<h1>{text(title)}</h1>"))
+        yield caller_of(request.scope)
+
+
+def _current(target: str, path: str) -> str:
+    same = path == target or (target != "/" and path.startswith(target.rstrip("s")))
+    return ' aria-current="page"' if same else ""
+
+
+def markup(content: Safe) -> ui.html:
+    """Show HTML that :mod:`.markup` made."""
+    return ui.html(content, sanitize=False)
+
+
+def live(load: Callable[[], Safe], *, label: str = "") -> None:
+    """Show what a function returns, and again whenever it is another.
+
+    Args:
+        load: Reads the database and returns HTML; called in a thread.
+        label: What the part is, for screen readers.
+    """
+    place = markup(Safe('<p class="soft">Loading …</p>'))
+    if label:
+        place.props(f'role="region" aria-label="{label}"')
+
+    async def look() -> None:
+        shown = await run.io_bound(_guarded, load)
+        if shown is not None and shown != place.content:
+            place.content = shown
+
+    ui.timer(0, look, once=True)
+    ui.timer(LOOK_INTERVAL, look)
+
+
+def _guarded(load: Callable[[], Safe]) -> Safe:
+    try:
+        return load()
+    except JfceleryError as error:
+        words = f"{error.message} {error.remedy or ''}"
+        return Safe(f'<p class="error" role="alert">{text(words)}</p>')
+
+
+def card(title: str) -> ui.element:
+    """Return a frame around a part of a page, with its heading in it."""
+    made = ui.element("section").classes("card")
+    with made:
+        markup(Safe(f"<h2>{text(title)}</h2>"))
+    return made
+
+
+def later(title: str, load: Callable[[], Safe]) -> None:
+    """Show a part that is read only once somebody opens it."""
+    with ui.expansion(title).classes("card").props("dense"):
+        place = markup(Safe('<p class="soft">Open to load.</p>'))
+    opened = place.parent_slot.parent if place.parent_slot else place
+
+    async def look() -> None:
+        shown = await run.io_bound(_guarded, load)
+        place.content = shown or ""
+
+    opened.on("show", look)

@@ -1,0 +1,144 @@
+"""The page of a job: everything that is known of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+from nicegui import ui
+
+from jfcelery.controller.arguments import one_job
+from jfcelery.controller.info import JobInfo
+from jfcelery.controller.outputs import job_output
+from jfcelery.controller.queries import find_one_job
+from jfcelery.controller.reasons import reasons
+from jfcelery.database.history import History
+from jfcelery.database.payloads import load_payload
+from jfcelery.errors import JfceleryError
+from jfcelery.folders import RunFolder
+from jfcelery.messages import messenger
+from jfcelery.scripts import job_script
+from jfcelery.web.api.answers import plain
+from jfcelery.web.api.models import JobSelection
+from jfcelery.web.pages.actions import ActionBar
+from jfcelery.web.pages.frame import card, frame, later, live, markup
+from jfcelery.web.pages.markup import (
+    Safe,
+    badge,
+    duration,
+    facts,
+    flow_link,
+    table,
+    text,
+    tree,
+    when,
+)
+
+if TYPE_CHECKING:
+    from jfcelery.database.documents import JobDoc
+    from jfcelery.web.current import Current
+
+#: Fields that the list of facts leaves to other parts of the page.
+_ELSEWHERE = {"state", "error", "error_class", "remote", "name", "flow", "recovery"}
+
+
+def add_job(current: Current) -> None:
+    """Add the page of a job."""
+
+    def find(db_id: str) -> JobDoc:
+        return find_one_job(current.controller().queue, one_job(db_id=db_id))
+
+    @ui.page("/job/{db_id}")
+    def job(request: Request, db_id: str) -> None:
+        try:
+            doc = find(db_id)
+        except JfceleryError as error:
+            with frame("Job", request, current):
+                markup(Safe(f'<p class="error" role="alert">{text(error.message)}</p>'))
+            return
+        with frame(f"Job {doc.db_id}: {doc.job.name}", request, current) as caller:
+            ActionBar(current, caller, lambda: JobSelection(db_ids=[db_id]))
+            with card("State"):
+                live(lambda: state_of(current, find(db_id)))
+            with ui.element("div").classes("cards"):
+                with card("What is known"):
+                    live(lambda: facts_of(find(db_id)))
+                with card("History"):
+                    live(lambda: history_of(current, find(db_id)))
+            later("Output", lambda: output_of(current, find(db_id)))
+            later("Inputs", lambda: inputs_of(current, find(db_id)))
+            later("Files of the run folder", lambda: files_of(current, find(db_id)))
+            for name in (RunFolder.QUEUE_OUT, RunFolder.QUEUE_ERR):
+                later(f"End of {name}", lambda n=name: tail_of(current, find(db_id), n))
+            later("Submission script", lambda: script_of(current, find(db_id)))
+
+
+def state_of(current: Current, doc: JobDoc) -> Safe:
+    """Return a job's state, its error, the reasons and what would move it on."""
+    controller = current.controller()
+    found = reasons(controller.project, controller.queue, doc)
+    items = "".join(
+        f"<li>{text(r.text)}{f' <code>{text(r.command)}</code>' if r.command else ''}</li>"
+        for r in found
+    )
+    error = (doc.error or doc.remote.error or "").strip()
+    shown = f'<div class="error"><pre>{text(error)}</pre></div>' if error else ""
+    kind = f" {text(doc.error_class)}" if doc.error_class else ""
+    return Safe(f"<p>{badge(doc.state)}{kind}</p><ul>{items}</ul>{shown}")
+
+
+def facts_of(doc: JobDoc) -> Safe:
+    """Return everything that `jfc job info` shows and that has a value."""
+    info = JobInfo.of(doc)
+    values: dict[str, object] = {"flow": flow_link(doc.flow, doc.flow)}
+    for name, value in info.model_dump(mode="python").items():
+        if name in _ELSEWHERE:
+            continue
+        values[name] = when(value) if hasattr(value, "astimezone") else value
+    values["run_time"] = duration(info.run_time)
+    remote = info.remote.model_dump(mode="json", exclude_defaults=True)
+    for name, value in remote.items():
+        if name != "error":
+            values[f"remote {name}"] = value
+    if info.recovery:
+        values["recovery"] = info.recovery.why
+    return facts(values)
+
+
+def history_of(current: Current, doc: JobDoc) -> Safe:
+    """Return every change of a job's state."""
+    rows = [
+        (when(c.at), badge(c.target), c.by, c.attempt, c.why)
+        for c in History(current.controller().queue).of(doc)
+    ]
+    return table("History", ["Time", "State", "By", "Attempt", "Why"], rows)
+
+
+def output_of(current: Current, doc: JobDoc) -> Safe:
+    """Return a job's output as a tree."""
+    controller = current.controller()
+    return tree(plain(job_output(controller.project, controller.queue, doc)))
+
+
+def inputs_of(current: Current, doc: JobDoc) -> Safe:
+    """Return a job's function and arguments as a tree."""
+    payload = load_payload(current.controller().queue, doc.id)
+    chosen = ("function", "function_args", "function_kwargs", "maker", "metadata")
+    return tree({name: payload[name] for name in chosen if payload.get(name)} or payload)
+
+
+def files_of(current: Current, doc: JobDoc) -> Safe:
+    """Return the names of the files in a job's run folder."""
+    names = messenger(current.project).run_files(doc)
+    items = "".join(f"<li><code>{text(name)}</code></li>" for name in names)
+    return Safe(f"<p><code>{text(doc.run_dir)}</code></p><ul>{items}</ul>")
+
+
+def tail_of(current: Current, doc: JobDoc, name: str) -> Safe:
+    """Return the end of a file in a job's run folder."""
+    return Safe(f"<pre>{text(messenger(current.project).file_tail(doc, name))}</pre>")
+
+
+def script_of(current: Current, doc: JobDoc) -> Safe:
+    """Return the script with which a job is, or would be, submitted."""
+    return Safe(f"<pre>{text(job_script(current.project, doc))}</pre>")

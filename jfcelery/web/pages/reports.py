@@ -1,0 +1,76 @@
+"""The page of reports: trends, what jobs took, why they failed; to download as CSV and JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+from nicegui import ui
+
+from jfcelery.controller.reports import flows_report, jobs_report
+from jfcelery.controller.trends import Interval
+from jfcelery.web.pages.frame import card, frame, live, markup
+from jfcelery.web.pages.listing import View, filter_form
+from jfcelery.web.pages.markup import Safe, badge, duration, table
+from jfcelery.web.pages.overview import failures
+from jfcelery.web.reports import table_of
+
+if TYPE_CHECKING:
+    from jfcelery.web.current import Current
+
+
+def add_reports(current: Current) -> None:
+    """Add the page of reports."""
+
+    @ui.page("/reports")
+    def reports(request: Request) -> None:
+        view = View.of(request, ("interval",))
+        wanted = view.params.get("interval", "")
+        interval = wanted if wanted in set(Interval) else str(Interval.DAYS)
+        with frame("Reports", request, current):
+            choices = [str(one) for one in Interval]
+            markup(filter_form("/reports", view, {"interval": choices}))
+            for kind in ("jobs", "flows"):
+                with card(f"{kind.capitalize()} by {interval}"):
+                    live(lambda k=kind: trends_of(current, k, interval))
+                    markup(downloads(kind, interval))
+            with card("What jobs took"):
+                live(lambda: usage_of(current, interval))
+            with card("Failures of the last days"):
+                live(lambda: failures(current))
+
+
+def downloads(kind: str, interval: str) -> Safe:
+    """Return links to a report's data."""
+    address = f"/api/reports/{kind}?interval={interval}&amp;zone=local"
+    return Safe(
+        f'<p><a href="{address}&amp;form=csv" download>CSV</a> · '
+        f'<a href="{address}" download="jfcelery-{kind}-{interval}.json">JSON</a></p>'
+    )
+
+
+def trends_of(current: Current, kind: str, interval: str) -> Safe:
+    """Return how many jobs or flows came into each state, period by period."""
+    queue = current.controller().queue
+    make = jobs_report if kind == "jobs" else flows_report
+    (period, *states), rows = table_of(make(queue, interval, None, "local"))
+    shown = [[row[0], *(number or "" for number in row[1:])] for row in rows]
+    return table(f"{kind} over time", [period.capitalize(), *map(badge, states)], shown)
+
+
+def usage_of(current: Current, interval: str) -> Safe:
+    """Return run time, queue wait and core-hours by worker."""
+    usage = jobs_report(current.controller().queue, interval, None, "local").usage
+    rows = [
+        (
+            name,
+            one.jobs,
+            duration(one.run),
+            duration(one.queued),
+            duration(one.transferred),
+            f"{one.core_hours:.2f}",
+        )
+        for name, one in [*usage.by_worker.items(), ("all", usage.total)]
+    ]
+    headers = ["Worker", "Jobs", "Run time", "Queue wait", "Transfers", "Core-hours"]
+    return table("What jobs took", headers, rows)

@@ -1,0 +1,83 @@
+"""The look of the pages, light and dark, from a phone's width on."""
+
+from __future__ import annotations
+
+#: The style sheet.
+CSS = """
+:root { --bg:#f4f6f8; --card:#fff; --ink:#1b2227; --soft:#56616b; --line:#d8dee4; --link:#0b57a4;
+  --good:#1b7f3b; --bad:#b3261e; --busy:#8a5a00; --held:#7b3fa0; --idle:#56616b; --moving:#0b57a4;
+  --wash:14%; }
+body.body--dark { --bg:#12161a; --card:#1c2227; --ink:#e8edf1; --soft:#a3adb6; --line:#343c44;
+  --link:#8ec5ff; --good:#6fd692; --bad:#ff9a90; --busy:#ffcf70; --held:#d7a6f2; --idle:#a3adb6;
+  --moving:#8ec5ff; --wash:22%; }
+body { background:var(--bg); color:var(--ink); font:15px/1.5 system-ui,'DejaVu Sans',sans-serif; }
+a { color:var(--link); } a:focus-visible, button:focus-visible, input:focus-visible,
+select:focus-visible, summary:focus-visible, .scroll:focus-visible {
+  outline:3px solid #ffb300; outline-offset:2px; }
+.nicegui-content { padding:0 !important; gap:0; display:block !important; }
+.q-table__card, .q-table { background:transparent; color:inherit; }
+.top { display:flex; flex-wrap:wrap; align-items:center; gap:.3rem 1rem; padding:.6rem 1rem;
+  background:var(--card); border-bottom:1px solid var(--line); }
+.top strong { font-size:1.05rem; } .top nav { display:flex; flex-wrap:wrap; gap:.2rem; }
+.top nav a { padding:.35rem .7rem; border-radius:8px; text-decoration:none; color:var(--ink); }
+.top nav a[aria-current] { background:color-mix(in srgb, var(--link) 16%, transparent);
+  font-weight:600; }
+.top form { margin:0 0 0 auto; }
+.skip { position:absolute; left:-999px; } .skip:focus { left:1rem; top:.5rem; z-index:9;
+  background:var(--card); padding:.5rem; }
+main { padding:1rem; max-width:1280px; margin:0 auto; }
+h1 { font-size:1.4rem; line-height:1.3; margin:.2rem 0 1rem; font-weight:650; }
+h2 { font-size:1.05rem; line-height:1.3; margin:0 0 .6rem; font-weight:650; }
+.card { background:var(--card); border:1px solid var(--line); border-radius:12px;
+  padding:1rem; margin-bottom:1rem; min-width:0; }
+.cards { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));
+  gap:0 1rem; }
+.tiles { display:flex; flex-wrap:wrap; gap:.5rem; }
+.tiles a { flex:1 1 7rem; padding:.6rem .8rem; border-radius:10px; text-decoration:none;
+  border:1px solid var(--line); color:var(--ink); background:var(--card); }
+.tiles b { display:block; font-size:1.35rem; }
+.scroll { overflow-x:auto; border-radius:8px; }
+table { border-collapse:collapse; width:100%; font-size:.92rem; }
+th { text-align:left; color:var(--soft); font-weight:600; white-space:nowrap; }
+th, td { padding:.4rem .7rem .4rem .2rem; border-bottom:1px solid var(--line);
+  vertical-align:top; }
+td time, .badge { white-space:nowrap; } .none { color:var(--soft); }
+.badge { display:inline-block; padding:.05rem .5rem; border-radius:99px; font-size:.8rem;
+  font-weight:600; color:var(--c); background:color-mix(in srgb, var(--c) var(--wash), transparent);
+}
+.good { --c:var(--good); } .bad { --c:var(--bad); } .busy { --c:var(--busy); }
+.held { --c:var(--held); } .idle { --c:var(--idle); } .moving { --c:var(--moving); }
+.bar { display:flex; width:8rem; max-width:40vw; height:.7rem; border-radius:99px;
+  overflow:hidden; background:var(--line); } .bar i { background:var(--c); }
+.of, .soft { color:var(--soft); }
+.hidden { position:absolute; width:1px; height:1px; overflow:hidden; clip-path:inset(50%); }
+.facts { display:grid; grid-template-columns:max-content 1fr; gap:.2rem 1rem; margin:0; }
+.facts dt { color:var(--soft); } .facts dd { margin:0; overflow-wrap:anywhere; }
+.error { border-left:4px solid var(--bad); padding-left:.8rem; }
+pre, .tree, code { font:13px/1.45 ui-monospace,'DejaVu Sans Mono',monospace; }
+pre { white-space:pre-wrap; overflow-wrap:anywhere; max-height:28rem; overflow:auto; margin:0; }
+.tree details, .tree div { margin-left:1rem; overflow-wrap:anywhere; } .tree i {
+  color:var(--soft); } summary { cursor:pointer; }
+form.filter { display:flex; flex-wrap:wrap; gap:.5rem; align-items:end; margin-bottom:.8rem; }
+form.filter label { display:flex; flex-direction:column; color:var(--soft); font-size:.85rem; }
+form.filter input, form.filter select, button.plain { font:inherit; color:var(--ink);
+  background:var(--card); border:1px solid var(--soft); border-radius:8px; padding:.35rem .6rem;
+  max-width:11rem; }
+button.plain { cursor:pointer; } .pager { display:flex; gap:1rem; align-items:center;
+  margin-top:.8rem; }
+.buttons { display:flex; flex-wrap:wrap; gap:.4rem; margin:.4rem 0 .8rem; }
+svg { display:block; max-width:100%; height:auto; } svg text { fill:var(--ink); }
+.wide { overflow:auto; max-height:36rem; } .wide svg { max-width:none; }
+.node rect { fill:color-mix(in srgb, var(--c) var(--wash), var(--card)); stroke:var(--c); }
+.edge { fill:none; stroke:var(--soft); } .edge.made { stroke-dasharray:4 3; }
+.kind-waiting { fill:var(--idle); opacity:.35; } .kind-transfer { fill:var(--moving); }
+.kind-queue { fill:var(--held); } .kind-run { fill:var(--good); }
+@media (max-width:600px) { .top { padding:.4rem .6rem; gap:.2rem .6rem; }
+  .top nav { order:3; width:100%; } .top nav a { padding:.3rem .45rem; } .q-table td {
+  white-space:nowrap !important; }
+  main { padding:.6rem; } .facts { grid-template-columns:1fr; gap:0; }
+  .facts dd { margin-bottom:.4rem; } form.filter label, form.filter input, form.filter select {
+  width:100%; max-width:none; } form.filter label { flex:1 1 45%; }
+  .tiles a { flex-basis:5.5rem; } }
+@media (prefers-reduced-motion: reduce) { * { transition:none !important; } }
+"""

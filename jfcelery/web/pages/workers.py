@@ -1,0 +1,111 @@
+"""The page of workers and hosts, and of the runner on the server's machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastapi import Request
+from nicegui import ui
+
+from jfcelery.controller.bulk import user_name
+from jfcelery.controller.workers import WorkerInfo, worker_infos
+from jfcelery.database.hosts import HostRecords
+from jfcelery.messages import messenger
+from jfcelery.web.pages.actions import button, guarded
+from jfcelery.web.pages.frame import card, frame, live
+from jfcelery.web.pages.markup import Safe, facts, table, when
+
+if TYPE_CHECKING:
+    from jfcelery.web.current import Current
+    from jfcelery.web.door import Caller
+
+
+def add_workers(current: Current) -> None:
+    """Add the page of workers."""
+
+    @ui.page("/workers")
+    def workers(request: Request) -> None:
+        with frame("Workers", request, current) as caller:
+            for name in current.project.workers:
+                with card(f"Worker {name}"):
+                    live(lambda n=name: worker_facts(current, n))
+                    if caller.may_act:
+                        _worker_buttons(current, caller, name)
+            with card("Runner on this machine"):
+                live(lambda: runner_table(current))
+                if caller.may_act:
+                    _runner_buttons(current, caller)
+            with card("Celery workers"):
+                live(lambda: celery_table(current))
+
+
+def worker_facts(current: Current, name: str) -> Safe:
+    """Return what is known of a worker and its host."""
+    controller = current.controller()
+    infos = {info.name: info for info in worker_infos(controller.project, controller.queue)}
+    info: WorkerInfo = infos[name]
+    status = HostRecords(controller.queue).get(info.host)
+    limit = "" if info.max_jobs is None else f" of {info.max_jobs}"
+    values: dict[str, object] = {
+        "state": info.state,
+        "host": info.host,
+        "type": info.type,
+        "scheduler": info.scheduler,
+        "jobs under way": f"{info.active}{limit}",
+        "queue answered": when(status.polled_on),
+        "failures": status.failures or None,
+    }
+    worker = controller.project.workers[name]
+    if getattr(worker, "interactive_login", False) or status.error_class == "LoginNeededError":
+        values["log in with"] = Safe(f"<code>jfc worker login {name}</code>")
+    return facts(values)
+
+
+def runner_table(current: Current) -> Safe:
+    """Return the processes of the runner."""
+    rows = messenger(current.project).runner_state().items()
+    return table("Processes of the runner", ["Process", "State"], rows)
+
+
+def celery_table(current: Current) -> Safe:
+    """Return the Celery workers that answer, on whatever machine."""
+    names = messenger(current.project).celery_workers()
+    return table("Celery workers", ["Celery worker"], [(name,) for name in names])
+
+
+def _worker_buttons(current: Current, caller: Caller, name: str) -> None:
+    def pause() -> None:
+        controller = current.controller()
+        host = controller.project.get_worker(name).host_key
+        HostRecords(controller.queue).pause(host, f"paused by {user_name()}")
+
+    def resume() -> None:
+        controller = current.controller()
+        HostRecords(controller.queue).resume(controller.project.get_worker(name).host_key)
+        controller.actions.wake()
+
+    async def press_pause() -> None:
+        if caller.may_act:
+            await guarded(pause, f"Held back: {name}")
+
+    async def press_resume() -> None:
+        if caller.may_act:
+            await guarded(resume, f"Going on: {name}")
+
+    with ui.element("div").classes("buttons"):
+        button(f"Pause {name}", press_pause)
+        button(f"Resume {name}", press_resume)
+
+
+def _runner_buttons(current: Current, caller: Caller) -> None:
+    async def start() -> None:
+        if caller.may_act:
+            await guarded(messenger(current.project).start_runner, "The runner starts.")
+
+    async def stop() -> None:
+        if caller.may_act:
+            await guarded(messenger(current.project).stop_runner, "The runner ends its steps.")
+
+    with ui.element("div").classes("buttons"):
+        button("Start the runner", start)
+        button("Stop the runner", stop)
