@@ -19,6 +19,7 @@ COMMANDS: dict[str, Entry] = {
     "submit": Entry("jfcelery.cli.submit:submit", "Submit the flow that a file holds."),
     "job": Entry("jfcelery.cli.job:job", "Look at jobs and change them."),
     "flow": Entry("jfcelery.cli.flow:flow", "Look at flows and change them."),
+    "watch": Entry("jfcelery.cli.watch:watch", "Flows, jobs and hosts, live in the terminal."),
     "project": Entry("jfcelery.cli.project:project", "Look at projects, make and check them."),
     "worker": Entry("jfcelery.cli.worker:worker", "Look at workers, try them, hold them back."),
     "batch": Entry("jfcelery.cli.batch:batch", "Look at pilots, which run many jobs each."),

@@ -58,8 +58,9 @@ def ask_all(project: Project) -> list[Answer]:
     from jfcelery.tasks.sending import sender
 
     inspector = sender(project).app.control.inspect(timeout=ANSWER_SECONDS)
-    queues: dict[str, list[dict[str, Any]]] = inspector.active_queues() or {}
-    said: dict[str, dict[str, str]] = inspector._request(QUESTION) or {}  # noqa: SLF001 - the only way to ask a question of one's own
+    queues: Any = inspector.active_queues() or {}
+    # There is no public way to ask a question of one's own.
+    said: Any = inspector._request(QUESTION) or {}  # noqa: SLF001
     return [
         Answer(
             name=name,

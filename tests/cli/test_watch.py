@@ -1,0 +1,168 @@
+"""``jfc watch`` in a terminal of 80 by 24."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from typing import TYPE_CHECKING
+
+import pyte
+import pytest
+
+from jfcelery.cli.watch.session import Session
+from jfcelery.cli.watch.terminal import first_key
+from jfcelery.states import JobState
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from jfcelery.controller import JobController
+    from jfcelery.project import Project
+    from tests.support.calling import Jfc
+    from tests.support.queued import MakeFlow
+
+_S = JobState
+#: Seconds that the screen may take to show something, on a loaded machine.
+PATIENCE = 120.0
+
+
+class Terminal:
+    """A program in a terminal of 80 by 24, whose screen can be read.
+
+    Args:
+        arguments: The program with its arguments.
+    """
+
+    def __init__(self, arguments: list[str]) -> None:
+        self.screen = pyte.Screen(80, 24)
+        self._stream = pyte.ByteStream(self.screen)
+        self._ours, theirs = pty.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        environment = os.environ | {"TERM": "xterm", "PYTHONUTF8": "1"}
+        for name in ("COLUMNS", "LINES", "NO_COLOR"):
+            environment.pop(name, None)
+        self.process = subprocess.Popen(
+            arguments,
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            env=environment,
+            start_new_session=True,
+        )
+        os.close(theirs)
+
+    @property
+    def text(self) -> str:
+        """What the screen shows."""
+        return "\n".join(self.screen.display)
+
+    def until(self, condition: Callable[[str], bool]) -> str:
+        """Wait until the screen shows something, and return it."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition(self.text):
+            assert time.monotonic() < deadline, f"not shown:\n{self.text}"
+            if select.select([self._ours], [], [], 1.0)[0]:
+                try:
+                    self._stream.feed(os.read(self._ours, 65536))
+                except OSError:  # the program has ended
+                    assert condition(self.text), f"ended:\n{self.text}"
+        return self.text
+
+    def press(self, keys: str) -> None:
+        """Press a key, or several."""
+        os.write(self._ours, keys.encode())
+
+    def close(self) -> None:
+        """End the program, if it has not ended by itself."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._ours)
+
+
+@pytest.fixture
+def terminal(project: Project) -> Iterator[Terminal]:
+    """``jfc watch`` in a terminal."""
+    made = Terminal([sys.executable, "-m", "jfcelery.cli.main", "-p", project.name, "watch"])
+    yield made
+    made.close()
+
+
+def test_a_person_finds_a_failed_job_and_runs_it_again(
+    make_flow: MakeFlow, terminal: Terminal
+) -> None:
+    """From the list of flows to the jobs of one, an action after a question, and out."""
+    flow = make_flow({"good": [], "bad": []}, name="the flow")
+    flow.bring("bad", _S.FAILED)
+
+    terminal.until(lambda text: "the flow" in text and "0/2" in text and "q quit" in text)
+    assert "jobs, ok" in terminal.text
+    terminal.press("\r")
+    terminal.until(lambda text: "good" in text and "bad" in text)
+    terminal.press("j")
+    terminal.press("R")
+    terminal.until(lambda text: f"Rerun job {flow.ids['bad']} (bad)? y/n" in text)
+    terminal.press("y")
+    terminal.until(lambda text: "rerun: 1 job changed" in text)
+    assert flow.state("bad") is _S.READY
+    terminal.press("\x1b")
+    terminal.until(lambda text: "Progress" in text)
+    terminal.press("q")
+    assert terminal.process.wait(timeout=PATIENCE) == 0
+
+
+def test_keys_are_told_apart_however_fast_they_come() -> None:
+    """Arrows are sequences that begin as Esc does."""
+    typed, keys = "j\x1b[AR\x1b\r\x1b[6~y", []
+    while typed:
+        key, length = first_key(typed)
+        keys.append(key)
+        typed = typed[length:]
+    assert keys == ["j", "up", "R", "escape", "enter", "pagedown", "y"]
+
+
+def test_the_view_is_printed_once_without_a_terminal(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """It fits the width; to go on needs a terminal."""
+    flow = make_flow({"a": [], "b": ["a"]}, name="a flow whose name is longer than it has room" * 2)
+    flow.bring("a", _S.REMOTE_ERROR)
+    answer = jfc("watch", "--once")
+    assert answer.status == 0
+    assert answer.widest <= 80
+    assert "1 RERR" in answer.stdout
+    assert "OutputMissingError" in jfc("watch", flow.ids["a"], "--once").stdout
+    assert jfc("watch").status == 2
+
+
+def test_keys_choose_ask_and_act(controller: JobController, make_flow: MakeFlow) -> None:
+    """Nothing is done without a yes; a refusal is shown."""
+    flows = [make_flow({"a": [], "b": []}) for _ in range(3)]
+    session = Session(controller)
+    session.look()
+    for key, chosen in (("down", 1), ("end", 2), ("down", 2), ("up", 1), ("home", 0)):
+        assert not session.press(key)
+        assert session.chosen == chosen
+    session.press("p")
+    assert session.message.startswith("Pause the READY or WAITING jobs of flow")
+    assert not session.press("n")
+    assert all(flow.state("a") is _S.READY for flow in flows)
+    session.press("p")
+    assert session.press("y")
+    assert session.message == "pause: 2 jobs changed"
+    session.press("t")
+    session.press("y")
+    assert session.message.startswith("No job matches")
+    session.press("enter")
+    session.look()
+    session.press("s")
+    session.press("y")
+    assert "1 refused" in session.message
+    session.press("escape")
+    session.press("q")
+    assert session.ended
