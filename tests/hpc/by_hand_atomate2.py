@@ -85,5 +85,6 @@ def test_elastic_constants_of_copper(
     relaxed = by_name["EMT relaxation"]
     # what the next job gets as its prev_dir
     assert store.get_output(relaxed.uuid)["dir_name"] == relaxed.run_dir
-    assert store.additional_stores["data"].count({"job_uuid": relaxed.uuid}) == 1
+    data = store.additional_stores["data"]  # type: ignore[has-type]
+    assert data.count({"job_uuid": relaxed.uuid}) == 1
     store.close()
