@@ -43,7 +43,8 @@
         ├── OutputInvalidError
         ├── QueueJobLostError
         ├── ReferenceMissingError
-        └── ResourcesError
+        ├── ResourcesError
+        └── WorkerDiedError         it killed too many Celery workers
 """
 
 from __future__ import annotations
@@ -248,3 +249,7 @@ class ReferenceMissingError(StepError):
 
 class ResourcesError(StepError):
     """Raised when the scheduler has no use for the given resources."""
+
+
+class WorkerDiedError(StepError):
+    """Raised when Celery workers died at a job again and again."""

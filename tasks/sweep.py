@@ -20,6 +20,7 @@ from jfcelery.flows.insert import remove_insertion
 from jfcelery.flows.release import release_children, settle
 from jfcelery.states import ACTIVE_STATES, QUEUED_STATES, FlowState, JobState
 from jfcelery.tasks.checkout import checkout
+from jfcelery.tasks.deaths import death_fields, tolerable
 from jfcelery.tasks.dispatch import dispatch
 from jfcelery.tasks.pilots import free_pilot_places
 from jfcelery.tasks.places import send_waiting
@@ -74,22 +75,20 @@ def sweep(runtime: Runtime) -> None:
 
 
 def _send_standing(runtime: Runtime) -> None:
-    for doc in _standing(runtime, runtime.jobs.now()):
+    now = runtime.jobs.now()
+    query = {"state": {"$in": [state.value for state in STEP_STATES]}}
+    under_way = list(runtime.jobs.find(query))
+    for doc in tolerable(runtime, _standing(runtime, under_way, now), under_way, now):
         send_again(runtime, doc)
 
 
-def _standing(runtime: Runtime, now: datetime) -> list[JobDoc]:
-    query = {"state": {"$in": [state.value for state in STEP_STATES]}}
+def _standing(runtime: Runtime, under_way: list[JobDoc], now: datetime) -> list[JobDoc]:
     available = {
         name: runtime.host_records.get(key).available
         for key, names in runtime.project.hosts.items()
         for name in names
     }
-    return [
-        doc
-        for doc in runtime.jobs.find(query)
-        if _stands_still(doc, now) and available.get(doc.worker, True)
-    ]
+    return [doc for doc in under_way if _stands_still(doc, now) and available.get(doc.worker, True)]
 
 
 def _stands_still(doc: JobDoc, now: datetime) -> bool:
@@ -107,6 +106,7 @@ def send_again(runtime: Runtime, doc: JobDoc) -> None:
     fields = {"swept": doc.swept + 1, "swept_at": runtime.jobs.now(), "retry_at": None}
     if doc.lock_id is not None:
         fields |= {"lock_id": None, "lock_time": None, "lock_until": None}
+        fields |= death_fields(doc)
     try:
         changed = runtime.jobs.update(doc, fields)
     except ConflictError:

@@ -124,6 +124,22 @@ class RemoteInfo(BaseModel):
     end: EndInfo | None = None
 
 
+class DeathInfo(BaseModel):
+    """Celery workers that died while they had a job's lease.
+
+    Args:
+        state: The job's state then; in another one the number means nothing.
+        attempt: Its attempt then, likewise.
+        number: How many.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    state: JobState
+    attempt: int
+    number: int
+
+
 class RecoveryInfo(BaseModel):
     """What recovery rules did to a job since a person last started it.
 
@@ -192,6 +208,7 @@ class JobDoc(Document):
     epoch: int = 0
     attempt: int = 0
     recovery: RecoveryInfo | None = None
+    deaths: DeathInfo | None = None
     #: Pilots that ended under the job since a person last started it.
     pilots_lost: int = 0
     #: Before this time no step touches the job.
