@@ -10,13 +10,20 @@ from jfcelery.cli.options import job_arguments, json_option
 
 if TYPE_CHECKING:
     from jfcelery.controller.filters import JobFilter
+    from jfcelery.controller.reasons import Reason
+    from jfcelery.database.documents import JobDoc
+    from jfcelery.project import Project
 
 
 @click.command()
 @job_arguments
+@click.option("--quick", is_flag=True, help="Ask the database only, no scheduler or runner.")
 @json_option
-def why(selected: JobFilter, as_json: bool) -> None:
-    """Say why a job is where it is, and what would move it on."""
+def why(selected: JobFilter, quick: bool, as_json: bool) -> None:
+    """Say why a job is where it is, and what would move it on.
+
+    Of a job in its worker's queue the scheduler is asked why it waits and when it may start.
+    """
     from jfcelery.cli.output import write_json
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.queries import find_one_job
@@ -25,6 +32,8 @@ def why(selected: JobFilter, as_json: bool) -> None:
     with open_controller() as controller:
         doc = find_one_job(controller.queue, selected)
         found = reasons(controller.project, controller.queue, doc)
+        if not quick:
+            found = [*found, *_asked(controller.project, doc)]
     if as_json:
         write_json({"db_id": doc.db_id, "state": doc.state, "reasons": found})
         return
@@ -33,3 +42,59 @@ def why(selected: JobFilter, as_json: bool) -> None:
         click.echo(f"- {reason.text}")
         if reason.command:
             click.echo(f"  {reason.command}")
+
+
+def _asked(project: Project, doc: JobDoc) -> list[Reason]:
+    """Return the reasons that only the runner and the scheduler know."""
+    from jfcelery.states import ACTIVE_STATES, QUEUED_STATES, JobState
+
+    if doc.state is JobState.SUBMITTED:
+        return _of_scheduler(project, doc)
+    if doc.state is JobState.READY or doc.state in ACTIVE_STATES - QUEUED_STATES:
+        return _of_runner(project, doc)
+    return []
+
+
+def _of_runner(project: Project, doc: JobDoc) -> list[Reason]:
+    """Say where no Celery worker serves the queues that the job's next step needs."""
+    from jfcelery.controller.reasons import Reason
+    from jfcelery.errors import ServiceError
+    from jfcelery.tasks.about import ask_all
+    from jfcelery.tasks.queues import control_queue, host_queue
+
+    worker = project.workers.get(doc.worker)
+    if worker is None:
+        return []
+    try:
+        found = ask_all(project)
+    except ServiceError as error:
+        return [Reason(error.message, "jfc runner status")]
+    if not found:
+        return [Reason("No Celery worker answers: nobody takes its next step.", "jfc runner start")]
+    served = {queue for answer in found for queue in answer.queues}
+    needed = {control_queue(project), host_queue(project, worker.host_key)}
+    return [
+        Reason(f"No Celery worker serves the queue {queue}.", "jfc runner restart")
+        for queue in sorted(needed - served)
+    ]
+
+
+def _of_scheduler(project: Project, doc: JobDoc) -> list[Reason]:
+    """Ask the scheduler why the job waits, and when it may start."""
+    from jfcelery.controller.reasons import Reason
+    from jfcelery.errors import HostError
+    from jfcelery.scheduler_io.expected import outlook
+    from jfcelery.scheduler_io.hosts.pool import Hosts
+
+    worker, queue_id = project.workers.get(doc.worker), doc.remote.process_id
+    if worker is None or not queue_id:
+        return []
+    hosts = Hosts(project)
+    try:
+        with hosts.lease(doc.worker) as host:
+            words = outlook(host, worker.scheduler_name, queue_id).words
+    except HostError as error:
+        return [Reason(f"Its scheduler cannot be asked: {error.message}")]
+    finally:
+        hosts.close()
+    return [Reason(f"Its scheduler says: {words}.")] if words else []

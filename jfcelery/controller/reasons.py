@@ -108,6 +108,8 @@ def _active(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Rea
         yield Reason(f"A step works on it: {doc.lock_id}.")
     if doc.remote.waiting:
         yield Reason(f"It waits: {doc.remote.waiting}.")
+    if doc.retry_at and not doc.remote.error and doc.retry_at > now:
+        yield Reason(f"Its next step is tried at {doc.retry_at.astimezone():%H:%M:%S}.")
     if doc.remote.error:
         when = f", again at {doc.retry_at.astimezone():%H:%M:%S}" if doc.retry_at else ""
         line = doc.remote.error.partition("\n")[0]

@@ -434,3 +434,10 @@ def test_info_leaves_out_what_says_nothing(jfc: Jfc, make_flow: MakeFlow) -> Non
     assert "step_attempts" not in short.stdout
     assert "index" in short.stdout
     assert "step_attempts" in long.stdout
+
+
+def test_why_says_that_nobody_takes_the_next_step(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """Without a Celery worker a READY job stays where it is; the database alone does not know."""
+    flow = make_flow({"a": []})
+    assert "jfc runner start" in jfc("job", "why", flow.ids["a"]).stdout
+    assert "jfc runner start" not in jfc("job", "why", flow.ids["a"], "--quick").stdout
