@@ -37,6 +37,19 @@ HIDDEN_TIME = timedelta(seconds=60)
 #: Seconds that pilots wait between two looks for a job.
 DEFAULT_SLEEP = 1.0
 
+#: What the script of a pilot does last, before it leaves its final file: if the pilot was killed,
+#: nothing of its jobs may live when its end is seen.
+_CLEAR = """\
+for _jfc_n in {1..100}; do
+  _jfc_rest=$(grep -alzx 'JFC_PILOT=@PILOT@' /proc/[0-9]*/environ 2>/dev/null)
+  [ -n "$_jfc_rest" ] || break
+  for _jfc_pid in $_jfc_rest; do
+    _jfc_pid=${_jfc_pid#/proc/}; kill -KILL "${_jfc_pid%/environ}" 2>/dev/null
+  done
+  sleep 0.1
+done
+true"""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -127,7 +140,11 @@ class PilotQueue:
         command = "jfc execution run-batch {}"
         if self.worker.is_local:
             command = f"{shlex.quote(sys.executable)} -m jfcelery.execution.pilot {{}}"
-        alone = self.worker.model_copy(update={"post_run": None, "resources": warned(self.worker)})
+        update = {
+            "post_run": _CLEAR.replace("@PILOT@", doc.name),
+            "resources": warned(self.worker),
+        }
+        alone = self.worker.model_copy(update=update)
         return build_script(
             alone, None, None, folder=folder, name=doc.name, attempt=1, command=command
         )

@@ -98,7 +98,7 @@ class Watch:
 def test_jobs_complete_although_pilots_are_cancelled_and_killed(
     make_project: ProjectFactory, testbed: Cluster, tmp_path: Path
 ) -> None:
-    """scancel of one pilot and kill -9 of another: all jobs complete, none runs twice at once."""
+    """Scancel of one pilot and kill -9 of another: all jobs complete, none runs twice at once."""
     worker = batch_worker(testbed, "hpca", "slurm", parallel_jobs=2)
     project = make_project(workers={"hpca": worker}, poll={"min_interval": 0.5})
     folder = worker["work_dir"]

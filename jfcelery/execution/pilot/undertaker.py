@@ -1,13 +1,16 @@
 """A process that outlives the pilot by a moment: it kills what a pilot leaves that was killed.
 
 Jobs lead sessions of their own, so that nothing which ends the pilot reaches them by itself. The
-pilot holds one end of a pipe; when it closes without a word, the pilot is dead.
+pilot holds one end of a pipe; when it closes without a farewell, the pilot is dead. It is a program
+of its own, so that whoever kills the pilot by its command line does not kill it along.
 """
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from contextlib import suppress
 
 from jfcelery.execution.pilot.processes import PILOT_VARIABLE, kill_bearers
@@ -17,35 +20,44 @@ _FAREWELL = b"."
 
 
 class Undertaker:
-    """Watches over one pilot; to be started while it has a single thread.
+    """Watches over one pilot.
 
     Args:
         pilot: Its name, which its jobs' processes bear.
     """
 
     def __init__(self, pilot: str) -> None:
-        reading, self._line = os.pipe()
-        self._pid = os.fork()
-        if self._pid == 0:
-            try:
-                os.close(self._line)
-                _watch(reading, pilot)
-            finally:
-                os._exit(0)
-        os.close(reading)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", __name__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        self._say(f"{pilot}\n".encode())
 
     def dismiss(self) -> None:
         """End it: nothing is left to be done."""
-        with suppress(OSError):
-            os.write(self._line, _FAREWELL)
-        os.close(self._line)
-        with suppress(ChildProcessError):
-            os.waitpid(self._pid, 0)
+        self._say(_FAREWELL)
+        if self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.close()
+        self._process.wait()
+
+    def _say(self, words: bytes) -> None:
+        if self._process.stdin is not None:
+            with suppress(OSError):
+                self._process.stdin.write(words)
+                self._process.stdin.flush()
 
 
-def _watch(reading: int, pilot: str) -> None:
-    os.setsid()
+def watch() -> None:
+    """Wait for the end of the pilot that stdin names, and kill what it leaves."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
-    if os.read(reading, 1) != _FAREWELL:
+    pilot = sys.stdin.buffer.readline().decode().strip()
+    if pilot and os.read(sys.stdin.fileno(), 1) != _FAREWELL:
         kill_bearers(PILOT_VARIABLE, pilot)
+
+
+if __name__ == "__main__":
+    watch()

@@ -1,0 +1,174 @@
+"""A pilot as a real process: it runs what it finds, keeps its limits, and gives back the rest."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from jfcelery.execution.pilot.handle import CLAIMED, KILL, LOST, WAITING
+from jfcelery.execution.pilot.pilot import BURIED
+from jfcelery.execution.pilot.plan import Plan
+from jfcelery.execution.pilot.processes import PILOT_VARIABLE, bearers
+from jfcelery.folders import RunFolder
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+#: A job that says that it began, has a child in a session of its own, and waits for a file.
+HOLDS = "touch begun; setsid sleep 300 & until [ -e ../go ]; do sleep 0.05; done; kill %1"
+PILOT = "jfp-test"
+
+
+class Ground:
+    """A pool, run folders, and one pilot."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.pool = folder, folder / "pool"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def add(self, name: str, text: str) -> Path:
+        """Put a job into the pool; return its folder."""
+        run_dir = self.folder / name
+        run_dir.mkdir()
+        (run_dir / RunFolder.SCRIPT).write_text(f"# jfc-{name}\n{text}\n")
+        (self.pool / WAITING).mkdir(parents=True, exist_ok=True)
+        entry = self.pool / WAITING / f"1-jfc-{name}"
+        entry.write_text(f"folder={run_dir}\nattempt=1\nname=jfc-{name}\n")
+        return run_dir
+
+    def start(self, **options: Any) -> subprocess.Popen[bytes]:
+        """Start the pilot."""
+        given = {"max_wait": 0.2, "sleep": 0.05, "warm": False} | options
+        plan = Plan(handle_dir=self.pool, pilot=PILOT, **given)
+        (self.folder / Plan.FILE).write_bytes(plan.to_bytes())
+        argv = [sys.executable, "-m", "jfcelery.execution.pilot", str(self.folder)]
+        self.process = subprocess.Popen(argv, start_new_session=True)
+        return self.process
+
+    def names(self, place: str) -> list[str]:
+        """Return the jobs that are in a folder of the pool."""
+        found = (self.pool / place).rglob("1-jfc-*")
+        return sorted(path.name.removeprefix("1-jfc-") for path in found)
+
+
+@pytest.fixture
+def ground(tmp_path: Path) -> Iterator[Ground]:
+    """A pool whose pilot ends with the test."""
+    made = Ground(tmp_path)
+    yield made
+    (tmp_path / "go").touch()
+    if made.process is not None and made.process.poll() is None:
+        made.process.kill()
+        made.process.wait(30)
+    wait_until(lambda: not bearers(PILOT_VARIABLE, PILOT), "all processes of the pilot to be gone")
+
+
+def test_a_pilot_runs_all_that_waits_and_ends(ground: Ground) -> None:
+    """In the job's own folder and with its streams; what a job leaves running is ended."""
+    folders = [ground.add(name, "pwd; echo $JFC_QUEUE_ID >&2; sleep 300 &") for name in "abc"]
+    assert ground.start(parallel=2).wait(120) == 0
+    for folder in folders:
+        assert (folder / RunFolder.QUEUE_OUT).read_text() == f"{folder}\n"
+        assert (folder / RunFolder.QUEUE_ERR).read_text() == f"1-jfc-{folder.name}\n"
+    assert not list(ground.pool.rglob("1-jfc-*"))
+    assert not bearers(PILOT_VARIABLE, PILOT)
+
+
+def test_a_pilot_runs_no_more_jobs_than_it_may(ground: Ground) -> None:
+    """The rest stays for others."""
+    for name in "abc":
+        ground.add(name, "true")
+    assert ground.start(max_jobs=2).wait(120) == 0
+    assert ground.names(WAITING) == ["c"]
+
+
+def test_a_draining_pilot_ends_what_it_has_and_takes_no_more(ground: Ground) -> None:
+    """By the signal that comes before the time limit, or by a file."""
+    first = ground.add("a", HOLDS)
+    process = ground.start(max_wait=None)
+    wait_until((first / "begun").exists, "the first job to begin")
+    process.send_signal(signal.SIGUSR1)
+    ground.add("b", "true")
+    (ground.folder / "go").touch()
+    assert process.wait(120) == 0
+    assert (ground.names(WAITING), ground.names(LOST)) == (["b"], [])
+    (ground.pool / KILL / PILOT).touch()
+    assert ground.start(max_wait=None).wait(120) == 0
+    assert ground.names(WAITING) == ["b"]
+
+
+def test_a_pilot_that_must_end_gives_its_jobs_back(ground: Ground) -> None:
+    """SIGTERM: the jobs are ended with all that they started, then their entries are returned."""
+    first = ground.add("a", HOLDS)
+    process = ground.start(max_wait=None)
+    wait_until((first / "begun").exists, "the job to begin")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(120) == 0
+    assert ground.names(LOST) == ["a"]
+    assert not bearers(PILOT_VARIABLE, PILOT)
+
+
+def test_one_job_is_killed_alone(ground: Ground) -> None:
+    """By a file that bears its name; a job that heeds no signal is killed."""
+    stubborn = ground.add("a", f"trap '' TERM; {HOLDS}")
+    other = ground.add("b", HOLDS)
+    process = ground.start(parallel=2)
+    wait_until(lambda: (stubborn / "begun").exists() and (other / "begun").exists(), "both")
+    (ground.pool / KILL / "1-jfc-a").touch()
+    wait_until(lambda: ground.names(LOST) == ["a"], "the job to be given back")
+    assert ground.names(CLAIMED) == ["b"]
+    (ground.folder / "go").touch()
+    assert process.wait(120) == 0
+    assert ground.names(LOST) == ["a"]
+
+
+def test_nothing_of_a_killed_pilot_lives_on(ground: Ground) -> None:
+    """SIGKILL of the pilot alone ends its jobs, too, which have sessions of their own."""
+    first = ground.add("a", HOLDS)
+    process = ground.start()
+    wait_until((first / "begun").exists, "the job to begin")
+    process.kill()
+    process.wait(30)
+    wait_until(lambda: not bearers(PILOT_VARIABLE, PILOT), "the job's processes to be gone")
+    assert ground.names(CLAIMED) == ["a"]  # until the runner knows that the pilot is dead
+
+
+def test_a_pilot_that_counts_as_dead_ends_its_jobs(ground: Ground) -> None:
+    """Its folder was taken away while it stood still: its jobs are others' now."""
+    first = ground.add("a", HOLDS)
+    process = ground.start()
+    wait_until((first / "begun").exists, "the job to begin")
+    process.send_signal(signal.SIGSTOP)
+    (ground.pool / CLAIMED / PILOT).rename(ground.pool / CLAIMED / f".{PILOT}")
+    process.send_signal(signal.SIGCONT)
+    ground.add("b", "true")  # which it tries to claim
+    process.send_signal(signal.SIGUSR1)
+    assert process.wait(120) == BURIED
+    assert not bearers(PILOT_VARIABLE, PILOT)
+    assert ground.names(WAITING) == ["b"]
+
+
+def test_a_folder_of_another_attempt_is_not_run(ground: Ground) -> None:
+    """The entry is older than the folder: it is given back."""
+    folder = ground.add("a", "touch ran")
+    (folder / RunFolder.SCRIPT).write_text("# jfc-other\ntouch ran\n")
+    assert ground.start().wait(120) == 0
+    assert ground.names(LOST) == ["a"]
+    assert not (folder / "ran").exists()
+
+
+def test_jobs_in_parallel_are_bound_to_cores_of_their_own(ground: Ground) -> None:
+    """Each sees its slot, and the cores of it."""
+    folders = [ground.add(name, "echo $JFC_SLOT; taskset -cp $$; sleep 1") for name in "ab"]
+    assert ground.start(parallel=2).wait(120) == 0
+    texts = [(folder / RunFolder.QUEUE_OUT).read_text().splitlines() for folder in folders]
+    assert {lines[0] for lines in texts} == {"0", "1"}
+    if len(os.sched_getaffinity(0)) > 1:
+        assert texts[0][1].rpartition(":")[2] != texts[1][1].rpartition(":")[2]
