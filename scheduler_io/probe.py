@@ -134,7 +134,8 @@ def environment(host: Host, worker: WorkerBase) -> str:
     lines = result.stdout.split("\n")
     if not result.ok:
         raise _no_environment(host.name, worker, result)
-    return ", ".join(line for line in lines[-6:] if line.strip())
+    known = [line for line in lines[-6:] if line.strip() and not line.startswith(_PRE_RUN_CODE)]
+    return ", ".join(known)
 
 
 def _no_environment(name: str, worker: WorkerBase, result: CommandResult) -> ConfigError:

@@ -45,4 +45,6 @@ def test_the_versions_of_the_environment_are_shown(monkeypatch: pytest.MonkeyPat
     """The jfc that the script would find, its Python, and the packages."""
     programs = Path(sys.executable).parent
     monkeypatch.setenv("PATH", f"{programs}:/usr/bin:/bin")
-    assert "python 3." in environment(LocalHost(), worker("true"))
+    found = environment(LocalHost(), worker("true"))
+    assert "python 3." in found
+    assert "pre-run" not in found
