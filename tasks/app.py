@@ -6,7 +6,7 @@ tasks are thin: the work is in the modules that they name.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery
 from celery.exceptions import Ignore
@@ -24,7 +24,7 @@ from jfcelery.tasks.sending import task_name
 from jfcelery.tasks.settings import celery_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from jfcelery.project import Project
     from jfcelery.tasks.step import Step
@@ -60,6 +60,7 @@ def _register_step(app: Celery, current: Current, step: Step) -> None:
 
 
 def _register_others(app: Celery, current: Current) -> None:
+    from jfcelery.tasks.bundle import run_bundle
     from jfcelery.tasks.cancel import cancel_all
     from jfcelery.tasks.checkout import checkout
     from jfcelery.tasks.poll import poll_host, tick
@@ -67,6 +68,9 @@ def _register_others(app: Celery, current: Current) -> None:
 
     def checkout_task() -> None:
         checkout(current.get())
+
+    def bundle_task(worker: str, entries: Sequence[Sequence[str | int]]) -> None:
+        run_bundle(current.get(), worker, entries)
 
     def tick_task() -> None:
         tick(current.get())
@@ -80,7 +84,7 @@ def _register_others(app: Celery, current: Current) -> None:
     def sweep_task() -> None:
         sweep(current.get())
 
-    for function in (checkout_task, tick_task, poll_task, cancel_task, sweep_task):
+    for function in (checkout_task, bundle_task, tick_task, poll_task, cancel_task, sweep_task):
         name = function.__name__.removesuffix("_task")
         # Several a second would drown the jobs' steps in Flower.
         shown = task_name(name) not in PERIODIC
@@ -92,7 +96,7 @@ def _quiet(function: Callable[..., None]) -> Callable[..., None]:
     from functools import wraps
 
     @wraps(function)
-    def run(*args: str) -> None:
+    def run(*args: Any) -> None:
         try:
             function(*args)
         except ServiceError as error:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jfcelery.database.connection import translated
 from jfcelery.errors import BrokerUnavailableError, ConflictError
 from jfcelery.states import JobState
-from jfcelery.tasks.dispatch import dispatch
+from jfcelery.tasks.dispatch import dispatch_all
 from jfcelery.tasks.ready import candidates
 from jfcelery.tasks.sending import sender
 
@@ -77,13 +77,12 @@ def _checkout(runtime: Runtime) -> int:
         room = _places(runtime, name, most) - coming.get(name, 0)
         if room <= 0 or not runtime.host_records.get(worker.host_key).available:
             continue
+        taken = []
         for doc in candidates(runtime, name, room):
-            try:
-                changed = _claim(runtime, doc)
-            except ConflictError:
-                continue
-            claimed += 1
-            dispatch(runtime, changed)
+            with contextlib.suppress(ConflictError):
+                taken.append(_claim(runtime, doc))
+        claimed += len(taken)
+        dispatch_all(runtime, taken)
     return claimed
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jfcelery.errors import ConflictError, JfceleryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from jfcelery.database.documents import JobDoc
     from jfcelery.database.jobs import Jobs
@@ -27,15 +27,14 @@ LONGEST_WORK = timedelta(hours=6)
 
 
 @contextmanager
-def kept(jobs: Jobs, doc: JobDoc, term: timedelta) -> Iterator[None]:
-    """Renew a job's lease as long as the block runs.
+def kept(jobs: Jobs, docs: Sequence[JobDoc], term: timedelta) -> Iterator[None]:
+    """Renew the leases of jobs as long as the block runs.
 
-    When the lease is lost the renewing ends; the commit finds it out by the fence.
+    When a lease is lost, or given back, its renewing ends; the commit finds it out by the fence.
     """
     over = threading.Event()
-    thread = threading.Thread(
-        target=_renew, args=(jobs, doc, term, over), name=f"lease-{doc.db_id}", daemon=True
-    )
+    name = f"lease-{docs[0].db_id}" if docs else "lease"
+    thread = threading.Thread(target=_renew, args=(jobs, docs, term, over), name=name, daemon=True)
     thread.start()
     try:
         yield
@@ -43,15 +42,18 @@ def kept(jobs: Jobs, doc: JobDoc, term: timedelta) -> Iterator[None]:
         over.set()
 
 
-def _renew(jobs: Jobs, doc: JobDoc, term: timedelta, over: threading.Event) -> None:
+def _renew(jobs: Jobs, docs: Sequence[JobDoc], term: timedelta, over: threading.Event) -> None:
     end = time.monotonic() + LONGEST_WORK.total_seconds()
-    while not over.wait(term.total_seconds() * RENEW_AFTER):
+    ours = {doc.id: doc for doc in docs}
+    while ours and not over.wait(term.total_seconds() * RENEW_AFTER):
         if time.monotonic() >= end:
-            logger.error("A step hangs since %s; job %s is given up.", LONGEST_WORK, doc.db_id)
+            names = ", ".join(doc.db_id for doc in ours.values())
+            logger.error("A step hangs since %s; job %s is given up.", LONGEST_WORK, names)
             return
-        try:
-            doc = jobs.renew(doc, term)
-        except ConflictError:
-            return
-        except JfceleryError as error:
-            logger.warning("The lease of job %s could not be renewed: %s", doc.db_id, error)
+        for doc in list(ours.values()):
+            try:
+                ours[doc.id] = jobs.renew(doc, term)
+            except ConflictError:
+                del ours[doc.id]
+            except JfceleryError as error:
+                logger.warning("The lease of job %s could not be renewed: %s", doc.db_id, error)

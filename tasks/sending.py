@@ -53,6 +53,19 @@ class Sender:
         with _translated():
             chain(*links, app=self.app).apply_async()
 
+    def bundle(
+        self, worker: str, entries: Sequence[tuple[str, int, int]], *, queue: str, label: str
+    ) -> None:
+        """Send one task for many jobs of a worker: uuid, index and epoch of each."""
+        with _translated():
+            self.app.send_task(
+                task_name("bundle"),
+                args=(worker, entries),
+                queue=queue,
+                argsrepr=label,
+                priority=STEP_PRIORITY,
+            )
+
     def send(self, name: str, *args: str, queue: str, expires: float | None = None) -> None:
         """Send one task."""
         with _translated():

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +26,8 @@ from jfcelery.tasks.lease import kept
 from jfcelery.tasks.trouble import handle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from jfcelery.database.documents import JobDoc
     from jfcelery.project import WorkerBase
@@ -111,54 +113,76 @@ class Step:
             return False
         if RANK.get(doc.state, 0) > RANK[self.source]:
             return True
-        if not self._may_start(runtime, doc):
+        if not self._may_start(runtime, doc) or not _is_available(runtime, doc):
             return False
         try:
             doc = jobs.acquire(doc, owner(), runtime.lease_term)
         except ConflictError:
             return False
-        with bound(job=doc.db_id, uuid=doc.uuid, step=self.name, attempt=doc.attempt):
-            return self._run_leased(Work(runtime, doc))
+        return self._run_leased(Work(runtime, doc))
 
     def _may_start(self, runtime: Runtime, doc: JobDoc) -> bool:
-        now = runtime.jobs.now()
-        if doc.state != self.source or doc.is_locked(now):
-            return False
-        if doc.retry_at is not None and doc.retry_at > now:
-            return False
-        worker = runtime.project.workers.get(doc.worker)
-        return worker is None or runtime.host_records.get(worker.host_key).available
+        return doc.state == self.source and is_free(doc, runtime.jobs.now())
 
     def _run_leased(self, work: Work) -> bool:
         jobs, doc = work.runtime.jobs, work.doc
-        try:
-            with kept(jobs, doc, work.runtime.lease_term):
+        with charged(work, self.name):
+            with kept(jobs, [doc], work.runtime.lease_term):
                 commit = self.body(work)
             changed = commit_step(work, self.name, commit)
             if commit.then is not None:
                 commit.then(changed)
+            return True
+        return False
+
+
+def is_free(doc: JobDoc, now: datetime) -> bool:
+    """Return whether nobody has a job's lease, and it waits for nothing."""
+    return not doc.is_locked(now) and (doc.retry_at is None or doc.retry_at <= now)
+
+
+def _is_available(runtime: Runtime, doc: JobDoc) -> bool:
+    worker = runtime.project.workers.get(doc.worker)
+    return worker is None or runtime.host_records.get(worker.host_key).available
+
+
+@contextmanager
+def charged(work: Work, step: str) -> Iterator[None]:
+    """Charge what goes wrong in the block where it belongs: to the job, its host, or nobody.
+
+    Raises:
+        ServiceError: The database or broker is away: the lease ends, the sweeper comes back.
+    """
+    doc = work.doc
+    with bound(job=doc.db_id, uuid=doc.uuid, step=step, attempt=doc.attempt):
+        try:
+            yield
         except ConflictError:
-            return False  # fenced off, stopped or rerun meanwhile
+            pass  # fenced off, stopped or rerun meanwhile
         except JobStoreUnavailableError as error:
-            handle(work, self.name, error)
-            return False
+            handle(work, step, error)
         except ServiceError:
-            raise  # the database or broker is away: the lease ends, the sweeper comes back
+            raise
         except Exception as error:  # noqa: BLE001 - the outermost edge: charged and recorded
-            handle(work, self.name, error)
-            return False
-        return True
+            handle(work, step, error)
 
 
-def commit_step(work: Work, name: str, commit: Commit) -> JobDoc:
+def commit_step(work: Work, name: str, commit: Commit, *, hold: bool = False) -> JobDoc:
     """Write what a step achieved, while its lease is in force.
+
+    Args:
+        work: The job.
+        name: The step.
+        commit: What it achieved.
+        hold: Keep the lease, for the next step.
 
     Raises:
         ConflictError: The lease was lost.
     """
     jobs, doc = work.runtime.jobs, work.doc
     troubles = {} if "remote" in commit.fields else FRESH  # which are all in there
-    fields = {**NO_LEASE, **troubles, **commit.fields}
+    lease = {} if hold else NO_LEASE
+    fields = {**lease, **troubles, **commit.fields}
     while True:
         try:
             return jobs.transition(

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from jfcelery.folders import RunFolder, queue_job_name
+from jfcelery.scheduler_io.queue import Submission
 from jfcelery.states import JobState
 from jfcelery.tasks.limits import limits_of
 from jfcelery.tasks.places import take_place
 from jfcelery.tasks.pool import queue_for
 from jfcelery.tasks.step import Commit, Step, Work
+
+if TYPE_CHECKING:
+    from jfcelery.project import WorkerBase
+    from jfcelery.tasks.runtime import Runtime
 
 #: Time after a submission in which its host's queue is asked again.
 FIRST_POLL = timedelta(seconds=1)
@@ -19,14 +25,31 @@ def submit_body(work: Work) -> Commit:
     """Submit the job, or find the queue job that an earlier try made."""
     runtime, doc, worker = work.runtime, work.doc, work.worker
     take_place(work)
-    folder = RunFolder.of(worker.work_dir, doc.uuid, doc.index)
-    name = queue_job_name(doc.uuid, doc.index, doc.attempt)
+    one = submission(work)
     with runtime.hosts.lease(doc.worker) as host:
         queue = queue_for(host, worker, None)
         limits = limits_of(runtime.project, worker)
-        queue_id = queue.submit(folder, name=name, attempt=doc.attempt, limits=limits)
+        queue_id = queue.submit(one.folder, name=one.name, attempt=one.attempt, limits=limits)
+    noted(runtime, worker)
+    return submitted(work, queue_id)
+
+
+def submission(work: Work) -> Submission:
+    """Return a job as its queue is to get it."""
+    doc = work.doc
+    folder = RunFolder.of(work.worker.work_dir, doc.uuid, doc.index)
+    return Submission(folder, queue_job_name(doc.uuid, doc.index, doc.attempt), doc.attempt)
+
+
+def noted(runtime: Runtime, worker: WorkerBase) -> None:
+    """Note that a host took what was submitted, and have its queue asked soon."""
     runtime.host_records.went_well(worker.host_key)
     runtime.host_records.poll_soon(worker.host_key, FIRST_POLL)
+
+
+def submitted(work: Work, queue_id: str) -> Commit:
+    """Return what the step achieved once the queue has the job."""
+    folder = submission(work).folder
     fields = {
         "remote.process_id": queue_id,
         "remote.absent": 0,
@@ -35,7 +58,7 @@ def submit_body(work: Work) -> Commit:
         "remote.queue_out": str(folder / RunFolder.QUEUE_OUT),
         "remote.queue_err": str(folder / RunFolder.QUEUE_ERR),
     }
-    if worker.is_batch:
+    if work.worker.is_batch:
         return Commit("submit", JobState.BATCH_SUBMITTED, "put into the pool", fields)
     return Commit("submit", JobState.SUBMITTED, f"queue job {queue_id}", fields)
 

@@ -11,6 +11,7 @@ from jfcelery.execution.inputs import JobInput
 from jfcelery.execution.references import collect_for_job
 from jfcelery.execution.warm.place import warm_command
 from jfcelery.folders import RunFolder, queue_job_name
+from jfcelery.scheduler_io.hosts.base import Publication
 from jfcelery.scheduler_io.script import build_script
 from jfcelery.states import JobState
 from jfcelery.tasks.cancel import cancel_requested
@@ -25,24 +26,39 @@ if TYPE_CHECKING:
 
 def upload_body(work: Work) -> Commit:
     """Write the run folder on the worker, in one round trip."""
-    runtime, doc, worker = work.runtime, work.doc, work.worker
+    runtime, doc = work.runtime, work.doc
     if doc.cancel:
         cancel_requested(runtime, doc)
-    folder = RunFolder.of(worker.work_dir, doc.uuid, doc.index)
-    files = {
-        RunFolder.INPUT: job_input(work).to_bytes(),
-        RunFolder.SCRIPT: job_script(runtime.project, doc).encode(),
-    }
+    one = publication(work)
+    with runtime.hosts.transfer(doc.worker) as host:
+        host.publish(one.folder, one.files, attempt=one.attempt, marker=one.marker, keep=one.keep)
+    return uploaded(one)
+
+
+def publication(work: Work) -> Publication:
+    """Return the run folder of a job: its input, its script, and its marker."""
+    runtime, doc = work.runtime, work.doc
     marker = {
         "project": runtime.project.name,
         "uuid": doc.uuid,
         "index": doc.index,
         "attempt": doc.attempt,
     }
-    with runtime.hosts.transfer(doc.worker) as host:
-        keep = doc.recovery is not None and doc.recovery.keep_files
-        host.publish(folder, files, attempt=doc.attempt, marker=marker, keep=keep)
-    return Commit("upload", JobState.UPLOADED, fields={"run_dir": str(folder)})
+    return Publication(
+        RunFolder.of(work.worker.work_dir, doc.uuid, doc.index),
+        {
+            RunFolder.INPUT: job_input(work).to_bytes(),
+            RunFolder.SCRIPT: job_script(runtime.project, doc).encode(),
+        },
+        doc.attempt,
+        marker,
+        keep=doc.recovery is not None and doc.recovery.keep_files,
+    )
+
+
+def uploaded(one: Publication) -> Commit:
+    """Return what the step achieved once the run folder is in place."""
+    return Commit("upload", JobState.UPLOADED, fields={"run_dir": str(one.folder)})
 
 
 def job_input(work: Work) -> JobInput:

@@ -92,7 +92,9 @@ MUTANTS: dict[str, Mutant] = {
         "if doc.lock_id is not None:\n        return False\n    if doc.retry_at is not None:",
         GUARD,
     ),
-    "lease not renewed": Mutant("tasks/lease.py", "doc = jobs.renew(doc, term)", "pass", LEASE),
+    "lease not renewed": Mutant(
+        "tasks/lease.py", "ours[doc.id] = jobs.renew(doc, term)", "pass", LEASE
+    ),
     "version not compared": Mutant(
         "jfcelery/database/jobs.py",
         '{"_id": doc.id, "version": doc.version},',
@@ -121,7 +123,7 @@ MUTANTS: dict[str, Mutant] = {
         "scheduler_io/schedulers/frames.py", "  state_one && return 0\n", ""
     ),
     "no place taken before submission": Mutant(
-        "tasks/submit.py", "    take_place(work)\n", "", GUARD
+        "tasks/submit.py", "        take_place(work)\n", "        pass\n", GUARD
     ),
     "flow run before all of it is in": Mutant(
         "tasks/ready.py",

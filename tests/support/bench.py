@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.tasks import sending
+from jfcelery.tasks.bundle import run_bundle
 from jfcelery.tasks.cancel import cancel_all
 from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.pipeline import PIPELINE
@@ -52,6 +53,13 @@ class Recorder:
         """Take a chain."""
         del queue
         self.messages.append(Message(list(names), args, label))
+
+    def bundle(
+        self, worker: str, entries: Sequence[tuple[str, int, int]], *, queue: str, label: str
+    ) -> None:
+        """Take many jobs that go together."""
+        del queue
+        self.messages.append(Message(["jfcelery.bundle"], (worker, entries), label))
 
     def send(self, name: str, *args: str) -> None:
         """Take a single task."""
@@ -108,6 +116,7 @@ class Bench:
                 self.messages.append(Message(rest, message.args, message.label))
             return
         others: dict[str, Any] = {
+            "jfcelery.bundle": run_bundle,
             "jfcelery.checkout": checkout,
             "jfcelery.sweep": sweep,
             "jfcelery.tick": tick,

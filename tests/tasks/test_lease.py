@@ -37,7 +37,7 @@ def test_a_lease_is_renewed_while_the_work_lasts(bench: Bench, held: JobDoc) -> 
     """Its end moves on; when the work is done nobody renews it any more."""
     jobs = bench.runtime.jobs
     assert held.lock_until is not None
-    with kept(jobs, held, TERM):
+    with kept(jobs, [held], TERM):
         wait_until(lambda: jobs.get("a").lock_until != held.lock_until, "a renewal")
     wait_until(lambda: not _renewing(held), "the renewing to end")
 
@@ -45,7 +45,7 @@ def test_a_lease_is_renewed_while_the_work_lasts(bench: Bench, held: JobDoc) -> 
 def test_a_lease_that_was_lost_is_not_renewed(bench: Bench, held: JobDoc) -> None:
     """Whoever took it over is left alone."""
     jobs = bench.runtime.jobs
-    with kept(jobs, held, TERM):
+    with kept(jobs, [held], TERM):
         doc = jobs.get("a")
         taken = jobs.update(doc, {"lock_id": "you", "fence": doc.fence + 1, "lock_until": None})
         wait_until(lambda: not _renewing(held), "the renewing to end")
@@ -58,6 +58,6 @@ def test_work_that_hangs_loses_its_lease_in_the_end(
 ) -> None:
     """A step that never comes back does not keep its job for ever."""
     monkeypatch.setattr(lease, "LONGEST_WORK", timedelta(0))
-    with kept(bench.runtime.jobs, held, TERM):
+    with kept(bench.runtime.jobs, [held], TERM):
         wait_until(lambda: not _renewing(held), "the renewing to end")
     assert bench.runtime.jobs.get("a").lock_until == held.lock_until
