@@ -10,7 +10,6 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass, field
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from tests.support.tree import TREE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     from tests.chaos.plan import Event
 
@@ -32,8 +32,6 @@ if TYPE_CHECKING:
 TERM = 10
 #: Seconds after which systemd would start a process anew.
 RESTART = 1.0
-#: Debian's library that gives a process a clock of its own.
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
 #: Clocks of the second machine: minutes fast or slow.
 SKEWS = (-11, -3, 4, 15)
 #: Seconds that a submission may take.
@@ -147,13 +145,10 @@ class System:
 
     def _start_second(self) -> subprocess.Popen[bytes]:
         queues = ",".join(all_queues(self.project))
-        env = dict(self.env)
-        if self._minutes and Path(FAKETIME).exists():
-            env |= {"LD_PRELOAD": FAKETIME, "FAKETIME": f"{self._minutes * 60:+d}"}
-            env |= {"FAKETIME_DONT_FAKE_MONOTONIC": "1"}
-        argv = [sys.executable, "-m", "celery", "-A", "jfcelery.tasks.app:app", "worker"]
+        argv = [sys.executable, "-m", "tests.chaos.skewed", str(self._minutes)]
+        argv += ["-A", "jfcelery.tasks.app:app", "worker"]
         argv += ["-P", "threads", "-c", "4", "-Q", queues, "-n", "second@%h", "-l", "info"]
-        return self._start("second", env, *argv, "--without-gossip", "--without-mingle")
+        return self._start("second", self.env, *argv, "--without-gossip", "--without-mingle")
 
     def _start(self, log: str, env: Mapping[str, str], *argv: str) -> subprocess.Popen[bytes]:
         with (self.folder / f"{log}.log").open("ab") as file:
