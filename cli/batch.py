@@ -187,8 +187,8 @@ def _table(docs: Sequence[BatchDoc], verbosity: int, *, short: bool = False) -> 
     from jfcelery.cli.output import escape, identifier, local_time, styled_state, table, zone
 
     headers = ["Process id", "Worker", "State", "Jobs", "Run", "Unique id", f"Added\n\\[{zone()}]"]
-    more = ["Host", "Slots", "Given back", "Queue", "Why"] if verbosity else []
-    shown = table("", headers + more)
+    more = ["Host", "Slots", "Given back", "Why"] if verbosity else []
+    shown = table("", headers + more, whole={"Process id", "State"})
     for doc in docs:
         cells = [
             escape(doc.process_id or "-"),
@@ -202,7 +202,7 @@ def _table(docs: Sequence[BatchDoc], verbosity: int, *, short: bool = False) -> 
         if verbosity:
             slots = "" if doc.slots is None else str(doc.slots)
             cells += [escape(doc.host or ""), slots, str(doc.returned)]
-            cells += [escape(doc.queue_state or ""), escape(doc.why)]
+            cells.append(escape(doc.why))
         shown.add_row(*cells)
     return shown
 

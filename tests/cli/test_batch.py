@@ -1,0 +1,57 @@
+"""``jfc batch …``: pilots are listed, shown and forgotten."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from jfcelery.database.batches import Batches
+from jfcelery.states import BatchState
+
+if TYPE_CHECKING:
+    from jfcelery.controller import JobController
+    from tests.support.calling import Jfc
+
+
+@pytest.fixture
+def pilots(controller: JobController) -> list[str]:
+    """The unique ids of a pilot that runs and of one that has ended."""
+    batches = Batches(controller.queue)
+    running, ended = batches.insert("here"), batches.insert("here")
+    batches.update(running, {"process_id": "11", "state": BatchState.RUNNING.value, "begun": 3})
+    batches.update(ended, {"process_id": "12", "state": BatchState.FINISHED.value, "why": "done"})
+    return [running.batch_uid, ended.batch_uid]
+
+
+def test_pilots_are_listed_by_what_selects_them(jfc: Jfc, pilots: list[str]) -> None:
+    """By state and worker; the table fits a narrow terminal."""
+    assert {row["batch_uid"] for row in jfc("batch", "list", "--json").data} == set(pilots)
+    (row,) = jfc("batch", "list", "-s", "RUNNING", "-wk", "here", "--json").data
+    assert (row["process_id"], row["begun"]) == ("11", 3)
+    assert jfc("batch", "list", "-wk", "elsewhere", "--json").data == []
+    shown = jfc("batch", "list")
+    assert "FINISHED" in shown.stdout
+    assert shown.widest <= 80
+    assert "done" in jfc("batch", "list", "-v", columns=200).stdout
+
+
+def test_a_pilot_is_shown_by_either_id(jfc: Jfc, pilots: list[str]) -> None:
+    """The id of its queue job, or its unique id; another one is refused."""
+    assert pilots[0] in jfc("batch", "info", "11").stdout
+    assert "done" in jfc("batch", "info", pilots[1]).stdout
+    assert jfc("batch", "info", pilots[0], "--json").data["jobs"] == []
+    missing = jfc("batch", "info", "99")
+    assert missing.status != 0
+    assert "no pilot 99" in missing.stderr
+
+
+def test_only_pilots_that_have_ended_are_forgotten(
+    jfc: Jfc, pilots: list[str], controller: JobController
+) -> None:
+    """One that runs stays whatever selects it."""
+    assert jfc("batch", "delete", "-s", "RUNNING", "-y").status != 0
+    assert "1 pilot deleted" in jfc("batch", "delete", "-y").stdout
+    assert [doc.batch_uid for doc in controller.get_batches()] == [pilots[0]]
+    assert controller.count_batches(process_id=["11", "12"], batch_uid=pilots) == 1
+    assert controller.delete_batches(batch_uid=pilots[0]) == 0

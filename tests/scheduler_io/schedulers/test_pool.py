@@ -1,0 +1,118 @@
+"""The pool of a batch worker as the queue of its jobs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from qtoolkit.io import ShellIO
+
+from jfcelery.errors import SchedulerDownError
+from jfcelery.execution.pilot.handle import CLAIMED, KILL, LOST, Handle
+from jfcelery.folders import RunFolder
+from jfcelery.scheduler_io.hosts.local import LocalHost
+from jfcelery.scheduler_io.queue import WorkerQueue
+from jfcelery.scheduler_io.schedulers.base import Output, QueueJob, QueueState
+from jfcelery.scheduler_io.schedulers.pool import Pool, order_of
+from tests.scheduler_io.schedulers.workers import PlainWorker
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME = "jfc-a-1-1"
+
+
+@pytest.fixture
+def queue(tmp_path: Path) -> WorkerQueue:
+    """A pool on this machine."""
+    pool = Pool(ShellIO(), tmp_path / "pool")
+    worker = PlainWorker("shell", ShellIO(), work_dir=tmp_path)
+    return WorkerQueue(LocalHost(), worker, settle_s=0, scheduler=pool)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    """A run folder with a script for a pool."""
+    pool = Pool(ShellIO(), tmp_path / "pool", order_of(5, 1000.5))
+    found = RunFolder.of(tmp_path, "aabbccdd", 1)
+    (tmp_path / "aa/bb/cc").mkdir(parents=True)
+    (tmp_path / "aa/bb/cc/aabbccdd_1").mkdir()
+    text = pool.script(f"# Queue job {NAME}\ntrue\n", None, NAME)
+    (tmp_path / "aa/bb/cc/aabbccdd_1" / RunFolder.SCRIPT).write_text(text)
+    return found
+
+
+def job(queue_id: str, folder: RunFolder) -> QueueJob:
+    """Return a job of the pool."""
+    return QueueJob("aabbccdd", 1, 1, queue_id, NAME, folder)
+
+
+def test_the_order_is_priority_then_age() -> None:
+    """The names of entries sort as the jobs are to run, whatever the numbers."""
+    wanted = [(10**9, 5.0), (3, 1.0), (3, 2.0), (0, 0.5), (-7, 0.1), (-(10**9), 0.0)]
+    assert sorted(wanted, key=lambda one: order_of(*one)) == wanted
+    assert len({len(order_of(*one)) for one in wanted}) == 1
+
+
+def test_a_job_is_put_into_the_pool_once(
+    queue: WorkerQueue, folder: RunFolder, tmp_path: Path
+) -> None:
+    """Again it is found: by the noted id, and in the pool where the id was not noted."""
+    entry = queue.submit(folder, name=NAME, attempt=1)
+    assert entry == f"{order_of(5, 1000.5)}-{NAME}"
+    assert queue.submit(folder, name=NAME, attempt=1) == entry
+    path = tmp_path / str(folder / RunFolder.queue_id(1))
+    path.write_text("")  # the step died before it was noted
+    assert queue.submit(folder, name=NAME, attempt=1) == entry
+    assert [one.name for one in (tmp_path / "pool/pool").iterdir()] == [entry]
+
+
+def test_a_poll_follows_an_entry_through_the_pool(
+    queue: WorkerQueue, folder: RunFolder, tmp_path: Path
+) -> None:
+    """It waits, is claimed, is given back; buried pilots give back what they had."""
+    entry = queue.submit(folder, name=NAME, attempt=1)
+
+    def state() -> QueueState:
+        return queue.poll([job(entry, folder)])[entry].state
+
+    assert state() is QueueState.QUEUED
+    pilot = Handle(tmp_path / "pool", "jfp-1")
+    pilot.open()
+    claimed = pilot.claim(entry)
+    assert claimed is not None
+    assert str(claimed.folder) == str(folder)
+    assert state() is QueueState.RUNNING
+    pool = queue.scheduler
+    assert isinstance(pool, Pool)
+    for _ in range(2):  # a poll may die in between: it is safe to repeat
+        assert queue.host.run(pool.bury_command(("jfp-1",))).ok
+    assert state() is QueueState.RETURNED
+    assert not list((tmp_path / "pool" / CLAIMED).iterdir())
+
+
+def test_a_job_that_waits_is_taken_away_and_one_that_runs_is_asked_for(
+    queue: WorkerQueue, folder: RunFolder, tmp_path: Path
+) -> None:
+    """The pilot's answer is what confirms it."""
+    entry = queue.submit(folder, name=NAME, attempt=1)
+    assert queue.cancel([job(entry, folder)]) == {entry: True}
+    assert (tmp_path / "pool" / LOST / entry).exists()
+    (tmp_path / "pool" / LOST / entry).rename(tmp_path / "pool/pool" / entry)
+    pilot = Handle(tmp_path / "pool", "jfp-1")
+    pilot.open()
+    pilot.claim(entry)
+    assert queue.cancel([job(entry, folder)], confirm_s=0) == {entry: False}
+    assert pilot.wishes() == {entry}
+    pilot.give_back(entry)
+    assert queue.cancel([job(entry, folder)], confirm_s=0) == {entry: True}
+    assert not (tmp_path / "pool" / KILL / entry).exists()
+
+
+def test_a_listing_that_is_cut_off_proves_nothing(tmp_path: Path) -> None:
+    """Without its last line an entry that it lacks may well be there."""
+    pool = Pool(ShellIO(), tmp_path)
+    with pytest.raises(SchedulerDownError):
+        pool.parse_list(Output(0, "POOL\n1-jfc-a-1-1|waiting|\n"))
+    listing = pool.parse_list(Output(0, "POOL\nnoise\n1-jfc-a-1-1|claimed|jfp-7\nPOOL ENDS\n"))
+    assert listing.rows["1-jfc-a-1-1"].words == "in pilot jfp-7"
