@@ -64,17 +64,18 @@ def command_line() -> list[Figure]:
     return [Figure("jfc --help", shown, "s", shown / bare, "Python itself")]
 
 
-def pipeline(system: System, length: int, size: int) -> list[Figure]:
-    """Time a chain of jobs, and many independent ones."""
+def pipeline(system: System, length: int, size: int, *, how: str) -> list[Figure]:
+    """Time a chain of jobs, and many independent ones, all of which start warm or cold."""
     start = seconds_of(sys.executable, "-c", "import jobflow")
+    system.run(chain(1))  # which starts what serves the others
     edge = system.run(chain(length)) / length
     each = system.run(crowd(size)) / size
     cores = len(os.sched_getaffinity(0))
     return [
-        Figure("import jobflow, cold", start, "s"),
-        Figure(f"edge in a chain of {length}", edge, "s", edge / start, "importing jobflow"),
+        Figure(f"import jobflow ({how} jobs next)", start, "s"),
+        Figure(f"edge in a chain of {length}, {how}", edge, "s", edge / start, "importing jobflow"),
         Figure(
-            f"rate of {size} independent jobs",
+            f"rate of {size} independent jobs, {how}",
             60 / each,
             "jobs/min",
             each * cores / start,
@@ -98,10 +99,15 @@ def standing(memory: list[Memory]) -> list[Figure]:
 @click.option("--jobs", "size", default=60, show_default=True, help="Independent jobs.")
 def main(*, as_json: bool, length: int, size: int) -> None:
     """Measure, and print the figures."""
-    with running_system() as system:
+    with running_system(warm=True) as system:
         time.sleep(REST)
         memory = system.memory()
-        figures = [*command_line(), *pipeline(system, length, size), *standing(memory)]
+        figures = [*command_line(), *standing(memory)]
+        figures += pipeline(system, length, size, how="warm")
+        servers = [one.pss for one in system.servers()]
+        figures.append(Figure("server of warm jobs, PSS", sum(servers), "MB"))
+    with running_system(warm=False) as system:
+        figures += pipeline(system, length, size, how="cold")
     if as_json:
         print(json.dumps({"figures": _plain(figures), "memory": _plain(memory)}, indent=2))
     else:
@@ -113,10 +119,10 @@ def _plain(items: list[Figure] | list[Memory]) -> list[dict[str, object]]:
 
 
 def _show(figures: list[Figure], memory: list[Memory]) -> None:
-    print(f"{'figure':<34}{'value':>9} {'unit':<10}{'ratio':>7}  to")
+    print(f"{'figure':<38}{'value':>9} {'unit':<10}{'ratio':>7}  to")
     for one in figures:
         ratio = "" if one.ratio is None else f"{one.ratio:.2f}"
-        print(f"{one.name:<34}{one.value:>9.2f} {one.unit:<10}{ratio:>7}  {one.note}")
+        print(f"{one.name:<38}{one.value:>9.2f} {one.unit:<10}{ratio:>7}  {one.note}")
     print(f"\n{'process of the idle system':<34}{'RSS/MB':>9}{'PSS/MB':>9}")
     for process in memory:
         print(f"{process.name:<34}{process.rss:>9.1f}{process.pss:>9.1f}")

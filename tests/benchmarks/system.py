@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jfcelery import services, submit_flow, wait_for
+from jfcelery.execution.warm.place import warm_folder
 from jfcelery.project import load_file
 from jfcelery.states import JobState
 from jfcelery.tasks.runner.layout import Layout
 from jfcelery.tasks.runner.lifecycle import Runner
+from tests.support.launching import pids_of
 from tests.support.tree import TREE
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ workers:
     scheduler_type: shell
     work_dir: {folder}/jobs
     pre_run: export PYTHONPATH={tree}
+    warm: {warm}
 """
 
 
@@ -81,13 +84,22 @@ class System:
         found |= {one.name: one.pid or 0 for one in services.status(self.project)}
         return [_memory(name, pid) for name, pid in found.items() if pid]
 
+    def servers(self) -> list[Memory]:
+        """Return the memory of the servers from which warm jobs are forked."""
+        pids = pids_of("jfcelery.execution.warm.server", str(warm_folder(self.project)))
+        return [_memory("warm", pid) for pid in pids]
+
 
 @contextmanager
-def running_system() -> Iterator[System]:
-    """Start a system with two Celery workers and beat, without Flower; stop it at the end."""
+def running_system(*, warm: bool) -> Iterator[System]:
+    """Start a system with two Celery workers and beat, without Flower; stop it at the end.
+
+    Args:
+        warm: Whether its jobs start warm.
+    """
     folder = Path(tempfile.mkdtemp(prefix="jfc-bench-"))
     path = folder / "benchmark.yaml"
-    path.write_text(FILE.format(folder=folder, tree=TREE))
+    path.write_text(FILE.format(folder=folder, tree=TREE, warm=str(warm).lower()))
     project = load_file(path)
     runner = Runner(project)
     try:
