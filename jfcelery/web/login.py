@@ -56,21 +56,10 @@ def login_routes(access: Access, cookie: str, project: str) -> APIRouter:
     router = APIRouter(include_in_schema=False)
 
     def page(error: str = "", status: int = 200) -> Response:
-        shown = f'<p class="error" role="alert">{escape(error)}</p>' if error else ""
-        text = _PAGE.format(project=escape(project), error=shown)
-        return HTMLResponse(text, status_code=status, headers={"cache-control": "no-store"})
+        return _page(project, error, status)
 
     def entered(request: Request, name: str) -> Response:
-        answer = RedirectResponse("/", status_code=303, headers={"cache-control": "no-store"})
-        answer.set_cookie(
-            cookie,
-            name,
-            max_age=round(SESSION_SECONDS),
-            httponly=True,
-            samesite="lax",
-            secure=request.url.scheme == "https",
-        )
-        return answer
+        return _entered(request, cookie, name)
 
     @router.get("/login")
     def show(request: Request, key: str = "") -> Response:
@@ -105,3 +94,22 @@ def login_routes(access: Access, cookie: str, project: str) -> APIRouter:
         return answer
 
     return router
+
+
+def _page(project: str, error: str, status: int) -> Response:
+    shown = f'<p class="error" role="alert">{escape(error)}</p>' if error else ""
+    text = _PAGE.format(project=escape(project), error=shown)
+    return HTMLResponse(text, status_code=status, headers={"cache-control": "no-store"})
+
+
+def _entered(request: Request, cookie: str, name: str) -> Response:
+    answer = RedirectResponse("/", status_code=303, headers={"cache-control": "no-store"})
+    answer.set_cookie(
+        cookie,
+        name,
+        max_age=round(SESSION_SECONDS),
+        httponly=True,
+        samesite="lax",
+        secure=request.url.scheme == "https",
+    )
+    return answer

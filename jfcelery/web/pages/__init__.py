@@ -28,4 +28,6 @@ def add_pages(app: FastAPI, current: Current) -> None:
 
     for add in (add_overview, add_listings, add_job, add_flow, add_reports, add_workers):
         add(current)
-    ui.run_with(app, title=current.project.name, dark=None, show_welcome_message=False)
+    ui.run_with(
+        app, title=current.project.name, dark=None, language="en-US", show_welcome_message=False
+    )

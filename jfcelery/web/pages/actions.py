@@ -65,6 +65,8 @@ class ActionBar:
         except JfceleryError as error:
             _show_error(error)
             return
+        if seen is None:  # the server ends
+            return
         warning = f'<p class="error">{text(seen.warning)}</p>' if seen.warning else ""
         content = Safe(f"<p>{text(seen.text)}</p>{warning}")
         confirmed = await _confirmed(content, seen.text.split(" ", maxsplit=1)[0])
@@ -80,8 +82,15 @@ class ActionBar:
         except JfceleryError as error:
             _show_error(error)
             return
-        kind = "warning" if done.refused else "positive"
-        ui.notify("\n".join(done.text), type=kind, multi_line=True, timeout=8000, close_button="OK")
+        if done is None:  # the server ends
+            return
+        ui.notify(
+            "\n".join(done.text),
+            type="warning" if done.refused else "positive",
+            multi_line=True,
+            timeout=8000,
+            close_button="OK",
+        )
 
     async def _ask_priority(self) -> None:
         value = await _asked("Priority", "A whole number; higher ones are taken first.")

@@ -50,7 +50,7 @@ def frame(title: str, request: Request, current: Current) -> Iterator[Caller]:
             "</header>"
         )
     )
-    with ui.element("main").props('id="content" tabindex="-1"'):
+    with ui.element("div").classes("page").props('id="content" tabindex="-1"'):
         markup(Safe(f"<h1>{text(title)}</h1>"))
         yield caller_of(request.scope)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import Request
@@ -69,7 +70,7 @@ def add_job(current: Current) -> None:
             later("Inputs", lambda: inputs_of(current, find(db_id)))
             later("Files of the run folder", lambda: files_of(current, find(db_id)))
             for name in (RunFolder.QUEUE_OUT, RunFolder.QUEUE_ERR):
-                later(f"End of {name}", lambda n=name: tail_of(current, find(db_id), n))
+                later(f"End of {name}", partial(tail_of, current, doc, name))
             later("Submission script", lambda: script_of(current, find(db_id)))
 
 

@@ -229,6 +229,8 @@ class JobTable:
         except JfceleryError as error:
             self._problem.content = Safe(f'<p class="error" role="alert">{text(error.message)}</p>')
             return
+        if rows is None:  # the server ends
+            return
         self._problem.content = "" if rows else Safe('<p class="soft">No job matches.</p>')
         if rows != self._table.rows:
             self._table.rows = rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import Request
@@ -32,7 +33,7 @@ def add_reports(current: Current) -> None:
             markup(filter_form("/reports", view, {"interval": choices}))
             for kind in ("jobs", "flows"):
                 with card(f"{kind.capitalize()} by {interval}"):
-                    live(lambda k=kind: trends_of(current, k, interval))
+                    live(partial(trends_of, current, kind, interval))
                     markup(downloads(kind, interval))
             with card("What jobs took"):
                 live(lambda: usage_of(current, interval))

@@ -25,7 +25,7 @@ select:focus-visible, summary:focus-visible, .scroll:focus-visible {
 .top form { margin:0 0 0 auto; }
 .skip { position:absolute; left:-999px; } .skip:focus { left:1rem; top:.5rem; z-index:9;
   background:var(--card); padding:.5rem; }
-main { padding:1rem; max-width:1280px; margin:0 auto; }
+.page { padding:1rem; max-width:1280px; margin:0 auto; }
 h1 { font-size:1.4rem; line-height:1.3; margin:.2rem 0 1rem; font-weight:650; }
 h2 { font-size:1.05rem; line-height:1.3; margin:0 0 .6rem; font-weight:650; }
 .card { background:var(--card); border:1px solid var(--line); border-radius:12px;
@@ -75,7 +75,7 @@ svg { display:block; max-width:100%; height:auto; } svg text { fill:var(--ink); 
 @media (max-width:600px) { .top { padding:.4rem .6rem; gap:.2rem .6rem; }
   .top nav { order:3; width:100%; } .top nav a { padding:.3rem .45rem; } .q-table td {
   white-space:nowrap !important; }
-  main { padding:.6rem; } .facts { grid-template-columns:1fr; gap:0; }
+  .page { padding:.6rem; } .facts { grid-template-columns:1fr; gap:0; }
   .facts dd { margin-bottom:.4rem; } form.filter label, form.filter input, form.filter select {
   width:100%; max-width:none; } form.filter label { flex:1 1 45%; }
   .tiles a { flex-basis:5.5rem; } }

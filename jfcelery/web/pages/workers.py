@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import Request
@@ -28,7 +29,7 @@ def add_workers(current: Current) -> None:
         with frame("Workers", request, current) as caller:
             for name in current.project.workers:
                 with card(f"Worker {name}"):
-                    live(lambda n=name: worker_facts(current, n))
+                    live(partial(worker_facts, current, name))
                     if caller.may_act:
                         _worker_buttons(current, caller, name)
             with card("Runner on this machine"):

@@ -56,7 +56,7 @@ def test_no_request_surprises_the_api(project: Project, make_flow: MakeFlow) -> 
                 suppress_health_check=list(HealthCheck),
             )
             @given(case=operation.as_strategy())
-            def probe(case: Case[Any, Any]) -> None:
+            def probe(case: Case[Any]) -> None:
                 case.call_and_validate(headers=server.authorization, checks=CHECKS)
 
             probe()
