@@ -41,7 +41,8 @@ class Entry:
 
 def entry_of(name: str, text: str) -> Entry | None:
     """Read the file of an entry; None if it makes no sense."""
-    facts = dict(line.partition("=")[::2] for line in text.splitlines())
+    parts = (line.partition("=") for line in text.splitlines())
+    facts = {key: value for key, _, value in parts}
     if not facts.get("folder") or not facts.get("name"):
         return None
     return Entry(name, Path(facts["folder"]), facts["name"])
