@@ -178,8 +178,7 @@ def kill(all_projects: bool) -> None:
 @_all_option
 def shutdown(timeout: float, all_projects: bool) -> None:
     """Stop the runner, and the embedded services even if another process uses them."""
-    done = "shut down, with what it had of embedded services"
-    _each(all_projects, "Shutting down", done, lambda one: one.shutdown(timeout=timeout))
+    _each(all_projects, "Shutting down", "shut down", lambda one: one.shutdown(timeout=timeout))
 
 
 @click.command()

@@ -11,6 +11,8 @@ from jfcelery.cli.flow.arguments import flow_argument
 from jfcelery.cli.options import json_option, max_results_option, verbosity_option
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from jfcelery.controller.info import FlowInfo
 
 
@@ -56,16 +58,8 @@ def info(
     """
     from jfcelery.cli.flow.arguments import find_uuid
     from jfcelery.cli.flow.list import flow_data
-    from jfcelery.cli.job.columns import chosen_columns, job_table
-    from jfcelery.cli.output import (
-        console,
-        counted,
-        escape,
-        hint,
-        print_fitting,
-        styled_state,
-        write_json,
-    )
+    from jfcelery.cli.job.columns import chosen_columns
+    from jfcelery.cli.output import write_json
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.filters import FlowFilter
     from jfcelery.controller.queries import find_flows
@@ -80,27 +74,46 @@ def info(
         (flow,) = find_flows(
             controller.queue, wanted, with_jobs=True, jobs_sort=order, jobs_limit=limit
         )
-    jobs = flow.jobs_info or []
     if as_json:
-        write_json(flow_data(flow) | {"jobs": jobs})
+        write_json(flow_data(flow) | {"jobs": flow.jobs_info or []})
         return
+    _print_head(flow, verbosity)
+    if report:
+        _print_report(flow)
+    if tree:
+        _print_tree(flow)
+    else:
+        _print_jobs(flow, max_results, names, stored_data)
+    _suggest(flow)
+
+
+def _print_head(flow: FlowInfo, verbosity: int) -> None:
+    from jfcelery.cli.output import console, escape, styled_state
+
     out = console()
     state = styled_state(flow.state, errors=flow.n_errors)
     out.print(f"[bold]{escape(flow.name)}[/]  {flow.flow_id}  {state}")
     if verbosity and flow.flow_metadata:
         out.print(escape(", ".join(f"{k}={v}" for k, v in flow.flow_metadata.items())))
-    if report:
-        _print_report(flow)
-    if tree:
-        from jfcelery.cli.flow.tree import job_tree
 
-        out.print(job_tree(jobs))
-    else:
-        shown = jobs[: max_results or None]
-        print_fitting(partial(job_table, shown, names, stored_data=stored_data))
-        if len(shown) < sum(flow.counts.values()):
-            hint(f"Only {counted(len(shown), 'job')} shown; --max-results (-m) shows more, 0 all.")
-    _suggest(flow)
+
+def _print_tree(flow: FlowInfo) -> None:
+    from jfcelery.cli.flow.tree import job_tree
+    from jfcelery.cli.output import console
+
+    console().print(job_tree(flow.jobs_info or []))
+
+
+def _print_jobs(
+    flow: FlowInfo, max_results: int, names: Sequence[str], stored_data: Sequence[str]
+) -> None:
+    from jfcelery.cli.job.columns import job_table
+    from jfcelery.cli.output import counted, hint, print_fitting
+
+    shown = (flow.jobs_info or [])[: max_results or None]
+    print_fitting(partial(job_table, shown, names, stored_data=stored_data))
+    if len(shown) < sum(flow.counts.values()):
+        hint(f"Only {counted(len(shown), 'job')} shown; --max-results (-m) shows more, 0 all.")
 
 
 def _print_report(flow: FlowInfo) -> None:

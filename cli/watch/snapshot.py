@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 MOST = 200
 #: Over which jobs that ended are counted.
 RECENT = timedelta(minutes=10)
+#: States in which a job has ended, well or not.
+_ENDS = (JobState.COMPLETED.value, JobState.FAILED.value, JobState.REMOTE_ERROR.value)
 #: Changes that are read at most to count them.
 MOST_CHANGES = 20_000
 
@@ -64,9 +66,9 @@ def take(controller: JobController, flow: str | None) -> Snapshot:
     queue = controller.queue
     flows: list[FlowInfo] = []
     jobs: list[JobDoc] = []
+    one: FlowInfo | None = None
     if flow is None:
         flows = find_flows(queue, FlowFilter(), sort=[("updated_on", -1)], limit=MOST)
-        one = None
     else:
         one = next(iter(find_flows(queue, FlowFilter(flow_ids=(flow,)))), None)
         jobs = find_jobs(queue, JobFilter(flow_ids=(flow,)), sort=[("db_id", 1)], limit=MOST)
@@ -85,9 +87,9 @@ def take(controller: JobController, flow: str | None) -> Snapshot:
 def _ended(queue: QueueDatabase) -> dict[str, int]:
     # The target is looked at here: with it in the query the embedded server reads everything.
     query = {"at": {"$gte": queue.clock.now() - RECENT}}
-    counts = dict.fromkeys((JobState.COMPLETED, JobState.FAILED, JobState.REMOTE_ERROR), 0)
+    counts: dict[str, int] = dict.fromkeys(_ENDS, 0)
     with translated():
         for change in queue.history.find(query, {"target": 1}).limit(MOST_CHANGES):
             if change["target"] in counts:
-                counts[JobState(change["target"])] += 1
-    return {state.value: number for state, number in counts.items()}
+                counts[change["target"]] += 1
+    return counts
