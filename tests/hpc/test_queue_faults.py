@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from jfcelery.errors import BackPressureError, SchedulerDownError
+from jfcelery.errors import BackPressureError, HostError, SchedulerDownError
 from jfcelery.scheduler_io.schedulers.base import EndReason, QueueState
 from tests.conftest import missing
 from tests.hpc.benches import real_bench
@@ -232,6 +233,48 @@ def test_a_job_that_slurm_has_forgotten_is_not_submitted_again(slurm: Bench) -> 
     purged(slurm, job)
     slurm.host.run(f": >{job.folder}/.jfc_queue_id.1")
     assert slurm.submit(replace(job, queue_id="")).queue_id == job.queue_id
+
+
+# The network --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("mode", ["down", "refused"])
+def test_a_firewall_that_closes_is_the_hosts_trouble(own: Cluster, slurm: Bench, mode: str) -> None:
+    """Open connections stall, new ones fail; jobs run on and are seen again."""
+    job, new = slurm.run("sleep 1000"), slurm.put("true")
+    slurm.wait_line(job, "stage=exec")
+    slurm.timeout = 10
+    own.bed.net("hpca", mode)
+    if mode == "refused":  # concerns new connections only
+        slurm.host.close()
+    try:
+        with pytest.raises(HostError):
+            slurm.answer(job)
+        with pytest.raises(HostError):
+            slurm.submit(new)
+    finally:
+        own.bed.net("hpca", "up")
+    slurm.timeout = None
+    wait_until(lambda: _reached(slurm, job), "the host to be back", every=1)
+    assert slurm.answer(job).state is QueueState.RUNNING
+    slurm.wait(slurm.submit(new), QueueState.ENDED)
+
+
+def _reached(bench: Bench, job: QueueJob) -> bool:
+    try:
+        return bool(bench.answer(job))
+    except HostError:
+        return False
+
+
+def test_a_slow_network_costs_time_only(own: Cluster, slurm: Bench) -> None:
+    """A folder of a megabyte arrives where the network drops what is too much at once."""
+    own.bed.rate("hpca", "8mbit")
+    try:
+        job = slurm.put("true", files={"large": os.urandom(1024 * 1024)})
+    finally:
+        own.bed.rate("hpca", None)
+    slurm.wait(slurm.submit(job), QueueState.ENDED)
 
 
 # Grid Engine --------------------------------------------------------------------------------
