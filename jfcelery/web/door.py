@@ -43,7 +43,8 @@ HEADERS = {
     ),
     "x-frame-options": "DENY",
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    # With no-referrer, browsers would hide from us that our own forms are ours (Origin: null).
+    "referrer-policy": "same-origin",
 }
 #: Close code of a web socket that may not enter (RFC 6455, policy violation).
 REFUSED = 1008

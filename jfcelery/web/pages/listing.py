@@ -37,6 +37,10 @@ COLUMNS = {
 }
 #: How cells of the table of jobs look.
 _ID_CELL = '<q-td :props="props"><a :href="`/job/${props.value}`">{{ props.value }}</a></q-td>'
+_CHOOSE_ALL = '<q-checkbox v-model="props.selected" dense aria-label="Choose all jobs" />'
+_CHOOSE_ONE = (
+    '<q-checkbox v-model="props.selected" dense :aria-label="`Choose job ${props.row.db_id}`" />'
+)
 _STATE_CELL = (
     '<q-td :props="props"><span class="badge" :class="props.row.look">{{ props.value }}</span>'
     "</q-td>"
@@ -216,6 +220,8 @@ class JobTable:
             self._table = ui.table(
                 rows=[], columns=columns, row_key="db_id", selection="multiple", pagination=0
             ).props('flat dense hide-bottom wrap-cells aria-label="Jobs"')
+            self._table.add_slot("header-selection", _CHOOSE_ALL)
+            self._table.add_slot("body-selection", _CHOOSE_ONE)
             self._table.add_slot("body-cell-db_id", _ID_CELL)
             self._table.add_slot("body-cell-state", _STATE_CELL)
             self._pager = markup(Safe(""))

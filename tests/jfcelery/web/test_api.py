@@ -152,7 +152,7 @@ def test_answers_forbid_framing_and_foreign_sources(program: TestClient) -> None
         headers = program.get(path).headers
         assert "default-src 'self'" in headers["content-security-policy"]
         assert headers["x-frame-options"] == "DENY"
-        assert headers["referrer-policy"] == "no-referrer"
+        assert headers["referrer-policy"] == "same-origin"
 
 
 def test_jobs_are_found_by_the_filters_of_the_commands(

@@ -152,7 +152,7 @@ def test_changes_appear_without_reloading(page: Page, server: WebServer, flow: Q
 def test_actions_preview_ask_and_do(page: Page, server: WebServer, flow: Queued) -> None:
     """Ticked jobs are paused after a confirmation; one that refuses is named with its reason."""
     show(page, server, "/jobs?name=late")
-    page.locator("#content tbody .q-checkbox").first.click()
+    page.get_by_role("checkbox", name="Choose job 5").click()
     page.get_by_role("button", name="Pause", exact=True).click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_contain_text("Pause 1 job: 1 READY")
@@ -215,7 +215,8 @@ def test_pages_fit_and_can_be_read(page: Page, server: WebServer, width: int, sc
 
 def test_every_control_has_a_name(page: Page, server: WebServer) -> None:
     """A screen reader finds a name for each field, button, link and table, and one heading."""
-    nameless = """() => [...document.querySelectorAll('button, input, select, #content a')]
+    nameless = """() => [...document.querySelectorAll(
+            'button, input:not(.q-checkbox__native), select, #content a, [role=checkbox]')]
         .filter(e => !(e.innerText || e.textContent || e.getAttribute('aria-label') || e.title
                        || (e.labels && e.labels.length))).map(e => e.outerHTML.slice(0, 200))"""
     for path in ("/", "/jobs", "/flow/1", "/job/3", "/workers"):
