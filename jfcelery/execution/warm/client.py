@@ -50,10 +50,14 @@ class ColdError(Exception):
 def main(arguments: list[str]) -> int:
     """Run the job; return its exit code, or do not return at all."""
     folder, modules, run_dir = arguments
+    client = Client(folder, modules, run_dir)
     try:
-        code = Client(folder, modules, run_dir).run()
-    except Exception as error:  # noqa: BLE001  # a job must never fail for what should speed it up
+        code = client.run()
+    except Exception as error:  # a job must never fail for what should speed it up
         _note(folder, f"cold: {error!r}: {run_dir}")
+        if client.pid:  # but it must not run twice either
+            _kill(client.pid, _signal.SIGKILL)
+            raise
         run_cold(run_dir)
     return code
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import site
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -32,9 +33,19 @@ class Freshness:
     stamps: dict[str, _Stamp | None]
 
     @classmethod
-    def now(cls) -> Self:
-        """Take down how the files are now."""
-        return cls({path: _stamp(path) for path in (*_modules(), *_packages(), *_settings())})
+    def now(cls, *, since: int) -> Self:
+        """Take down how the files are now.
+
+        Args:
+            since: When the imports began, in nanoseconds of Unix time: what was written since then
+                may have been imported as it was before, and counts as changed.
+        """
+        stamps = {path: _stamp(path) for path in (*_modules(), *_packages(), *_settings())}
+        now = time.time_ns()
+        for path, stamp in stamps.items():
+            if stamp is not None and since <= stamp[0] <= now:
+                stamps[path] = None
+        return cls(stamps)
 
     def changed(self) -> str | None:
         """Return a file that has changed, None if none has."""

@@ -6,6 +6,7 @@ import gc
 import importlib
 import os
 import signal
+import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -153,6 +154,8 @@ class Nursery:
         if threading.active_count() > 1:
             names = ", ".join(t.name for t in threading.enumerate()[1:])
             raise NurseryError(f"threads run, so that this process cannot fork safely: {names}")
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()  # what an import has printed is not to be printed again by each child
         gc.collect()
         gc.freeze()  # so that the children share these objects' memory
         self._is_prepared = True

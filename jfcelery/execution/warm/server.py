@@ -116,6 +116,7 @@ class Server:
         self._retirers: list[Guest] = []
         self._refusal = ""
         self._fresh: Freshness | None = None
+        self._started = time.time_ns()
         self._jobs = 0
         self._used = time.monotonic()
 
@@ -159,7 +160,7 @@ class Server:
         except NurseryError as error:
             self._refusal = error.message
             _log(f"jobs start cold: {error.message}")
-        self._fresh = Freshness.now()
+        self._fresh = Freshness.now(since=self._started)
         self._used = time.monotonic()
 
     def _lines(self) -> list[int]:
@@ -202,7 +203,8 @@ class Server:
         """Send the signals to the job that its client got."""
         while b"\n" in guest.heard:
             text, _, guest.heard = guest.heard.partition(b"\n")
-            child.send(int(text))
+            with contextlib.suppress(ValueError):
+                child.send(int(text))
 
     def _answer(self, guest: Guest, word: str, order: bytes) -> None:
         self._used = time.monotonic()
