@@ -225,7 +225,7 @@ def resume_worker(control: Control, worker: WorkerPath) -> list[str]:
     return control.project.hosts[host]
 
 
-@router.get("/reports/{kind}")
+@router.get("/reports/{kind}", responses={200: {"content": {"text/csv": {}}}})
 def report(
     control: Control,
     kind: Literal["jobs", "flows"],
