@@ -123,7 +123,7 @@ MUTANTS: dict[str, Mutant] = {
         "scheduler_io/schedulers/frames.py", "  state_one && return 0\n", ""
     ),
     "no place taken before submission": Mutant(
-        "tasks/submit.py", "        take_place(work)\n", "        pass\n", GUARD
+        "tasks/submit.py", "    take_place(work)\n", "", GUARD
     ),
     "flow run before all of it is in": Mutant(
         "tasks/ready.py",

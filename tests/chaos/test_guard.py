@@ -21,6 +21,7 @@ from jfcelery.tasks.poll import poll_host
 from jfcelery.tasks.submit import submit
 from jfcelery.tasks.sweep import sweep
 from jfcelery.tasks.upload import upload
+from tests.chaos.mutants import MUTANTS, TREE
 from tests.support.bench import Bench, quick_worker
 from tests.support.entries import flow_of
 from tests.support.waiting import wait_until
@@ -264,3 +265,10 @@ def test_an_error_of_the_database_is_an_outage() -> None:
 
     with pytest.raises(DatabaseUnavailableError), translated():
         raise AutoReconnect
+
+
+@pytest.mark.parametrize("name", MUTANTS)
+def test_every_defect_can_still_be_planted(name: str) -> None:
+    """The code that a mutant spoils is there, once."""
+    mutant = MUTANTS[name]
+    assert (TREE / mutant.file).read_text().count(mutant.old) == 1
