@@ -30,7 +30,8 @@ def report(interval: str, number: int | None, as_json: bool, as_csv: bool) -> No
 
     zone = "UTC" if as_json or as_csv else "local"
     with open_controller() as controller:
-        found = jobs_report(controller.queue, interval, number, zone)
+        workers = controller.project.workers
+        found = jobs_report(controller.queue, interval, number, zone, workers=workers)
     if as_json:
         write_json(found)
     elif as_csv:

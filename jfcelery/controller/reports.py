@@ -14,7 +14,10 @@ from jfcelery.database.connection import translated
 from jfcelery.states import ACTIVE_STATES, FlowState, JobState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jfcelery.database.connection import QueueDatabase
+    from jfcelery.project.worker import WorkerBase
 
 #: States of jobs whose numbers are shown over time.
 JOB_TRENDS = (JobState.COMPLETED, JobState.FAILED, JobState.REMOTE_ERROR)
@@ -77,7 +80,12 @@ class FlowsReport:
 
 
 def jobs_report(
-    queue: QueueDatabase, interval: str, number: int | None = None, zone: str = "UTC"
+    queue: QueueDatabase,
+    interval: str,
+    number: int | None = None,
+    zone: str = "UTC",
+    *,
+    workers: Mapping[str, WorkerBase],
 ) -> JobsReport:
     """Return a report on the jobs of a project.
 
@@ -86,6 +94,7 @@ def jobs_report(
         interval: ``hours``, ``days``, ``weeks``, ``months`` or ``years``.
         number: How many of them.
         zone: Name of the time zone in which they begin.
+        workers: The project's workers.
     """
     counts = count_by_state(queue, JobFilter())
     since = periods(interval, number, queue.clock.now(), zone_of(zone))[0]
@@ -97,14 +106,14 @@ def jobs_report(
         trends=trends(queue, JOB_TRENDS, interval, number, zone),
         longest_running=[JobInfo.of(doc) for doc in running],
         worker_utilization=_by_worker(queue),
-        usage=usage(queue, since),
+        usage=usage(queue, since, workers),
     )
 
 
 def flows_report(
     queue: QueueDatabase, interval: str, number: int | None = None, zone: str = "UTC"
 ) -> FlowsReport:
-    """Return a report on the flows of a project; the arguments are those of jobs_report."""
+    """Return a report on the flows of a project; the arguments are the first of jobs_report."""
     counts = count_flows_by_state(queue, FlowFilter())
     return FlowsReport(
         state_counts={state: counts.get(state.value, 0) for state in FlowState},

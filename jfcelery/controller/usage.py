@@ -14,9 +14,14 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from jfcelery.database.connection import QueueDatabase
+    from jfcelery.project.worker import WorkerBase
 
 _S = JobState
 
+#: States of jobs that are uploaded or downloaded, that wait in the queue, that run.
+_TRANSFER = (_S.CHECKED_OUT, _S.RUN_FINISHED)
+_QUEUE = (_S.SUBMITTED, _S.BATCH_SUBMITTED)
+_RUN = (_S.RUNNING, _S.BATCH_RUNNING)
 #: Seconds in an hour.
 HOUR = 3600.0
 
@@ -29,8 +34,9 @@ class Usage:
         jobs: Number of jobs that ended.
         queued: Seconds in the queue.
         transferred: Seconds of uploads and downloads.
-        run: Seconds of runs.
-        core_hours: Hours of runs times their cores.
+        run: Seconds of runs: of the last attempt as the job itself measured them, of earlier ones
+            from when they were seen to run until they were seen not to.
+        core_hours: Hours of runs times the cores that the jobs have now.
     """
 
     jobs: int = 0
@@ -63,8 +69,14 @@ class UsageReport:
     by_flow: dict[str, Usage] = field(default_factory=dict)
 
 
-def usage(queue: QueueDatabase, since: datetime) -> UsageReport:
-    """Return what the jobs took that ended since a moment."""
+def usage(queue: QueueDatabase, since: datetime, workers: Mapping[str, WorkerBase]) -> UsageReport:
+    """Return what the jobs took that ended since a moment.
+
+    Args:
+        queue: The project's database.
+        since: The moment.
+        workers: The project's workers, whose resources those jobs have that name none.
+    """
     ended = [_S.COMPLETED.value, _S.FAILED.value]
     query = {"updated_on": {"$gte": since}, "state": {"$in": ended}}
     report = UsageReport()
@@ -72,13 +84,14 @@ def usage(queue: QueueDatabase, since: datetime) -> UsageReport:
         docs = [JobDoc.from_mongo(raw) for raw in queue.jobs.find(query)]
         entries = queue.history.find(
             {"at": {"$gte": since}},
-            {"uuid": 1, "index": 1, "source": 1, "target": 1, "at": 1, "number": 1},
+            {"uuid": 1, "index": 1, "target": 1, "at": 1, "number": 1, "attempt": 1},
         )
         changes: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
         for entry in entries:
             changes.setdefault((entry["uuid"], entry["index"]), []).append(entry)
     for doc in docs:
         one = _of_job(doc, changes.get((doc.uuid, doc.index), ()))
+        one.core_hours = one.run / HOUR * _cores_of(doc, workers.get(doc.worker))
         report.total.add(one)
         report.by_worker.setdefault(doc.worker, Usage()).add(one)
         report.by_flow.setdefault(doc.flow, Usage()).add(one)
@@ -96,24 +109,35 @@ def cores(resources: Mapping[str, Any] | None) -> int:
     return tasks * threads
 
 
+def _cores_of(doc: JobDoc, worker: WorkerBase | None) -> float:
+    """Return the cores of a job: of its own resources, else of its worker's, as its script asks."""
+    if doc.resources is not None or worker is None:
+        return cores(doc.resources)
+    # Those of a batch worker are a pilot's, which jobs share.
+    together = worker.batch.parallel_jobs if worker.batch else None
+    return cores(worker.resources) / (together or 1)
+
+
 def _of_job(doc: JobDoc, changes: Iterable[Mapping[str, Any]]) -> Usage:
+    """Return what a job took, but for its core-hours."""
     run = 0.0
     if doc.start_time and doc.end_time:
         run = max(0.0, (doc.end_time - doc.start_time).total_seconds())
-    result = Usage(jobs=1, run=run, core_hours=run / HOUR * cores(doc.resources))
+    result = Usage(jobs=1, run=run)
     last: Mapping[str, Any] | None = None
-    in_queue = 0.0
     for change in sorted(changes, key=lambda entry: entry["number"]):
         if last is not None:
             seconds = (change["at"] - last["at"]).total_seconds()
-            if last["target"] in (_S.CHECKED_OUT, _S.RUN_FINISHED):
+            is_last = last.get("attempt", 0) == doc.attempt
+            if last["target"] in _TRANSFER:
                 result.transferred += seconds
-            elif last["target"] in (_S.SUBMITTED, _S.BATCH_SUBMITTED):
-                in_queue += seconds
-                if change["target"] not in (_S.RUNNING, _S.BATCH_RUNNING):
-                    in_queue = max(0.0, in_queue - run)  # it was never seen to run
+            elif last["target"] in _RUN and not is_last:
+                result.run += seconds
+            elif last["target"] in _QUEUE:
+                if is_last and change["target"] not in _RUN:
+                    seconds = max(0.0, seconds - run)  # it was never seen to run
+                result.queued += seconds
         last = change
-    result.queued = in_queue
     return result
 
 

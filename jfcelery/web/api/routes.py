@@ -235,8 +235,12 @@ def report(
     form: Annotated[Literal["json", "csv"], Query(description="Of the answer.")] = "json",
 ) -> Response:
     """Return numbers by state and period; with ``form=csv`` the table of periods."""
-    make = jobs_report if kind == "jobs" else flows_report
-    found: Report = make(control.queue, interval, number, zone)
+    workers = control.project.workers
+    found: Report = (
+        jobs_report(control.queue, interval, number, zone, workers=workers)
+        if kind == "jobs"
+        else flows_report(control.queue, interval, number, zone)
+    )
     if form == "csv":
         name = f'attachment; filename="jfcelery-{kind}-{interval}.csv"'
         text = to_csv(*table_of(found))

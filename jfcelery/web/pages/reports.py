@@ -52,16 +52,22 @@ def downloads(kind: str, interval: str) -> Safe:
 
 def trends_of(current: Current, kind: str, interval: str) -> Safe:
     """Return how many jobs or flows came into each state, period by period."""
-    queue = current.controller().queue
-    make = jobs_report if kind == "jobs" else flows_report
-    (period, *states), rows = table_of(make(queue, interval, None, "local"))
+    control = current.controller()
+    queue, workers = control.queue, control.project.workers
+    (period, *states), rows = table_of(
+        jobs_report(queue, interval, None, "local", workers=workers)
+        if kind == "jobs"
+        else flows_report(queue, interval, None, "local")
+    )
     shown = [[row[0], *(number or "" for number in row[1:])] for row in rows]
     return table(f"{kind} over time", [period.capitalize(), *map(badge, states)], shown)
 
 
 def usage_of(current: Current, interval: str) -> Safe:
     """Return run time, queue wait and core-hours by worker."""
-    usage = jobs_report(current.controller().queue, interval, None, "local").usage
+    control = current.controller()
+    workers = control.project.workers
+    usage = jobs_report(control.queue, interval, None, "local", workers=workers).usage
     rows = [
         (
             name,
