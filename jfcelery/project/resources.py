@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import fields
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.errors import ResourcesError
+from jfcelery.project.qresources import asks_for_nothing, grid_engine_options, qresources_of
 from jfcelery.project.scheduler import scheduler_by_name
 
 if TYPE_CHECKING:
@@ -56,30 +56,12 @@ def template_keys(scheduler: BaseSchedulerIO) -> set[str]:
 
 
 def _options(scheduler: BaseSchedulerIO, name: str, resources: Any) -> dict[str, Any]:
-    from qtoolkit.core.data_objects import QResources
-
-    if isinstance(resources, dict) and resources.get("@class") == "QResources":
-        resources = _decoded(resources)
-    if not isinstance(resources, QResources):
+    asked = qresources_of(resources)
+    if asked is None:
         return dict(resources)
-    if not any(getattr(resources, field.name) for field in fields(resources)):
+    if asks_for_nothing(asked):
         return {}
-    if name == "sge":
-        # qtoolkit turns it into PBS's `-l select=...`, which Grid Engine refuses.
-        message = "Grid Engine cannot have a QResources"
-        raise ResourcesError(message, remedy=_plain_keys(scheduler))
-    return _converted(scheduler, resources)
-
-
-def _decoded(resources: dict[str, Any]) -> Any:
-    from monty.json import MontyDecoder
-    from qtoolkit.core.exceptions import UnsupportedResourcesError
-
-    try:
-        return MontyDecoder().process_decoded(resources)
-    except (TypeError, ValueError, UnsupportedResourcesError) as error:
-        message = f"the serialised QResources cannot be read: {error}"
-        raise ResourcesError(message, remedy="Make it with QResources(...).as_dict().") from None
+    return grid_engine_options(asked) if name == "sge" else _converted(scheduler, asked)
 
 
 def _converted(scheduler: BaseSchedulerIO, resources: QResources) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jfcelery.errors import ResourcesError
 from jfcelery.folders import RunFolder
+from jfcelery.project.qresources import asks_for_nothing, qresources_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,14 +22,23 @@ def as_options(
 ) -> dict[str, Any]:
     """Return resources as a dict of the template's keys, without those that are None.
 
+    A ``QResources`` may be serialised, as the queue keeps it.
+
     Raises:
-        ResourcesError: A ``QResources`` asks for what the scheduler cannot express.
+        ResourcesError: A ``QResources`` asks for what the scheduler cannot express, or is none.
     """
-    from qtoolkit.core.data_objects import QResources
+    asked = qresources_of(resources)
+    if asked is None:
+        plain: Any = resources or {}
+        return {key: value for key, value in plain.items() if value is not None}
+    if asks_for_nothing(asked):
+        return {}
+    return _converted(io, asked)
+
+
+def _converted(io: BaseSchedulerIO, resources: QResources) -> dict[str, Any]:
     from qtoolkit.core.exceptions import UnsupportedResourcesError
 
-    if not isinstance(resources, QResources):
-        return {key: value for key, value in (resources or {}).items() if value is not None}
     try:
         return dict(io.check_convert_qresources(resources))
     except (UnsupportedResourcesError, TypeError, ValueError) as error:

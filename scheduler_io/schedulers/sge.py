@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from xml.etree import ElementTree as ET
 
 from jfcelery.errors import BackPressureError, ResourcesError, SchedulerDownError
+from jfcelery.project.qresources import grid_engine_options, qresources_of
 from jfcelery.scheduler_io.schedulers.base import (
     EndReason,
     EndReport,
@@ -122,11 +123,8 @@ class GridEngine(Scheduler):
         Raises:
             ResourcesError: A ``QResources`` asks for what Grid Engine cannot express.
         """
-        from qtoolkit.core.data_objects import QResources
-
-        if isinstance(resources, QResources):
-            return _from_qresources(resources)
-        return super().options(resources)
+        asked = qresources_of(resources)
+        return super().options(resources) if asked is None else grid_engine_options(asked)
 
     def script(self, body: str, resources: Mapping[str, Any] | QResources | None, name: str) -> str:
         """Return a submission script.
@@ -230,36 +228,3 @@ def _row(job: ET.Element) -> Row | None:
         return None
     state = next((STATES[letter] for letter in STATES if letter in words), QueueState.UNKNOWN)
     return Row(queue_id, state, words, (job.findtext("JB_name") or "").strip())
-
-
-def _from_qresources(resources: QResources) -> dict[str, Any]:
-    """Return a ``QResources`` as keys of the template.
-
-    Raises:
-        ResourcesError: It asks for more than one slot, and no parallel environment is named.
-    """
-    given = dict(resources.scheduler_kwargs or {})
-    options: dict[str, Any] = {
-        "queue": resources.queue_name,
-        "priority": resources.priority,
-        "mail_user": resources.email_address,
-        "mail_type": "abe" if resources.email_address else None,
-    }
-    if resources.time_limit:
-        options["walltime"] = str(int(resources.time_limit))
-    if resources.rerunnable is not None:
-        options["rerunnable"] = "y" if resources.rerunnable else "n"
-    nodes, processes, per_node = resources.get_processes_distribution()
-    slots = (processes or (nodes or 1) * (per_node or 1)) * (resources.threads_per_process or 1)
-    if slots > 1 and "model" not in given:
-        raise ResourcesError(
-            f"Grid Engine gives {slots} slots in a parallel environment only",
-            remedy=f"name the site's: QResources(…, scheduler_kwargs={{'model': 'NAME {slots}'}})",
-        )
-    unfit = ("account", "qos", "gpus_per_job", "memory_per_thread", "project", "njobs")
-    if wrong := [key for key in unfit if getattr(resources, key)]:
-        raise ResourcesError(
-            f"Grid Engine has no common way to ask for {', '.join(wrong)}",
-            remedy="give the site's own request: scheduler_kwargs={'select': 'mem_free=4G'}",
-        )
-    return {key: value for key, value in {**options, **given}.items() if value is not None}

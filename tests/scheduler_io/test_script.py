@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from qtoolkit.core.data_objects import QResources
+from qtoolkit.io.pbs import PBSIO
+from qtoolkit.io.sge import SGEIO
+from qtoolkit.io.shell import ShellIO
 from qtoolkit.io.slurm import SlurmIO
 
 from jfcelery.errors import ResourcesError
@@ -23,6 +26,8 @@ from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from qtoolkit.io.base import BaseSchedulerIO
 
 FOLDER = RunFolder(PurePosixPath("/work/a b/u_1"))
 
@@ -400,6 +405,28 @@ def test_a_qresources_is_converted_by_qtoolkit() -> None:
     assert "#SBATCH --nodes=2\n" in script
     assert "#SBATCH --ntasks-per-node=8\n" in script
     assert "#SBATCH --time=0-1:0:0\n" in script
+
+
+@pytest.mark.parametrize(
+    "name, io, asked",
+    [
+        ("slurm", SlurmIO(), QResources.scattered(3, time_limit=3600, queue_name="q")),
+        ("slurm", SlurmIO(), QResources()),
+        ("pbs", PBSIO(), QResources(nodes=2, processes_per_node=8)),
+        ("sge", SGEIO(), QResources(processes=4, scheduler_kwargs={"model": "smp 4"})),
+        ("shell", ShellIO(), QResources()),
+    ],
+)
+def test_a_serialised_qresources_gives_the_script_of_the_object(
+    name: str, io: BaseSchedulerIO, asked: QResources
+) -> None:
+    """The queue keeps the serialised form."""
+
+    def script(resources: Mapping[str, Any] | QResources) -> str:
+        worker = PlainWorker(name, io)
+        return build_script(worker, None, resources, folder=FOLDER, name="x", attempt=1)
+
+    assert script(asked.as_dict()) == script(asked)
 
 
 def test_a_job_without_resources_has_those_of_its_worker() -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from jobflow.core.job import Job
+from qtoolkit.core.data_objects import QResources
 
 from jfcelery.errors import (
     BackPressureError,
@@ -15,6 +18,7 @@ from jfcelery.errors import (
 )
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import JobState
+from jfcelery.submission import submit_flow
 from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.pipeline import PIPELINE, tail
 from jfcelery.tasks.poll import poll_host
@@ -24,6 +28,7 @@ from tests.support.entries import flow_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from tests.support.bench import Bench
     from tests.tasks.conftest import MakeBench
@@ -300,3 +305,19 @@ def test_an_interrupted_submission_is_removed(bench: Bench) -> None:
     assert bench.states(partial) == {}
     assert bench.runtime.queue.flows.count_documents({}) == 0
     assert bench.runtime.queue.payloads.count_documents({}) == 0
+
+
+def test_a_qresources_reaches_the_script(make_bench: MakeBench, tmp_path: Path) -> None:
+    """The queue keeps it serialised; the scheduler gets what qtoolkit makes of it."""
+    bench = make_bench(worker={"scheduler_type": "slurm"})
+    job = Job(math.sqrt, function_args=(9.0,))
+    asked = QResources(nodes=2, processes_per_node=4, time_limit=3600)
+    submit_flow(job, project=bench.project, resources=asked)
+
+    checkout(bench.runtime)
+    bench.deliver(next(message for message in bench.messages if "jfcelery.upload" in message.names))
+
+    assert bench.runtime.jobs.get(job.uuid).state == JobState.UPLOADED
+    (script,) = (tmp_path / "work").rglob("submit.sh")
+    lines = set(script.read_text().splitlines())
+    assert {"#SBATCH --nodes=2", "#SBATCH --ntasks-per-node=4"} <= lines

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,6 +12,7 @@ from jfcelery.project import check_resources
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from jfcelery.project import Project, Worker
 
@@ -75,12 +77,12 @@ def test_qresources_become_keys_of_the_template(load: Load) -> None:
 
 
 def test_qresources_that_a_scheduler_cannot_have_are_refused(load: Load) -> None:
-    """Grid Engine has none at all, others not all; further keywords are checked like keys."""
+    """Each scheduler has its own gaps; further keywords are checked like keys."""
     from qtoolkit.core.data_objects import QResources
 
     asked = QResources(processes=2)
 
-    with pytest.raises(ResourcesError, match=r"Grid Engine cannot have a QRes.*\nGive"):
+    with pytest.raises(ResourcesError, match=r"2 slots in a parallel environment only\nname"):
         check_resources(worker(load, "sge"), asked)
     with pytest.raises(ResourcesError, match=r"Keys not supported: process_placement, processes"):
         check_resources(worker(load, "shell"), asked)
@@ -90,6 +92,51 @@ def test_qresources_that_a_scheduler_cannot_have_are_refused(load: Load) -> None
         )
     with pytest.raises(ResourcesError, match=r"the serialised QResources cannot be read"):
         check_resources(worker(load, "slurm"), asked.as_dict() | {"colour": 1})
+
+
+def test_grid_engine_has_qresources_that_name_the_parallel_environment(load: Load) -> None:
+    """As keys of its own template, not of PBS's."""
+    from qtoolkit.core.data_objects import QResources
+
+    asked = QResources(processes=2, time_limit=60, scheduler_kwargs={"model": "smp 2"})
+    wanted = {"walltime": "60", "model": "smp 2"}
+    assert check_resources(worker(load, "sge"), asked) == wanted
+    assert check_resources(worker(load, "sge"), asked.as_dict()) == wanted
+
+
+@pytest.mark.parametrize(
+    "change, key",
+    [
+        ({"@module": "jfct_evil"}, "@module"),
+        ({"@module": None}, "@module"),
+        ({"process_placement": {"@module": "jfct_evil", "@class": "Evil"}}, "process_placement"),
+        ({"process_placement": "EVERYWHERE"}, "process_placement"),
+        ({"queue_name": {"@module": "jfct_evil", "@class": "Evil"}}, "queue_name"),
+        (
+            {"scheduler_kwargs": {"a": [{"@module": "jfct_evil", "@class": "Evil"}]}},
+            r"scheduler_kwargs\.a\.0",
+        ),
+    ],
+)
+@pytest.mark.parametrize("scheduler", ["slurm", "sge"])
+def test_a_serialised_object_imports_nothing(
+    load: Load,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    scheduler: str,
+    change: dict[str, Any],
+    key: str,
+) -> None:
+    """A worker's file may name any class: it is refused, never imported."""
+    from qtoolkit.core.data_objects import QResources
+
+    (tmp_path / "jfct_evil.py").write_text("class Evil:\n    pass\n\n\nQResources = Evil\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    asked = QResources(processes=1).as_dict() | change
+
+    with pytest.raises(ResourcesError, match=rf"cannot be read: {key}"):
+        check_resources(worker(load, scheduler), asked)
+    assert "jfct_evil" not in sys.modules
 
 
 def test_an_own_scheduler_has_its_own_keys(
