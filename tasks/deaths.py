@@ -1,8 +1,9 @@
 """Jobs that kill the Celery worker at work on them: parked after a few deaths, and named.
 
 A lease that was neither given back nor renewed tells of a death; the sweep counts those of one
-step. Whoever worked beside a killer has died as well, so from the second death on such jobs are
-tried one at a time: those that are innocent get through, and the killer dies alone.
+step, unless all slept: a laptop that was closed, a database that was away. Whoever worked beside a
+killer has died as well, so from the second death on such jobs are tried one at a time: those that
+are innocent get through, and the killer dies alone.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.database.jobs import NO_LEASE
+from jfcelery.database.records import change_record
 from jfcelery.errors import ConflictError, WorkerDiedError
 from jfcelery.states import JobState
 from jfcelery.tasks.places import free_place
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
 
     from jfcelery.database.documents import JobDoc
@@ -29,8 +32,37 @@ logger = logging.getLogger(__name__)
 MOST_DEATHS = 4
 #: Deaths from which on a job is suspected: it is tried alone.
 SUSPECT = 2
+#: Key of the record of the last sweep.
+RECORD = "sweep"
+#: Without a sweep for so long, leases ended because nobody was awake to renew them.
+SLEEP = timedelta(seconds=45)
 #: How long after its message was sent a suspect may take to begin.
 BEGIN_TIME = timedelta(seconds=15)
+
+
+def forgive(runtime: Runtime, standing: Iterable[JobDoc], now: datetime) -> list[JobDoc]:
+    """Return jobs that stand still; where no sweep came for a while, nobody's death is counted.
+
+    Args:
+        runtime: The project.
+        standing: Jobs that stand still, expired leases and all.
+        now: The time.
+    """
+    all_slept = False
+
+    def note(record: Mapping[str, Any]) -> dict[str, Any]:
+        nonlocal all_slept
+        all_slept = "at" in record and now - record["at"] > SLEEP
+        return {"at": now}
+
+    change_record(runtime.queue.auxiliary, RECORD, note)
+    if not all_slept:
+        return list(standing)
+    awake = []
+    for doc in standing:
+        with contextlib.suppress(ConflictError):
+            awake.append(doc if doc.lock_id is None else runtime.jobs.update(doc, NO_LEASE))
+    return awake
 
 
 def deaths_of(doc: JobDoc) -> int:
@@ -95,9 +127,7 @@ def park(runtime: Runtime, doc: JobDoc, number: int) -> None:
     )
     logger.error("Job %s (%s) is parked: %s", doc.db_id, doc.job.name, error.message)
     fields = {
-        "lock_id": None,
-        "lock_time": None,
-        "lock_until": None,
+        **NO_LEASE,
         "remote.error": str(error),
         "error_class": type(error).__name__,
         "end_time": runtime.jobs.now(),

@@ -20,7 +20,7 @@ from jfcelery.flows.insert import remove_insertion
 from jfcelery.flows.release import release_children, settle
 from jfcelery.states import ACTIVE_STATES, QUEUED_STATES, FlowState, JobState
 from jfcelery.tasks.checkout import checkout
-from jfcelery.tasks.deaths import death_fields, tolerable
+from jfcelery.tasks.deaths import death_fields, forgive, tolerable
 from jfcelery.tasks.dispatch import dispatch
 from jfcelery.tasks.pilots import free_pilot_places
 from jfcelery.tasks.places import send_waiting
@@ -78,7 +78,8 @@ def _send_standing(runtime: Runtime) -> None:
     now = runtime.jobs.now()
     query = {"state": {"$in": [state.value for state in STEP_STATES]}}
     under_way = list(runtime.jobs.find(query))
-    for doc in tolerable(runtime, _standing(runtime, under_way, now), under_way, now):
+    standing = forgive(runtime, _standing(runtime, under_way, now), now)
+    for doc in tolerable(runtime, standing, under_way, now):
         send_again(runtime, doc)
 
 

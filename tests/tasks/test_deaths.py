@@ -109,3 +109,16 @@ def test_a_parked_job_can_be_run_again(bench: Bench) -> None:
     _die(bench, ["a"])
     sweep(bench.runtime)
     assert bench.runtime.jobs.get("a").state is JobState.CHECKED_OUT
+
+
+def test_leases_that_ended_while_all_slept_are_no_deaths(bench: Bench) -> None:
+    """A laptop that is closed in mid-step, however often, parks no job."""
+    _add(bench, ["a"])
+    for _ in range(MOST_DEATHS + 1):
+        sweep(bench.runtime)
+        bench.messages.clear()
+        _die(bench, ["a"])
+        bench.forward(3600)
+        assert _sent(bench) == ["a"]
+    doc = bench.runtime.jobs.get("a")
+    assert (doc.state, doc.deaths, doc.lock_id) == (JobState.CHECKED_OUT, None, None)
