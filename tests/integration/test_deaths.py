@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,12 +14,11 @@ from jfcelery.database.jobs import Jobs
 from jfcelery.states import JobState
 from jfcelery.submission import submit_flow
 from jfcelery.wait import wait_for
-from tests.support.system import System
+from tests.support.system import ROOT, System
 from tests.support.traces import starts, traced
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from jfcelery.project import Project
     from tests.support.projects import ProjectFactory
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -26,6 +27,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PATIENCE = 400
 #: Leases end soon after a death, lost messages are noticed soon.
 RUNNER = {"lock_timeout": 4, "delay_checkout": 2, "delay_advance_status": 2}
+#: A host is asked for its jobs soon, and again soon.
+POLL = {"min_interval": 1, "max_interval": 2}
 
 
 @pytest.mark.parametrize(
@@ -33,7 +36,7 @@ RUNNER = {"lock_timeout": 4, "delay_checkout": 2, "delay_advance_status": 2}
     [
         "upload:before upload:after upload:committed",
         "submit:before submit:after submit:committed",
-        "check_run_status:committed",
+        "check_run_status:before check_run_status:committed",
         "finalize:before finalize:after finalize:committed",
     ],
 )
@@ -41,13 +44,36 @@ def test_a_killed_worker_loses_and_doubles_nothing(
     deaths: str, make_project: ProjectFactory, tmp_path: Path
 ) -> None:
     """After kill -9 before, in and after a step the flow completes, each job started once."""
-    project = make_project(runner=RUNNER)
-    first = traced(str(tmp_path), 1)
-    second = traced(str(tmp_path), 1, [first.output])
+    events = completed(make_project(runner=RUNNER), tmp_path, DIE_AT=deaths)
+    assert "download" not in events
+
+
+def test_a_killed_download_loses_and_doubles_nothing(
+    make_project: ProjectFactory, tmp_path: Path
+) -> None:
+    """Nor does the step that only jobs of a remote worker have; this machine plays its host."""
+    far = {
+        "type": "remote",
+        "host": "far.example.org",
+        "scheduler_type": "shell",
+        "work_dir": str(tmp_path / "far"),
+        "pre_run": f"export PYTHONPATH={ROOT} PATH={Path(sys.executable).parent}:$PATH",
+    }
+    project = make_project(runner=RUNNER, poll=POLL, workers={"far": far})
+    deaths = "download:before download:after download:committed"
+    events = completed(project, tmp_path, DIE_AT=deaths, FAR="1")
+    assert events.count("download") == 1
+
+
+def completed(project: Project, folder: Path, **env: str) -> list[str]:
+    """Run a chain of two jobs in spite of all deaths, and return what happened to its last job."""
+    first = traced(str(folder), 1)
+    second = traced(str(folder), 1, [first.output])
     flow = Flow([first, second])
-    env = {"DIE_AT": deaths, "DIE_FOLDER": str(tmp_path / "deaths")}
-    (tmp_path / "deaths").mkdir()
-    with System(project, tmp_path, app="tests.support.dying_app:app", env=env) as system:
+    died = folder / "deaths"
+    died.mkdir()
+    env |= {"DIE_FOLDER": str(died)}
+    with System(project, folder, app="tests.support.dying_app:app", env=env) as system:
         submit_flow(flow, project=project)
         system.start_beat()
         system.keep_worker()
@@ -56,17 +82,17 @@ def test_a_killed_worker_loses_and_doubles_nothing(
         except Exception as error:
             error.add_note(system.logs())
             raise
-    died = {path.name for path in (tmp_path / "deaths").iterdir()}
-    assert died == set(deaths.split())
     assert counts == {JobState.COMPLETED: 2}
-    assert sorted(starts(tmp_path)) == sorted(f"{job.uuid}_1 1" for job in flow.jobs)
+    assert {path.name for path in died.iterdir()} == set(env["DIE_AT"].split())
+    assert sorted(starts(folder)) == sorted(f"{job.uuid}_1 1" for job in flow.jobs)
     store = project.get_jobstore()
     store.connect()
     assert store.get_output(second.uuid) == 2
     store.close()
     jobs = Jobs(open_queue(project))
+    events: list[str] = []
     for job in flow.jobs:
-        doc = jobs.get(job.uuid, 1)
-        events = [change.event for change in jobs.history.of(doc)]
+        events = [change.event for change in jobs.history.of(jobs.get(job.uuid, 1))]
         assert events.count("submit") == 1
         assert events[-1] == "finalize"
+    return events

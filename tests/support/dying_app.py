@@ -2,7 +2,8 @@
 
 ``DIE_AT`` holds ``STEP:MOMENT`` pairs with blanks between; a moment is ``before`` the work of a
 step, ``after`` it (nothing committed yet), or ``committed`` (the chain does not go on). Each death
-happens once: a file in ``DIE_FOLDER`` notes it.
+happens once: a file in ``DIE_FOLDER`` notes it. Where ``FAR`` is set, this machine plays the hosts
+of remote workers, whose jobs go the longer way: their outputs are downloaded.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jfcelery.scheduler_io.hosts.pool import Hosts
+from jfcelery.scheduler_io.hosts.simulated import SimulatedHost
 from jfcelery.tasks import pipeline
 
 if TYPE_CHECKING:
@@ -38,9 +41,12 @@ def mortal(step: Step) -> Step:
     @dataclass(frozen=True)
     class Mortal(type(step)):  # type: ignore[misc]
         def run(self, runtime: Runtime, uuid: str, index: int, epoch: int) -> bool:
+            # The one that parks the chain has no work: it begins with its look, and ends with it.
+            parks = self.name == "check_run_status"
+            if parks:
+                die(self.name, "before")
             done = bool(super().run(runtime, uuid, index, epoch))
-            # The one that parks the chain is through when it has looked.
-            if done or self.name == "check_run_status":
+            if done or parks:
                 die(self.name, "committed")
             return done
 
@@ -54,6 +60,8 @@ def mortal(step: Step) -> Step:
     return Mortal(**{**values, "body": body})
 
 
+if os.environ.get("FAR"):
+    Hosts._make = lambda *_args: SimulatedHost("far")  # type: ignore[method-assign]
 pipeline.PIPELINE = tuple(mortal(step) for step in pipeline.PIPELINE)
 
 from jfcelery.tasks.app import app  # noqa: E402 - after the pipeline is made mortal
