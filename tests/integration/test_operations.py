@@ -16,6 +16,7 @@ from jfcelery.wait import wait_for
 from tests.support.calling import Jfc
 from tests.support.jobs import add
 from tests.support.slow_jobs import (
+    addition_by_count,
     detour_by_count,
     fail_unless_file,
     replace_by_count,
@@ -187,6 +188,23 @@ def test_a_job_that_made_a_detour_is_rerun(
     assert controller.get_job_output(db_id=ids[1]) == 12
     made = [job for job in controller.get_jobs_info() if job.db_id not in ids]
     assert controller.get_job_output(db_id=made[0].db_id) == 1002
+
+
+def test_a_job_that_made_an_addition_is_rerun(
+    system: System, controller: JobController, project: Project, tmp_path: Path
+) -> None:
+    """The old addition is gone, the new one has run, the child used the new output."""
+    maker = addition_by_count(str(tmp_path / "counter"))
+    child = add(maker.output, 10)
+    ids = submit_flow(Flow([maker, child]), project=project)
+    assert wait_for(ids, PATIENCE, progress=False, project=project) == {_S.COMPLETED: 3}
+    assert controller.get_job_output(db_id=ids[1]) == 11
+    controller.rerun_job(db_id=ids[0], force=True)
+    assert wait_for(ids, PATIENCE, progress=False, project=project) == {_S.COMPLETED: 3}
+    assert controller.get_job_output(db_id=ids[1]) == 12
+    (made,) = [job for job in controller.get_jobs_info() if job.db_id not in ids]
+    assert controller.get_job_output(db_id=made.db_id) == 1002
+    assert controller.queue.history.count_documents({"event": "archive"}) == 1
 
 
 def test_a_running_flow_is_deleted_with_its_queue_jobs_and_folders(

@@ -41,6 +41,15 @@ def detour_by_count(path: str) -> Response[int]:
 
 
 @job
+def addition_by_count(path: str) -> Response[int]:
+    """Add a job beside itself; each run counts one more, and returns the count."""
+    counter = Path(path)
+    number = int(counter.read_text()) + 1 if counter.exists() else 1
+    counter.write_text(str(number))
+    return Response(output=number, addition=Flow([add(number, 1000)]))
+
+
+@job
 def fail_unless_file(path: str) -> str:
     if not Path(path).exists():
         raise RuntimeError("not yet")
