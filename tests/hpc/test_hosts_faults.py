@@ -90,10 +90,11 @@ def test_link_that_freezes_during_an_upload(lab: Lab) -> None:
     timer = threading.Timer(0.5, lambda: relay.set(mode="freeze"))
     timer.start()
     folder = new_folder()
-    with pytest.raises(HostError):
+    with pytest.raises(HostTimeoutError, match="nothing moved for"):
         host.publish(folder, {"big": b"x" * 12_000_000}, attempt=1, marker={})
     timer.join()
     relay.order("reset")
+    assert host.run(f"test -e {folder}").exit_code == 1
     host.publish(folder, {"big": b"y"}, attempt=1, marker={})
     assert host.read_text(folder / "big") == "y"
     assert host.remove(folder)
@@ -108,7 +109,7 @@ def test_link_that_freezes_during_a_download(lab: Lab, tmp_path: Path) -> None:
     relay.set(rate_kbps=2000)
     timer = threading.Timer(0.5, lambda: relay.set(mode="freeze"))
     timer.start()
-    with pytest.raises(HostError):
+    with pytest.raises(HostTimeoutError, match="nothing moved for"):
         host.fetch(folder, ["big"], tmp_path / "in")
     timer.join()
     assert list(tmp_path.iterdir()) == []

@@ -40,18 +40,29 @@ def folder_in(work_dir: str) -> RunFolder:
 
 
 def test_full_disk(host: SshHost) -> None:
-    """A full disk is named as such, nothing half stays behind, and what fits still fits."""
+    """A full disk is named as such, nothing half stays; all goes on once there is room."""
     work_dir = f"/home/hpc/tinyfs/{uuid.uuid4().hex}"
-    folder = folder_in(work_dir)
+    folder, hog = folder_in(work_dir), f"/home/hpc/tinyfs/{uuid.uuid4().hex}"
+    room = _room(host)
+    assert host.run(f"head -c {room // 2} /dev/zero >{hog}").ok
+    big = b"x" * (room * 3 // 4)
     with pytest.raises(DiskFullError, match="the disk or quota is full"):
-        host.publish(folder, {"big": b"x" * 3_000_000}, attempt=1, marker={})
+        host.publish(folder, {"big": big}, attempt=1, marker={})
     assert host.run(f"find {work_dir} -type f").stdout == ""
     host.publish(folder, {"small": b"x"}, attempt=1, marker={})
     with pytest.raises(DiskFullError):
-        host.publish(folder, {"small": b"y" * 3_000_000}, attempt=2, marker={})
+        host.publish(folder, {"small": big}, attempt=2, marker={})
     assert host.read_text(folder / "small") == "x"
+    host.run(f"rm {hog}")
+    host.publish(folder, {"big": big}, attempt=2, marker={})
+    assert host.run(f"wc -c <{folder}/big").stdout.strip() == str(len(big))
     assert host.remove(folder)
     host.run(f"rm -r {work_dir}")
+
+
+def _room(host: SshHost) -> int:
+    """Return the bytes that are left on the small disk."""
+    return int(host.run("df -B1 --output=avail /home/hpc/tinyfs | tail -n 1").stdout)
 
 
 def test_many_small_files_on_a_full_disk(host: SshHost) -> None:
