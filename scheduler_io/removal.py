@@ -37,6 +37,11 @@ def remove_folders(project: Project, docs: Sequence[JobDoc]) -> dict[str, str]:
     return failures
 
 
+def owner_of(doc: JobDoc) -> dict[str, object]:
+    """Return what the marker of a folder holds that is a job's own."""
+    return {"uuid": doc.uuid, "index": doc.index}
+
+
 def _remove(hosts: Hosts, project: Project, doc: JobDoc, failures: dict[str, str]) -> None:
     folder = PurePosixPath(str(doc.run_dir))
     try:
@@ -45,6 +50,6 @@ def _remove(hosts: Hosts, project: Project, doc: JobDoc, failures: dict[str, str
             failures[doc.db_id] = f"{folder} does not lie below {work_dir}"
             return
         with hosts.transfer(doc.worker) as host:
-            host.remove(RunFolder(folder))
+            host.remove(RunFolder(folder), owner=owner_of(doc))
     except (ConfigError, HostError, RunFolderError) as error:
         failures[doc.db_id] = error.message

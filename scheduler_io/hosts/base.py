@@ -319,8 +319,12 @@ class Host(ABC):
             raise storage_error(self.name, f"cannot read {path}", process.stderr)
         return text.decode(errors="replace")
 
-    def remove(self, folder: RunFolder) -> bool:
+    def remove(self, folder: RunFolder, *, owner: Mapping[str, object] | None = None) -> bool:
         """Remove a run folder with its archived attempts; never one that jfcelery did not make.
+
+        Args:
+            folder: Which.
+            owner: What its marker must hold; see ``owner_of``. None: a marker is enough.
 
         Returns:
             Whether there was one.
@@ -328,7 +332,7 @@ class Host(ABC):
         Raises:
             RunFolderError: It could not be removed.
         """
-        result = self._run(scripts.remove(folder))
+        result = self._run(scripts.remove(folder, owner or {}))
         word, _ = answer_of(result.stdout)
         if word not in {"yes", "no", "foreign"}:
             raise storage_error(self.name, f"cannot remove {folder}", result.stderr)

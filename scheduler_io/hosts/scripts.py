@@ -6,6 +6,7 @@ files print is never taken for it.
 
 from __future__ import annotations
 
+import json
 import shlex
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from jfcelery.scheduler_io.hosts.archive import SUMS
 from jfcelery.scheduler_io.hosts.wire import PRELUDE, quote_pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import PurePosixPath
 
 #: Where the run folders of a bundle arrive, below the worker's ``work_dir``; a token follows.
@@ -185,11 +186,17 @@ echo "$answer text"
 
 _REMOVE = """\
 removed=no
+owned() {
+  noted=$1/$marker
+  [ -f "$noted" ] || return 1
+  shift
+  for entry in "$@"; do grep -qF -e "$entry," -e "$entry}" "$noted" || return 1; done
+}
 clear() {
   find "$1" -mindepth 1 -maxdepth 1 ! -name "$marker" -exec rm -rf {} + && rm -rf "$1"
 }
 for d in "$f" "$f".attempt*; do
-  if [ -f "$d/$marker" ]; then clear "$d" || say cannot-remove; removed=yes; fi
+  if owned "$d" $owner_here; then clear "$d" || say cannot-remove; removed=yes; fi
 done
 if [ -d "$f" ]; then say foreign; fi
 for d in "$f".tmp-* "$f".old-*; do
@@ -274,6 +281,11 @@ def read_text(path: PurePosixPath, tail: int | None) -> str:
     return _COMMON + _variables(p=path, answer=ANSWER) + _READ + f'{reader} < "$p"\n'
 
 
-def remove(folder: RunFolder) -> str:
-    """Return the script that removes a run folder and what belongs to it."""
-    return _COMMON + _variables(f=folder) + _REMOVE
+def remove(folder: RunFolder, owner: Mapping[str, object]) -> str:
+    """Return the script that removes a run folder and what belongs to it.
+
+    Only folders are removed whose markers hold all that ``owner`` does.
+    """
+    entries = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in owner.items()]
+    text = _REMOVE.replace("$owner_here", " ".join(map(shlex.quote, entries)))
+    return _COMMON + _variables(f=folder) + text

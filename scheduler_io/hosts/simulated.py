@@ -154,7 +154,7 @@ class SimulatedHost(LocalHost):
         with self._under("read_text", path):
             return super().read_text(path, tail=tail)
 
-    def remove(self, folder: RunFolder) -> bool:
+    def remove(self, folder: RunFolder, *, owner: Mapping[str, object] | None = None) -> bool:
         """Remove a run folder, unless a fault is scripted."""
         with self._under("remove", folder):
-            return super().remove(folder)
+            return super().remove(folder, owner=owner)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -156,7 +157,8 @@ def test_run_folders_of_ended_jobs_are_cleaned(
         doc = flow.bring(name, state)
         folders[name] = work_dir / name / "folder"
         folders[name].mkdir(parents=True)
-        (folders[name] / ".jfcelery.json").write_text("{}")
+        marker = {"attempt": 1, "uuid": doc.uuid, "index": doc.index}
+        (folders[name] / ".jfcelery.json").write_text(json.dumps(marker))
         flow.jobs.update(flow.doc(name), {"run_dir": str(folders[name])})
         assert doc.run_dir
     answer = jfc("flow", "clean", flow.flow, "-y")

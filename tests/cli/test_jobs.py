@@ -337,7 +337,11 @@ def test_files_of_a_run_folder_are_listed_copied_and_removed(
     assert jfc("job", "files", "get", "1", "nothing", "-p", str(tmp_path)).status == 1
     assert jfc("job", "files", "delete", "1", "-y").status == 1
     assert folder.exists()
-    (folder / ".jfcelery.json").write_text("{}")
+    marker = {"attempt": 1, "uuid": doc.uuid, "index": 12}
+    (folder / ".jfcelery.json").write_text(json.dumps(marker))
+    assert jfc("job", "files", "delete", "1", "-y").status == 1
+    assert folder.exists()
+    (folder / ".jfcelery.json").write_text(json.dumps(marker | {"index": 1}))
     assert jfc("job", "files", "delete", "1", "-y").status == 0
     assert not folder.exists()
 

@@ -24,6 +24,7 @@ def delete(job: str, index: int | None, all_states: bool, force: bool, yes: bool
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.queries import find_one_job
     from jfcelery.errors import RunFolderError, StateError
+    from jfcelery.scheduler_io.removal import owner_of
 
     with open_controller() as controller:
         doc = find_one_job(controller.queue, one_job(job, index))
@@ -35,6 +36,6 @@ def delete(job: str, index: int | None, all_states: bool, force: bool, yes: bool
         with run_folder(controller.project, doc) as (host, folder):
             if not (yes or force):
                 click.confirm(f"Remove {folder} on {host.name}?", abort=True)
-            if not host.remove(folder):
-                raise RunFolderError(f"{host.name}: there is no run folder of jfcelery at {folder}")
+            if not host.remove(folder, owner=owner_of(doc)):
+                raise RunFolderError(f"{host.name}: there is no run folder of the job at {folder}")
     click.echo(f"Removed {folder}")

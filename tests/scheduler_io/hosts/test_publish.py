@@ -253,6 +253,20 @@ def test_remove_leaves_the_neighbours(host: LocalHost, tmp_path: Path) -> None:
     assert contents(folders[1]) == {"a": "x"}
 
 
+def test_remove_leaves_what_another_job_made(host: LocalHost, folder: RunFolder) -> None:
+    """A marker that is not the owner's own protects its folder, that of an attempt too."""
+    for attempt, index in ((1, 12), (2, 1), (3, 12)):
+        marker = {"project": "a b", "uuid": "u-1", "index": index}
+        host.publish(folder, FILES, attempt=attempt, marker=marker)
+    for owner in ({"uuid": "u", "index": 12}, {"uuid": "u-1", "index": 2}, {"uuid": "*"}):
+        assert not host.remove(folder, owner=owner)
+    assert siblings(folder) == ["", ".attempt1", ".attempt2"]
+    assert host.remove(folder, owner={"uuid": "u-1", "index": 1, "project": "a b"}) is False
+    assert siblings(folder) == ["", ".attempt1"]
+    assert host.remove(folder, owner={"uuid": "u-1", "index": 12})
+    assert not Path(folder.path).exists()
+
+
 def leave(folder: RunFolder) -> None:
     """Leave what a job leaves, of its own and of jfcelery's."""
     path = Path(folder.path)
