@@ -42,14 +42,24 @@ def owner_of(doc: JobDoc) -> dict[str, object]:
     return {"uuid": doc.uuid, "index": doc.index}
 
 
-def _remove(hosts: Hosts, project: Project, doc: JobDoc, failures: dict[str, str]) -> None:
+def outside(project: Project, doc: JobDoc) -> str:
+    """Return why a run folder does not count as one of its worker's, else an empty string.
+
+    Raises:
+        ConfigError: The project has no such worker any more.
+    """
     folder = PurePosixPath(str(doc.run_dir))
+    work_dir = PurePosixPath(str(project.get_worker(doc.worker).work_dir))
+    below = work_dir in folder.parents and ".." not in folder.relative_to(work_dir).parts
+    return "" if below else f"{folder} does not lie below {work_dir}"
+
+
+def _remove(hosts: Hosts, project: Project, doc: JobDoc, failures: dict[str, str]) -> None:
     try:
-        work_dir = PurePosixPath(str(project.get_worker(doc.worker).work_dir))
-        if work_dir not in folder.parents:
-            failures[doc.db_id] = f"{folder} does not lie below {work_dir}"
+        if reason := outside(project, doc):
+            failures[doc.db_id] = reason
             return
         with hosts.transfer(doc.worker) as host:
-            host.remove(RunFolder(folder), owner=owner_of(doc))
+            host.remove(RunFolder(PurePosixPath(str(doc.run_dir))), owner=owner_of(doc))
     except (ConfigError, HostError, RunFolderError) as error:
         failures[doc.db_id] = error.message

@@ -24,7 +24,7 @@ def delete(job: str, index: int | None, all_states: bool, force: bool, yes: bool
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.queries import find_one_job
     from jfcelery.errors import RunFolderError, StateError
-    from jfcelery.scheduler_io.removal import owner_of
+    from jfcelery.scheduler_io.removal import outside, owner_of
 
     with open_controller() as controller:
         doc = find_one_job(controller.queue, one_job(job, index))
@@ -33,6 +33,8 @@ def delete(job: str, index: int | None, all_states: bool, force: bool, yes: bool
                 f"Job {doc.db_id} is {doc.state}: it needs its run folder.",
                 remedy="Stop it first (`jfc job stop`), or insist with --all-states.",
             )
+        if doc.run_dir and (reason := outside(controller.project, doc)):
+            raise RunFolderError(f"{doc.worker}: {reason}")
         with run_folder(controller.project, doc) as (host, folder):
             if not (yes or force):
                 click.confirm(f"Remove {folder} on {host.name}?", abort=True)
