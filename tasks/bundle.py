@@ -51,8 +51,9 @@ def run_bundle(runtime: Runtime, worker: str, entries: Sequence[Sequence[str | i
     taken = _take(runtime, worker, entries)
     fresh = [work for work in taken if work.doc.state is JobState.CHECKED_OUT]
     waiting = [work for work in taken if work.doc.state is JobState.UPLOADED]
-    waiting += _upload(runtime, worker, fresh)
-    for doc in _submit(runtime, worker, waiting):
+    with kept(runtime.jobs, [work.doc for work in waiting], runtime.lease_term):
+        done = _upload(runtime, worker, fresh)
+    for doc in _submit(runtime, worker, waiting + done):
         dispatch(runtime, doc)
     if taken:
         send_checkout(runtime)  # there is room for the next
@@ -111,8 +112,9 @@ def _folders(runtime: Runtime, works: Sequence[Work]) -> list[tuple[Work, Public
     for work in works:
         with charged(work, upload.name):
             one = publication(work)
-            size += sum(map(_size, one.files.values()))
-            if size <= MOST_BYTES:
+            more = sum(map(_size, one.files.values()))
+            if size + more <= MOST_BYTES:
+                size += more
                 folders.append((work, one))
             elif doc := _given_back(work):
                 dispatch(runtime, doc)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from jfcelery.database.connection import translated
 from jfcelery.errors import BrokerUnavailableError, ConflictError
 from jfcelery.states import JobState
-from jfcelery.tasks.dispatch import dispatch_all
+from jfcelery.tasks.dispatch import dispatch, dispatch_all
 from jfcelery.tasks.ready import candidates
 from jfcelery.tasks.sending import sender
 
@@ -81,8 +81,11 @@ def _checkout(runtime: Runtime) -> int:
         for doc in candidates(runtime, name, room):
             with contextlib.suppress(ConflictError):
                 taken.append(_claim(runtime, doc))
+                if worker.is_local:  # nothing is saved by going together
+                    dispatch(runtime, taken[-1])
         claimed += len(taken)
-        dispatch_all(runtime, taken)
+        if not worker.is_local:
+            dispatch_all(runtime, taken)
     return claimed
 
 
