@@ -134,15 +134,17 @@ def info(pilot: str, as_json: bool) -> None:
 )
 @_WORKERS
 @yes_option
+@json_option
 def delete(
     states: tuple[BatchState, ...],
     process_ids: tuple[str, ...],
     batch_uids: tuple[str, ...],
     workers: tuple[str, ...],
     yes: bool,
+    as_json: bool,
 ) -> None:
     """Forget pilots that have ended; those that have not are left alone."""
-    from jfcelery.cli.output import counted
+    from jfcelery.cli.output import counted, say
     from jfcelery.cli.state import open_controller
     from jfcelery.errors import InputError
 
@@ -162,7 +164,7 @@ def delete(
         if number and not yes and not click.confirm(f"Delete {what}?", err=True):
             raise click.Abort
         number = controller.delete_batches(**given) if number else 0
-    click.echo(f"{counted(number, 'pilot')} deleted.")
+    say(f"{counted(number, 'pilot')} deleted.", {"deleted": number}, as_json=as_json)
 
 
 def _only(docs: Sequence[BatchDoc], pilot: str) -> BatchDoc:

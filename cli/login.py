@@ -15,10 +15,15 @@ def interactive_workers(project: Project) -> list[str]:
     return [n for n, w in project.workers.items() if getattr(w, "interactive_login", False)]
 
 
-def log_in(project: Project, name: str) -> None:
+def log_in(project: Project, name: str, *, err: bool = False) -> None:
     """Open the connections of a worker that all Celery workers of this machine share.
 
     OpenSSH asks at the terminal for what the host wants to know.
+
+    Args:
+        project: The project.
+        name: Name of the worker.
+        err: Whether to say what was done on stderr.
 
     Raises:
         HostError: The login failed.
@@ -27,10 +32,11 @@ def log_in(project: Project, name: str) -> None:
 
     hosts = Hosts(project).interactive(name)
     if not hosts:
-        click.echo(f"Worker {name!r} needs no login by a person.")
+        click.echo(f"Worker {name!r} needs no login by a person.", err=err)
     for host in hosts:
         if host.logged_in:
-            click.echo(f"You are logged in to {host.name}.")
+            click.echo(f"You are logged in to {host.name}.", err=err)
             continue
         host.login()
-        click.echo(f"Logged in to {host.name}; all Celery workers of this machine share it.")
+        text = f"Logged in to {host.name}; all Celery workers of this machine share it."
+        click.echo(text, err=err)

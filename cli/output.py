@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from rich.console import Console
     from rich.table import Table
@@ -151,6 +151,14 @@ def duration(seconds: float | None) -> str:
 def write_json(value: Any) -> None:
     """Write a value as JSON: sorted by nothing, times as ISO 8601 in UTC."""
     click.echo(json.dumps(value, indent=2, default=_plain, ensure_ascii=False))
+
+
+def say(text: str, data: Mapping[str, Any], *, as_json: bool) -> None:
+    """Write what a command did: a sentence for a person, or an object for a program."""
+    if as_json:
+        write_json(data)
+    else:
+        click.echo(text)
 
 
 def _plain(value: Any) -> Any:

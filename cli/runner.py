@@ -7,16 +7,16 @@
 from __future__ import annotations
 
 import os
-import time
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from jfcelery.cli.lazy import Entry, LazyGroup
 from jfcelery.cli.options import add_options, json_option, yes_option
-from jfcelery.cli.output import console, duration, escape, hint, table, write_json
+from jfcelery.cli.output import console, escape, hint, say, write_json
+from jfcelery.cli.processes import services_up, show_processes, show_services, styled
 from jfcelery.cli.state import load_project
 
 if TYPE_CHECKING:
@@ -33,8 +33,6 @@ EXIT_STOPPED = 3
 EXIT_PARTIAL = 4
 #: Seconds that running steps get to end.
 DRAIN = 60.0
-#: Colours of the runner's states.
-STATE_STYLES = {"running": "green", "stopped": "red", "supervisor lost": "red"}
 
 #: Commands of ``jfc runner``, in the order of its help.
 COMMANDS = {
@@ -111,7 +109,8 @@ _all_option = click.option("--all", "-a", "all_projects", is_flag=True, help="Of
 @click.command()
 @_layout_options
 @click.option("--replace", is_flag=True, help="Stop the present runner first, if there is one.")
-def start(replace: bool, **options: Any) -> None:
+@json_option
+def start(replace: bool, as_json: bool, **options: Any) -> None:
     """Start the runner in the background and wait until it works.
 
     It consists of Celery workers, beat, Flower and, where the project names no others, a
@@ -120,11 +119,11 @@ def start(replace: bool, **options: Any) -> None:
     """
     project = load_project()
     layout = _layout(project, options)
-    _log_in(project, wanted=options["connect_interactive"])
+    _log_in(project, wanted=options["connect_interactive"], err=as_json)
     with _waiting("Starting the runner"):
         one = _runner(project)
         info = one.restart(layout) if replace else one.start(layout)
-    _show_started(info)
+    _show_started(info, as_json=as_json)
     if project.uses_embedded_database:
         hint(
             "The embedded database is for one person's start; for a group or for more than some "
@@ -154,44 +153,51 @@ def run(drain: float, **options: Any) -> None:
 @click.option("--wait/--no-wait", "-w/-nw", default=True, help="Whether to wait for the end.")
 @_timeout_option
 @_all_option
-def stop(wait: bool, timeout: float, all_projects: bool) -> None:
+@json_option
+def stop(wait: bool, timeout: float, all_projects: bool, as_json: bool) -> None:
     """Let the running steps end, then stop the runner.
 
     The embedded services are stopped too, unless another process uses them. Jobs on the
     clusters, and those on this machine, go on; the next start picks them up.
     """
     if wait:
-        _each(all_projects, "Stopping", "stopped", lambda one: one.stop(timeout=timeout))
+        act = Act("Stopping", "stopped", lambda one: one.stop(timeout=timeout))
     else:
-        _each(all_projects, "Stopping", "told to stop", lambda one: one.tell_to_stop())
+        act = Act("Stopping", "told to stop", lambda one: one.tell_to_stop())
+    _each(act, everywhere=all_projects, as_json=as_json)
 
 
 @click.command()
 @_all_option
-def kill(all_projects: bool) -> None:
+@json_option
+def kill(all_projects: bool, as_json: bool) -> None:
     """End the runner's processes at once; their steps are done again after the next start."""
-    _each(all_projects, "Killing", "killed", lambda one: one.kill())
+    act = Act("Killing", "killed", lambda one: one.kill())
+    _each(act, everywhere=all_projects, as_json=as_json)
 
 
 @click.command()
 @_timeout_option
 @_all_option
-def shutdown(timeout: float, all_projects: bool) -> None:
+@json_option
+def shutdown(timeout: float, all_projects: bool, as_json: bool) -> None:
     """Stop the runner, and the embedded services even if another process uses them."""
-    _each(all_projects, "Shutting down", "shut down", lambda one: one.shutdown(timeout=timeout))
+    act = Act("Shutting down", "shut down", lambda one: one.shutdown(timeout=timeout))
+    _each(act, everywhere=all_projects, as_json=as_json)
 
 
 @click.command()
 @_layout_options
 @_timeout_option
-def restart(timeout: float, **options: Any) -> None:
+@json_option
+def restart(timeout: float, as_json: bool, **options: Any) -> None:
     """Stop the runner and start it again, by default with the same options."""
     project = load_project()
     given = any(value not in {None, False} for value in options.values())
     with _waiting("Restarting the runner"):
         layout = _layout(project, options) if given else None
         info = _runner(project).restart(layout, timeout=timeout)
-    _show_started(info)
+    _show_started(info, as_json=as_json)
 
 
 @click.command()
@@ -206,7 +212,7 @@ def status(ctx: click.Context, as_json: bool) -> None:
     if as_json:
         write_json({"state": state})
     else:
-        console().print(f"Runner status: {_styled(state)}")
+        console().print(f"Runner status: {styled(state)}")
         if state not in {"running", "stopped"}:
             hint("See `jfc runner info`.")
     ctx.exit({"running": 0, "stopped": EXIT_STOPPED}.get(state, EXIT_PARTIAL))
@@ -224,8 +230,8 @@ def info(as_json: bool, verbosity: int) -> None:
     if as_json:
         write_json({**asdict(found), "services": [asdict(service) for service in services]})
         return
-    _show_processes(found, verbosity)
-    _show_services(services)
+    show_processes(found, verbosity)
+    show_services(services)
     if found.flower:
         console().print(f"Flower: {escape(found.flower)}", soft_wrap=True)
 
@@ -248,19 +254,22 @@ def foreground() -> None:
 
 @click.command()
 @yes_option
-def reset(yes: bool) -> None:
+@json_option
+def reset(yes: bool, as_json: bool) -> None:
     """End and forget the processes that a killed supervisor left behind on this machine.
 
     Nothing in the database stands for a runner, so nothing there needs a reset.
     """
     one = _runner()
     if not yes:
-        click.confirm(f"End what is left in {one.folder.path}?", abort=True)
-    click.echo("Done." if one.reset() else "Nothing was left.")
+        click.confirm(f"End what is left in {one.folder.path}?", abort=True, err=True)
+    left = one.reset()
+    say("Done." if left else "Nothing was left.", {"ended": left}, as_json=as_json)
 
 
 @click.command(name="update-status")
-def update_status() -> None:
+@json_option
+def update_status(as_json: bool) -> None:
     """Ask the queues of all workers once, and advance the states of the jobs accordingly.
 
     A running runner is told to do it now; without one it is done here. Nothing is submitted.
@@ -273,7 +282,8 @@ def update_status() -> None:
     if _runner(project).info().state == "running":
         for host_key in project.hosts:
             sender(project).poll(host_key)
-        click.echo("The runner was told to ask all queues.")
+        told = {"hosts": list(project.hosts), "asked_by": "runner"}
+        say("The runner was told to ask all queues.", told, as_json=as_json)
         return
     runtime = Runtime(project)
     try:
@@ -282,7 +292,8 @@ def update_status() -> None:
                 poll_host(runtime, host_key)
     finally:
         runtime.close()
-    click.echo("All queues were asked.")
+    asked = {"hosts": list(project.hosts), "asked_by": "command"}
+    say("All queues were asked.", asked, as_json=as_json)
 
 
 @click.command()
@@ -315,78 +326,61 @@ def _layout(project: Project, options: dict[str, Any]) -> Layout:
     return Layout(**chosen)
 
 
-def _each(everywhere: bool, doing: str, done: str, act: Callable[[Runner], bool]) -> None:
+@dataclass(frozen=True)
+class Act:
+    """What is done to a runner.
+
+    Args:
+        doing: The words while it is done.
+        done: The word for it afterwards.
+        do: Does it, and returns whether there was a runner.
+    """
+
+    doing: str
+    done: str
+    do: Callable[[Runner], bool]
+
+
+def _each(act: Act, *, everywhere: bool, as_json: bool) -> None:
     """Do something to the runner of the project, or of all projects, and say what was done."""
     from jfcelery.project import find_projects
 
     projects = list(find_projects().valid.values()) if everywhere else [load_project()]
+    results = []
     for project in projects:
-        with _waiting(f"{doing} the runner of {project.name}"):
-            ran = act(_runner(project))
-        if ran:
-            click.echo(f"The runner of {project.name} was {done}.")
-        elif not everywhere:
-            click.echo(f"The runner of {project.name} does not run.")
+        before = services_up(project)
+        with _waiting(f"{act.doing} the runner of {project.name}"):
+            ran = act.do(_runner(project))
+        services = sorted(before - services_up(project))
+        results.append({"project": project.name, "ran": ran, "services": services})
+        words = f"was {act.done}" if ran else "does not run"
+        if services and not ran:
+            words += f"; stopped: {' and '.join(services)}"
+        if not as_json and (ran or services or not everywhere):
+            click.echo(f"The runner of {project.name} {words}.")
+    if as_json:
+        write_json({"done": act.done, "runners": results})
 
 
-def _show_started(found: RunnerInfo) -> None:
+def _show_started(found: RunnerInfo, *, as_json: bool) -> None:
+    if as_json:
+        write_json(asdict(found))
+        return
     names = ", ".join(process.name for process in found.processes)
     click.echo(f"The runner works: {names}.")
     if found.flower:
         click.echo(f"Flower: {found.flower}")
 
 
-def _log_in(project: Project, *, wanted: bool) -> None:
+def _log_in(project: Project, *, wanted: bool, err: bool = False) -> None:
     """Log in to the hosts that want a person, or say that somebody has to."""
     from jfcelery.cli.login import interactive_workers, log_in
 
     for name in interactive_workers(project):
         if wanted:
-            log_in(project, name)
+            log_in(project, name, err=err)
         else:
             hint(f"Worker {name!r} wants a person to log in: jfc worker login {name}")
-
-
-def _show_processes(found: RunnerInfo, verbosity: int) -> None:
-    out = console()
-    out.print(f"Runner status: {_styled(found.state)}")
-    if not found.processes:
-        return
-    shown = table("", ["Process", "PID", "State", "Uptime", "Memory", *(["Log"] * (verbosity > 0))])
-    for process in found.processes:
-        ready = process.ready or process.state != "running"
-        row = [
-            process.name,
-            str(process.pid or ""),
-            process.state if ready else "starting",
-            duration(time.time() - process.since if process.since else None),
-            _megabytes(process.memory),
-        ]
-        shown.add_row(*row, *([escape(process.log)] * (verbosity > 0)))
-    out.print(shown)
-    for process in found.processes:
-        if process.words:
-            out.print(f"[red]{process.name}:[/] {escape(process.words)}", soft_wrap=True)
-
-
-def _show_services(services: list[Any]) -> None:
-    from jfcelery.tasks.runner.memory import memory_of
-
-    shown = table("", ["Service", "PID", "State", "Memory", "Address"])
-    for service in services:
-        state = {True: "running", False: "not running", None: "external"}[service.running]
-        memory = _megabytes(memory_of(service.pid)) if service.pid else ""
-        shown.add_row(service.name, str(service.pid or ""), state, memory, escape(service.address))
-    console().print(shown)
-
-
-def _megabytes(size: int | None) -> str:
-    return "" if size is None else f"{size / 2**20:.0f} MB"
-
-
-def _styled(state: str) -> str:
-    style = STATE_STYLES.get(state, "yellow")
-    return f"[{style}]{state}[/]"
 
 
 @contextmanager

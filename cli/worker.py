@@ -96,11 +96,13 @@ def login(name: str) -> None:
 @click.command()
 @click.argument("name", shell_complete=worker_names)
 @click.option("--reason", metavar="TEXT", default="", help="Why, for those who look later.")
-def pause(name: str, reason: str) -> None:
+@json_option
+def pause(name: str, reason: str, as_json: bool) -> None:
     """Hold back all steps on a worker's host; queue jobs there go on.
 
     All workers that share the host are held back.
     """
+    from jfcelery.cli.output import say
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.bulk import user_name
     from jfcelery.database.hosts import HostRecords
@@ -108,13 +110,16 @@ def pause(name: str, reason: str) -> None:
     with open_controller() as controller:
         host = controller.project.get_worker(name).host_key
         HostRecords(controller.queue).pause(host, reason or f"paused by {user_name()}")
-    click.echo(f"Held back: {', '.join(controller.project.hosts[host])}")
+    names = list(controller.project.hosts[host])
+    say(f"Held back: {', '.join(names)}", {"host": host, "paused": names}, as_json=as_json)
 
 
 @click.command()
 @click.argument("name", shell_complete=worker_names)
-def resume(name: str) -> None:
+@json_option
+def resume(name: str, as_json: bool) -> None:
     """Let the steps on a worker's host go on, and try a failed one at once."""
+    from jfcelery.cli.output import say
     from jfcelery.cli.state import open_controller
     from jfcelery.database.hosts import HostRecords
 
@@ -122,4 +127,5 @@ def resume(name: str) -> None:
         host = controller.project.get_worker(name).host_key
         HostRecords(controller.queue).resume(host)
         controller.actions.wake()
-    click.echo(f"Going on: {', '.join(controller.project.hosts[host])}")
+    names = list(controller.project.hosts[host])
+    say(f"Going on: {', '.join(names)}", {"host": host, "resumed": names}, as_json=as_json)

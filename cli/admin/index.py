@@ -5,19 +5,22 @@ from __future__ import annotations
 import click
 
 from jfcelery.cli.lazy import Entry, LazyGroup
+from jfcelery.cli.options import json_option
 
 
 @click.command()
 @click.option("--foreground", "-fg", is_flag=True, hidden=True, help="Accepted for habit.")
-def rebuild(foreground: bool) -> None:
+@json_option
+def rebuild(foreground: bool, as_json: bool) -> None:
     """Drop all indexes of the queue and create them anew."""
+    from jfcelery.cli.output import say
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.admin import build_indexes
 
     del foreground
     with open_controller() as controller:
         names = build_indexes(controller.queue, drop=True)
-    click.echo(f"{len(names)} indexes created.")
+    say(f"{len(names)} indexes created.", {"created": names}, as_json=as_json)
 
 
 @click.command()
@@ -33,8 +36,12 @@ def rebuild(foreground: bool) -> None:
 )
 @click.option("--unique", "-u", is_flag=True, help="No two documents may have the same value.")
 @click.option("--foreground", "-fg", is_flag=True, hidden=True, help="Accepted for habit.")
-def create(field: str, direction: str, collection: str, unique: bool, foreground: bool) -> None:
+@json_option
+def create(
+    field: str, direction: str, collection: str, unique: bool, foreground: bool, as_json: bool
+) -> None:
     """Create an index on a field, for example job.metadata.formula."""
+    from jfcelery.cli.output import say
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.admin import create_index
 
@@ -42,7 +49,7 @@ def create(field: str, direction: str, collection: str, unique: bool, foreground
     keys = [(field, 1 if direction == "asc" else -1)]
     with open_controller() as controller:
         (name,) = create_index(controller.queue, [keys], collection=collection, unique=unique)
-    click.echo(f"Created: {name}")
+    say(f"Created: {name}", {"created": [name], "collection": collection}, as_json=as_json)
 
 
 _HERE = "jfcelery.cli.admin.index"

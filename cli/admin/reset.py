@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from jfcelery.cli.options import yes_option
+from jfcelery.cli.options import json_option, yes_option
 
 #: From this number of flows on, today's date must be given.
 MANY = 25
@@ -17,13 +17,14 @@ MANY = 25
     "--force", "-f", is_flag=True, help="Also while jobs are under way; they are not cancelled."
 )
 @yes_option
-def reset(date: str | None, outputs: bool, force: bool, yes: bool) -> None:
+@json_option
+def reset(date: str | None, outputs: bool, force: bool, yes: bool, as_json: bool) -> None:
     """Empty the queue: all jobs, flows and their history.
 
     With 25 flows or more, DATE must be today's date (YYYY-MM-DD). Queue jobs are not cancelled,
     run folders not removed: use `jfc flow delete` where that is wanted.
     """
-    from jfcelery.cli.output import console
+    from jfcelery.cli.output import console, say
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.filters import JobFilter
     from jfcelery.controller.queries import count_jobs
@@ -48,4 +49,5 @@ def reset(date: str | None, outputs: bool, force: bool, yes: bool) -> None:
                 f"There are {flows} flows: today's date must be given to remove so many.",
                 remedy="For example: jfc admin reset 2026-01-31",
             )
-    click.echo("The queue is empty.")
+    removed = {"flows": flows, "jobs": jobs}
+    say("The queue is empty.", {"removed": removed, "outputs": outputs}, as_json=as_json)

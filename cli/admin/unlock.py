@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jfcelery.cli.options import flow_filter, job_filter, verbosity_option, yes_option
+from jfcelery.cli.options import (
+    flow_filter,
+    job_filter,
+    json_option,
+    verbosity_option,
+    yes_option,
+)
+from jfcelery.cli.output import say
 
 if TYPE_CHECKING:
     from jfcelery.controller.filters import FlowFilter, JobFilter
@@ -17,18 +24,20 @@ if TYPE_CHECKING:
 @job_filter
 @yes_option
 @verbosity_option
-def unlock(selected: JobFilter, yes: bool, verbosity: int) -> None:
+@json_option
+def unlock(selected: JobFilter, yes: bool, verbosity: int, as_json: bool) -> None:
     """End the leases of jobs; steps that still work on them are fenced off.
 
     Leases end by themselves when a Celery worker dies. This only has it sooner.
     """
-    _end(selected, yes=yes, verbosity=verbosity)
+    _end(selected, yes=yes, verbosity=verbosity, as_json=as_json)
 
 
 @click.command("unlock-flow")
 @flow_filter
 @yes_option
-def unlock_flow(selected: FlowFilter, yes: bool) -> None:
+@json_option
+def unlock_flow(selected: FlowFilter, yes: bool, as_json: bool) -> None:
     """End the leases of the jobs of flows; flows themselves are never locked."""
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.filters import JobFilter
@@ -37,18 +46,21 @@ def unlock_flow(selected: FlowFilter, yes: bool) -> None:
     with open_controller() as controller:
         flows = find_flows(controller.queue, selected)
     if not flows:
-        click.echo("0 leases ended.")
+        say("0 leases ended.", {"ended": []}, as_json=as_json)
         return
-    _end(JobFilter(flow_ids=tuple(flow.flow_id for flow in flows)), yes=yes)
+    ids = tuple(flow.flow_id for flow in flows)
+    _end(JobFilter(flow_ids=ids), yes=yes, as_json=as_json)
 
 
 @click.command("unlock-runner")
-def unlock_runner() -> None:
+@json_option
+def unlock_runner(as_json: bool) -> None:
     """Do nothing: any number of runners may run, on any number of machines."""
-    click.echo("There is nothing to unlock: any number of runners may run at once.")
+    text = "There is nothing to unlock: any number of runners may run at once."
+    say(text, {"ended": []}, as_json=as_json)
 
 
-def _end(selected: JobFilter, *, yes: bool, verbosity: int = 0) -> None:
+def _end(selected: JobFilter, *, yes: bool, as_json: bool, verbosity: int = 0) -> None:
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.admin import end_leases
     from jfcelery.controller.queries import find_jobs
@@ -60,7 +72,8 @@ def _end(selected: JobFilter, *, yes: bool, verbosity: int = 0) -> None:
         if docs and not yes and not click.confirm(f"End the leases of {len(docs)} jobs?", err=True):
             raise click.Abort
         ended = end_leases(controller.actions.jobs, docs)
-    click.echo(f"{len(ended)} leases ended" + (f": {', '.join(ended)}" if ended else "."))
+    text = f"{len(ended)} leases ended" + (f": {', '.join(ended)}" if ended else ".")
+    say(text, {"ended": ended}, as_json=as_json)
 
 
 def _leased(selected: JobFilter) -> dict[str, object]:

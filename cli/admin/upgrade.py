@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from jfcelery.cli.options import yes_option
+from jfcelery.cli.options import json_option, yes_option
 
 if TYPE_CHECKING:
     from jfcelery.database.connection import QueueDatabase
@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     help="Folder of the backup that is made before. By default one below the project's base_dir.",
 )
 @yes_option
-def upgrade(folder: Path | None, yes: bool) -> None:
+@json_option
+def upgrade(folder: Path | None, yes: bool, as_json: bool) -> None:
     """Bring the database to the layout of this version.
 
     Where there is something to do, a backup is made before; stop all runners first. Missing
     indexes are created in any case. A database that a newer version wrote is left alone.
     """
+    from jfcelery.cli.output import say
     from jfcelery.cli.state import load_project
     from jfcelery.controller.admin import build_indexes
     from jfcelery.database.connection import open_queue
@@ -41,16 +43,19 @@ def upgrade(folder: Path | None, yes: bool) -> None:
     queue = open_queue(project)
     found = layout_of(queue)
     layouts = pending(found)
+    backup = None
     if layouts:
         what = f"Bring the database of {project.name} from layout {found} to {SCHEMA_VERSION}?"
         if not yes and not click.confirm(what, err=True):
             raise click.Abort
-        click.echo(f"Backup: {_backup(project, queue, folder, layout=layouts[0])}")
+        backup = _backup(project, queue, folder, layout=layouts[0])
+        click.echo(f"Backup: {backup}", err=as_json)
         bring_up(queue, layouts)
     prepare(queue, project.name)
     build_indexes(queue)
     done = "upgraded" if layouts else "up to date, nothing to do"
-    click.echo(f"Layout {SCHEMA_VERSION}: {done}.")
+    data = {"layout": SCHEMA_VERSION, "upgraded": bool(layouts), "backup": backup}
+    say(f"Layout {SCHEMA_VERSION}: {done}.", data, as_json=as_json)
 
 
 def _backup(project: Project, queue: QueueDatabase, folder: Path | None, *, layout: int) -> Path:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jfcelery.cli.options import job_filter, verbosity_option
+from jfcelery.cli.options import job_filter, json_option, verbosity_option
 
 if TYPE_CHECKING:
     from jfcelery.controller.filters import JobFilter
@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     help="The file.",
 )
 @verbosity_option
-def dump(selected: JobFilter, path: Path, verbosity: int) -> None:
+@json_option
+def dump(selected: JobFilter, path: Path, verbosity: int, as_json: bool) -> None:
     """Write the documents of jobs, and the serialised jobs, to a JSON file."""
     from bson import json_util
 
+    from jfcelery.cli.output import say
     from jfcelery.cli.state import open_controller
     from jfcelery.database.payloads import load_payload
 
@@ -39,6 +41,7 @@ def dump(selected: JobFilter, path: Path, verbosity: int) -> None:
         ]
     text = json_util.dumps(content, json_options=json_util.RELAXED_JSON_OPTIONS)
     path.write_text(json.dumps(json.loads(text), indent=2) + "\n", encoding="utf-8")
-    click.echo(f"{len(content)} documents written to {path}")
-    if verbosity:
+    done = {"file": str(path), "jobs": [doc.db_id for doc in docs]}
+    say(f"{len(content)} documents written to {path}", done, as_json=as_json)
+    if verbosity and not as_json:
         click.echo("\n".join(f"{doc.db_id} {doc.job.name} {doc.state}" for doc in docs))

@@ -168,13 +168,16 @@ class Runner:
     def shutdown(self, *, timeout: float = DRAIN) -> bool:
         """Stop the runner, and the embedded services even if somebody uses them.
 
+        Return whether a runner ran.
+
         Args:
             timeout: Seconds after which whatever still runs is killed.
         """
         from jfcelery.services import stop
 
         ran = self.stop(timeout=timeout)
-        return bool(stop(self.project)) or ran
+        stop(self.project)
+        return ran
 
     def reset(self) -> bool:
         """End and forget what a supervisor that was killed left behind; return whether any.

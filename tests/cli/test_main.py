@@ -52,6 +52,36 @@ def test_every_command_in_the_table_exists_and_explains_itself(
     assert len(names) == len(set(names))
 
 
+#: Commands without ``--json``, and why.
+TEXT_ONLY = {
+    "jfc job todir": "a shell",
+    "jfc job submit-script": "the script is the result",
+    "jfc flow graph": "the drawing is the result",
+    "jfc watch": "a live view",
+    "jfc worker login": "a dialogue",
+    "jfc project worker login": "a dialogue",
+    "jfc runner run": "logs, until it is stopped",
+    "jfc runner foreground": "logs, until it is stopped",
+    "jfc runner systemd": "the unit is the result",
+    "jfc execution run": "runs on the worker; its result is a file",
+    "jfc execution run-batch": "runs on the worker; its result are files",
+    "jfc gui": "a server",
+    "jfc flower": "a server",
+    "jfc completion": "the script is the result",
+}
+
+
+def test_every_command_with_a_result_writes_it_as_json() -> None:
+    """Only those lack ``--json`` that are named with a reason, and each of these really does."""
+    without = {
+        path
+        for path, _, command in ALL
+        if not isinstance(command, click.Group)
+        and not any("--json" in parameter.opts for parameter in command.params)
+    }
+    assert without == set(TEXT_ONLY)
+
+
 @pytest.mark.parametrize("args", [["--help"], ["job", "--help"], ["flow", "-h"], []])
 def test_help_imports_no_command(args: list[str]) -> None:
     """Showing help is quick, because it imports neither commands nor libraries."""

@@ -83,6 +83,18 @@ def test_nothing_runs(make_project: ProjectFactory) -> None:
     assert not any(service.running for service in services.status(project))
 
 
+def test_shutdown_of_services_without_a_runner(make_project: ProjectFactory) -> None:
+    """What a command without a runner stops is named: the services that `stop` leaves running."""
+    project = make_project(broker=None)
+    services.ensure(project)
+    stopped = call("runner", "shutdown").output
+    assert stopped == f"The runner of {project.name} does not run; stopped: broker.\n"
+    assert call("runner", "shutdown").output == f"The runner of {project.name} does not run.\n"
+    services.ensure(project)
+    result = json.loads(call("runner", "shutdown", "--all", "--json").output)
+    assert result["runners"] == [{"project": project.name, "ran": False, "services": ["broker"]}]
+
+
 @pytest.mark.parametrize("section", ["queue", "broker"])
 def test_services_down(make_project: ProjectFactory, section: str) -> None:
     """If database or broker is down, the start says so in one line, and starts nothing."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from jfcelery.cli.completion import job_ids
-from jfcelery.cli.options import one_job, yes_option
+from jfcelery.cli.options import json_option, one_job, yes_option
 from jfcelery.states import ACTIVE_STATES
 
 
@@ -15,12 +15,16 @@ from jfcelery.states import ACTIVE_STATES
 @click.option("--all-states", "-as", is_flag=True, help="Also of a job that is under way.")
 @click.option("--force", "-f", is_flag=True, hidden=True, help="Accepted for habit.")
 @yes_option
-def delete(job: str, index: int | None, all_states: bool, force: bool, yes: bool) -> None:
+@json_option
+def delete(
+    job: str, index: int | None, all_states: bool, force: bool, yes: bool, as_json: bool
+) -> None:
     """Remove a run folder, with those of earlier attempts, from the worker.
 
     Only a folder that holds the job's own marker file is removed.
     """
     from jfcelery.cli.job.folder import run_folder
+    from jfcelery.cli.output import say
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.queries import find_one_job
     from jfcelery.errors import RunFolderError, StateError
@@ -37,7 +41,8 @@ def delete(job: str, index: int | None, all_states: bool, force: bool, yes: bool
             raise RunFolderError(f"{doc.worker}: {reason}")
         with run_folder(controller.project, doc) as (host, folder):
             if not (yes or force):
-                click.confirm(f"Remove {folder} on {host.name}?", abort=True)
+                click.confirm(f"Remove {folder} on {host.name}?", abort=True, err=True)
             if not host.remove(folder, owner=owner_of(doc)):
                 raise RunFolderError(f"{host.name}: there is no run folder of the job at {folder}")
-    click.echo(f"Removed {folder}")
+    removed = {"removed": str(folder), "worker": doc.worker}
+    say(f"Removed {folder}", removed, as_json=as_json)

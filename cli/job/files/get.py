@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from jfcelery.cli.completion import job_ids
-from jfcelery.cli.options import one_job
+from jfcelery.cli.options import json_option, one_job
 
 
 @click.command()
@@ -21,12 +21,14 @@ from jfcelery.cli.options import one_job
     default=Path(),
     help="Folder to copy to; else the current one.",
 )
-def get(job: str, names: tuple[str, ...], index: int | None, path: Path) -> None:
+@json_option
+def get(job: str, names: tuple[str, ...], index: int | None, path: Path, as_json: bool) -> None:
     """Copy files from a run folder.
 
     FILES are names or patterns with the wildcards * ? [abc]; put those in quotes.
     """
     from jfcelery.cli.job.folder import run_folder
+    from jfcelery.cli.output import say
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.queries import find_one_job
     from jfcelery.errors import RunFolderError
@@ -35,10 +37,10 @@ def get(job: str, names: tuple[str, ...], index: int | None, path: Path) -> None
         doc = find_one_job(controller.queue, one_job(job, index))
         with run_folder(controller.project, doc) as (host, folder):
             came = host.fetch(folder, names, path.absolute())
-    for name in came:
-        click.echo(str(path / name))
     if not came:
         raise RunFolderError(
             f"Nothing in {folder} matches {' '.join(names)}.",
             remedy=f"`jfc job files ls {doc.db_id}` shows what is there.",
         )
+    files = [str(path / name) for name in came]
+    say("\n".join(files), {"run_dir": str(folder), "files": files}, as_json=as_json)
