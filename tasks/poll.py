@@ -210,7 +210,8 @@ def _apply(
     elif answer.is_absent:
         _absent(runtime, worker, doc, report)
     elif answer.state is QueueState.RETURNED:
-        requeue(runtime, doc, answer.words)
+        has_begun = answer.started or doc.state is JobState.BATCH_RUNNING
+        requeue(runtime, doc, answer.words, has_begun=has_begun)
     elif answer.state is QueueState.RUNNING and doc.state in _RUNS:
         fields = {
             "remote.queue_state": answer.words,
@@ -237,7 +238,7 @@ def _absent(runtime: Runtime, worker: WorkerBase, doc: JobDoc, report: EndReport
         return
     words = f"{missing} listings in a row lack it"
     if doc.state in _IN_POOL:
-        requeue(runtime, doc, words)
+        requeue(runtime, doc, words, has_begun=doc.state is JobState.BATCH_RUNNING)
         return
     _end(runtime, worker, doc, EndReport(EndReason.LOST, words=words).completed_by(report))
 

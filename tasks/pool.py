@@ -70,22 +70,28 @@ def pilot_command(project: Project, doc: JobDoc) -> str | None:
     return AS_PILOT_SAYS
 
 
-def requeue(runtime: Runtime, doc: JobDoc, why: str) -> JobDoc:
+def requeue(runtime: Runtime, doc: JobDoc, why: str, *, has_begun: bool) -> JobDoc:
     """Have a job run again whose pilot ended under it; park it if that was so too often.
+
+    Args:
+        runtime: The project.
+        doc: The job.
+        why: What is known of the pilot.
+        has_begun: Whether the job had; of another it cannot be the cause.
 
     Raises:
         ConflictError: Somebody else changed the job.
     """
     from jfcelery.tasks.checkout import send_checkout
 
-    lost = doc.pilots_lost + 1
+    lost = doc.pilots_lost + has_begun
     fields: dict[str, Any] = {
         **fresh(doc),
         "recovery": None if doc.recovery is None else doc.recovery.model_dump(),
         "cancel": [request.model_dump() for request in doc.cancel],
         "pilots_lost": lost,
     }
-    if lost < MOST_PILOTS:
+    if lost < MOST_PILOTS or not has_begun:
         changed = runtime.jobs.transition(
             doc, "requeue", JobState.READY, by="poll", why=why, fields=fields
         )

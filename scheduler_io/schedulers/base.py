@@ -147,11 +147,13 @@ class Answer:
         state: Where it is.
         end: How it ended, if it did and as far as is known.
         words: The scheduler's own words; ``absent`` if a successful listing lacks the job.
+        started: Whether the folder of a job that is listed shows that its script has begun.
     """
 
     state: QueueState
     end: EndReport | None = None
     words: str = ""
+    started: bool = field(default=False, compare=False)
 
     @property
     def is_absent(self) -> bool:

@@ -3,7 +3,8 @@
 A job that waits is a file in ``pool/``; a pilot claims it by renaming it into
 ``claimed/PILOT/``, removes it when the job has come to its own end, and renames it into ``lost/``
 when it gives the job back. Whoever renames first has it; there is nothing to lock. So a listing
-that reads the folders in this order never misses an entry on its way.
+that reads the folders in this order never misses an entry on its way; as a pilot that could not
+begin a job has it wait again, the first folder is looked at once more at the end.
 """
 
 from __future__ import annotations
@@ -36,15 +37,18 @@ _HIGHEST = 499_999
 _HEAD = f"""
 dir=@DIR@
 entries() {{
-  local one path pilot
+  local path pilot first
   echo '{HEADER}'
   [ -d "$dir" ] || {{ echo '{FOOTER}'; return 0; }}
-  ls -f "$dir/{WAITING}" | sed -n '/^[0-9]/s/$/|waiting|/p'
+  first=$(LC_ALL=C ls "$dir/{WAITING}")
+  sed -n '/^[0-9]/s/$/|waiting|/p' <<<"$first"
   for path in "$dir/{CLAIMED}"/*/; do
     pilot=${{path%/}} pilot=${{pilot##*/}}
     ls -f "$path" 2>/dev/null | sed -n "/^[0-9]/s/\\$/|claimed|$pilot/p"
   done
   ls -f "$dir/{LOST}" | sed -n '/^[0-9]/s/$/|lost|/p'
+  LC_ALL=C comm -13 <(echo "$first") <(LC_ALL=C ls "$dir/{WAITING}") |
+    sed -n '/^[0-9]/s/$/|waiting|/p'
   echo '{FOOTER}'
 }}
 """

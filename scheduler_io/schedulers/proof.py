@@ -105,7 +105,7 @@ def judge(job: QueueJob, listing: Listing | None, signs: FolderSigns, trouble: s
         words = listed.words if listed else report.words
         return Answer(QueueState.ENDED, report.completed_by(listed), words)
     if row:
-        return Answer(row.state, row.end, row.words)
+        return Answer(row.state, row.end, row.words, signs.started)
     if listing and listing.lacks(job.queue_id):
         return Answer(QueueState.UNKNOWN, words=ABSENT)
     return Answer(QueueState.UNKNOWN, words=trouble or "the listing says nothing of it")

@@ -17,6 +17,7 @@ from jfcelery.database.batches import Batches
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import BatchState, JobState
 from jfcelery.tasks.pilots import pilot_places, submit_needed
+from jfcelery.tasks.pool import requeue
 from tests.support.bench import alive
 from tests.support.entries import flow_of
 
@@ -190,6 +191,16 @@ def test_a_job_under_which_pilots_end_again_and_again_is_parked(
     last = job(bench, "a").last
     assert last is not None
     assert "3 pilots in a row ended under it" in last.why
+
+
+def test_a_job_that_was_not_begun_is_never_parked(batch_bench: MakeBatchBench) -> None:
+    """However many pilots gave it back: it cannot be the cause of their end."""
+    bench = held(batch_bench)
+    add(bench, "a")
+    go_on_until(bench, lambda: len(lines(bench, "begun")) == 1, "the job to begin")
+    doc = bench.runtime.jobs.update(job(bench, "a"), {"pilots_lost": 2})
+    doc = requeue(bench.runtime, doc, "given back", has_begun=False)
+    assert (doc.state, doc.pilots_lost) == (JobState.READY, 2)
 
 
 def test_a_stopped_job_is_killed_alone(batch_bench: MakeBatchBench) -> None:

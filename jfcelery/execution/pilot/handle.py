@@ -106,6 +106,13 @@ class Handle:
         self._move(self._own / name, self.folder / LOST / name)
         (self.folder / KILL / name).unlink(missing_ok=True)
 
+    def put_back(self, name: str) -> None:
+        """Let an entry wait again whose job was not begun, for another pilot."""
+        if (self.folder / KILL / name).exists():
+            self.give_back(name)
+        else:
+            self._move(self._own / name, self.folder / WAITING / name)
+
     def has(self, name: str) -> bool:
         """Return whether an entry is still this pilot's."""
         return (self._own / name).exists()

@@ -39,6 +39,8 @@ BEAT = 10.0
 ENDING_LOOK = 0.1
 #: Exit code of a pilot that was told that its jobs are given to others.
 BURIED = 76
+#: Exit code of a pilot that can start no job here, and has run none.
+UNABLE = 1
 #: Signals after which a pilot starts no more jobs: what Slurm sends before the time limit, and Grid
 #: Engine before it stops a job.
 DRAINING = (signal.SIGUSR1,)
@@ -69,7 +71,7 @@ class Pilot:
         self.slots = make_slots(plan, available_cores(), os.environ)
         self.starter = Starter(plan)
         self.tasks: list[Task] = []
-        self.drains = self.ends = False
+        self.drains = self.ends = self.is_unable = False
         self.begun = self.returned = 0
         self._idle_since = time.monotonic()
         self._next_beat, self._said = 0.0, ""
@@ -85,13 +87,13 @@ class Pilot:
                 self._rest()
             self._beat("finished")
         except PilotBuriedError as error:
-            print(f"jfcelery: {error}", file=sys.stderr)  # noqa: T201
+            self._say(str(error))
             self._end_all()
             return BURIED
         finally:
             self.starter.close()
         self.handle.close()
-        return 0
+        return UNABLE if self.is_unable and not self.begun else 0
 
     def _listen(self) -> None:
         for end in (self._reading, self._writing):
@@ -165,22 +167,30 @@ class Pilot:
             entry = self.handle.claim(name)
             if entry is not None and self._start(entry, slot):
                 return True
+            if self.drains:
+                break
         return False
 
     def _start(self, entry: Entry, slot: Slot) -> bool:
-        """Start a job, or give it back where it cannot be."""
+        """Start a job, or leave it to another pilot where this one cannot start it."""
         try:
-            # A newer attempt may have this folder, if this pilot stood still between.
-            text = (entry.folder / RunFolder.SCRIPT).read_text(errors="replace")
-            if entry.job not in text:
-                raise FileNotFoundError(f"{entry.folder} holds another attempt")
+            if _is_stale(entry):
+                self._say(f"{entry.folder} is gone, or holds another attempt than {entry.job}")
+                self.handle.give_back(entry.name)
+                return False
             self.tasks.append(self.starter.start(entry, slot))
         except OSError as error:
-            print(f"jfcelery: {entry.job} cannot be started: {error}", file=sys.stderr)  # noqa: T201
-            self.handle.give_back(entry.name)
+            # So would all the others: what is wrong is this node, not the job.
+            self._say(f"{entry.job} cannot be started here, nor will others be: {error}")
+            self.drains = self.is_unable = True
+            self.handle.put_back(entry.name)
             return False
         self.begun += 1
         return True
+
+    @staticmethod
+    def _say(text: str) -> None:
+        print(f"jfcelery: {text}", file=sys.stderr)  # noqa: T201
 
     def _rest(self) -> None:
         """Wait until something happens, or it is time to look."""
@@ -212,3 +222,19 @@ class Pilot:
                 task.tell()
             self.tasks = [task for task in self.tasks if not task.has_ended()]
             time.sleep(ENDING_LOOK)
+
+
+def _is_stale(entry: Entry) -> bool:
+    """Return whether the folder of a job is gone, or a newer attempt has it.
+
+    Raises:
+        OSError: It cannot be seen from here; nor can any, as ``work_dir`` is missing or empty.
+    """
+    try:
+        text = (entry.folder / RunFolder.SCRIPT).read_text(errors="replace")
+    except FileNotFoundError:
+        work_dir = [*entry.folder.parents][:4][-1]
+        if not any(work_dir.iterdir()):
+            raise
+        return True
+    return entry.job not in text

@@ -91,6 +91,23 @@ def test_a_poll_follows_an_entry_through_the_pool(
     assert not list((tmp_path / "pool" / CLAIMED).iterdir())
 
 
+def test_an_entry_that_waits_again_is_not_missed(
+    queue: WorkerQueue, folder: RunFolder, tmp_path: Path
+) -> None:
+    """A pilot that could not begin it puts it back just when the first folder has been read."""
+    entry = queue.submit(folder, name=NAME, attempt=1)
+    pilot = Handle(tmp_path / "pool", "jfp-1")
+    pilot.open()
+    pilot.claim(entry)
+    pool = queue.scheduler
+    assert isinstance(pool, Pool)
+    back = f'mv "$dir/claimed/jfp-1/{entry}" "$dir/pool/"'
+    command = pool.list_command().replace("  for path in", f"  {back}\n  for path in", 1)
+    result = queue.host.run(f"{command}\nlist")
+    row = pool.parse_list(Output(0, result.stdout)).rows[entry]
+    assert row.state is QueueState.QUEUED
+
+
 def test_a_job_that_waits_is_taken_away_and_one_that_runs_is_asked_for(
     queue: WorkerQueue, folder: RunFolder, tmp_path: Path
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jfcelery.execution.pilot.handle import CLAIMED, KILL, LOST, WAITING
-from jfcelery.execution.pilot.pilot import BURIED
+from jfcelery.execution.pilot.pilot import BURIED, UNABLE
 from jfcelery.execution.pilot.plan import Plan
 from jfcelery.execution.pilot.processes import PILOT_VARIABLE, bearers
 from jfcelery.folders import RunFolder
@@ -162,6 +163,23 @@ def test_a_folder_of_another_attempt_is_not_run(ground: Ground) -> None:
     assert ground.start().wait(120) == 0
     assert ground.names(LOST) == ["a"]
     assert not (folder / "ran").exists()
+
+
+def test_a_node_that_can_start_no_job_leaves_all_to_others(ground: Ground) -> None:
+    """They wait on, unharmed, and the pilot says by its exit code that it was of no use."""
+    for name in "abc":
+        ground.add(name, "true")
+    assert ground.start(launcher="no-such-launcher", max_wait=None).wait(120) == UNABLE
+    assert (ground.names(WAITING), ground.names(LOST)) == (["a", "b", "c"], [])
+
+
+def test_a_job_without_a_folder_holds_up_no_other(ground: Ground) -> None:
+    """It is given back, to be uploaded again, where other folders are to be seen."""
+    shutil.rmtree(ground.add("a", "true"))
+    other = ground.add("b", "touch ran")
+    assert ground.start().wait(120) == 0
+    assert ground.names(LOST) == ["a"]
+    assert (other / "ran").exists()
 
 
 def test_jobs_in_parallel_are_bound_to_cores_of_their_own(ground: Ground) -> None:
