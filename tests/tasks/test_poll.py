@@ -12,7 +12,13 @@ from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.scheduler_io.hosts.local import LocalHost
 from jfcelery.scheduler_io.hosts.pool import Hosts
 from jfcelery.scheduler_io.queue import WorkerQueue
-from jfcelery.scheduler_io.schedulers.base import ABSENT, Answer, QueueState
+from jfcelery.scheduler_io.schedulers.base import (
+    ABSENT,
+    Answer,
+    EndReason,
+    EndReport,
+    QueueState,
+)
 from jfcelery.states import JobState
 from jfcelery.tasks import poll
 from jfcelery.tasks.checkout import checkout
@@ -91,6 +97,34 @@ def test_absence_ends_a_job_only_after_some_listings_and_some_time(
     assert doc.state is JobState.DOWNLOADED
     assert doc.remote.end is not None
     assert doc.remote.end.reason == "LOST"
+
+
+def test_an_accounting_that_is_late_ends_a_job_when_it_comes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until then a job that is absent has not ended; who ended it, and the words, are stored."""
+    submit(bench, "a")
+    _answers(monkeypatch, Answer(QueueState.UNKNOWN, words=ABSENT))
+    for missing in (1, 2):
+        poll_host(bench.runtime, "local")
+        doc = bench.runtime.jobs.get("a")
+        assert (doc.state, doc.remote.absent) == (JobState.SUBMITTED, missing)
+    queue_id = str(doc.remote.process_id)
+    report = EndReport(EndReason.CANCELLED, signal=15, words="CANCELLED by 1001", by="hpc")
+    monkeypatch.setattr(WorkerQueue, "end_reports", lambda *_: {queue_id: report})
+    poll_host(bench.runtime, "local")
+    doc = bench.runtime.jobs.get("a")
+    assert doc.state is JobState.DOWNLOADED
+    assert doc.remote.end is not None
+    assert doc.remote.end.model_dump() == {
+        "reason": "CANCELLED",
+        "exit_code": None,
+        "signal": 15,
+        "words": "CANCELLED by 1001",
+        "by": "hpc",
+    }
+    (change,) = [one for one in bench.runtime.jobs.history.of(doc) if one.event == "end"]
+    assert change.why == "CANCELLED CANCELLED by 1001"
 
 
 def test_an_absence_that_was_an_error_is_forgotten(
