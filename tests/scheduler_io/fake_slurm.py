@@ -41,6 +41,7 @@ exit 0
 _SQUEUE = """\
 #!/bin/bash
 cd "{folder}"
+echo "$*" >>asked
 mode=$(cat squeue-mode 2>/dev/null)
 case $mode in
   fail) echo "slurm_load_jobs error: Unable to contact slurm controller" >&2; exit 1 ;;
@@ -112,6 +113,12 @@ class FakeSlurm:
         """How often sbatch was called."""
         path = self.folder / "calls"
         return len(path.read_text().split()) if path.exists() else 0
+
+    @property
+    def asked(self) -> list[str]:
+        """What squeue was asked, each time."""
+        path = self.folder / "asked"
+        return path.read_text().splitlines() if path.exists() else []
 
     @property
     def queue(self) -> list[list[str]]:

@@ -272,6 +272,19 @@ def test_a_limit_counts_jobs_started_by_hand(bench: Bench, slurm: FakeSlurm) -> 
     assert submit(QueueLimit(max_jobs=0)) == "101", "it is in the queue already"
 
 
+def test_the_jobs_of_another_user_are_listed_and_counted(bench: Bench, slurm: FakeSlurm) -> None:
+    """As `scheduler_username` says: where queue jobs belong to another name than the login's."""
+    bench.worker.scheduler_username = "bob"
+    job = bench.put("true")
+    limit = QueueLimit(max_jobs=5)
+    queue_id = bench.queue.submit(job.folder, name=job.name, attempt=1, limits=[limit])
+    counted = [words for words in slurm.asked if "-h" in words.split()]
+    assert counted, "the limit was looked at"
+    bench.answer(replace(job, queue_id=queue_id))
+    assert len(slurm.asked) > len(counted)
+    assert all("-u bob" in words for words in slurm.asked)
+
+
 # Polling ------------------------------------------------------------------------------------
 
 
