@@ -9,6 +9,7 @@ import click
 
 from jfcelery.cli.failures import EXIT_REFUSED
 from jfcelery.cli.flow.selection import flow_selection
+from jfcelery.cli.job.operate import max_option, refuse_more
 from jfcelery.cli.options import (
     json_option,
     locked_option,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 @verbosity_option
 @click.option("--force", "-f", is_flag=True, hidden=True, help="Accepted for habit.")
 @yes_option
+@max_option("clean more flows")
 @click.option("--all-states", "-as", is_flag=True, help="Also of jobs that have not ended.")
 @json_option
 def clean(
@@ -39,6 +41,7 @@ def clean(
     verbosity: int,
     force: bool,
     yes: bool,
+    most: int,
     all_states: bool,
     as_json: bool,
 ) -> None:
@@ -59,6 +62,7 @@ def clean(
         flows = find_flows(controller.queue, replace(selected, locked=locked))
         if not flows:
             raise FlowNotFoundError(f"No flow matches: {selected.describe()}.")
+        refuse_more("flow", len(flows), selected, most, "cleaned")
         docs = controller.flow_actions.jobs_of([flow.flow_id for flow in flows])
         chosen = _with_folders(docs, all_states=all_states)
         for doc in chosen if verbosity else ():

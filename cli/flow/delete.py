@@ -9,7 +9,13 @@ import click
 
 from jfcelery.cli.flow.selection import flow_selection
 from jfcelery.cli.job.delete import extent_options
-from jfcelery.cli.job.operate import break_lock_option, report, wait_option
+from jfcelery.cli.job.operate import (
+    break_lock_option,
+    max_option,
+    refuse_more,
+    report,
+    wait_option,
+)
 from jfcelery.cli.options import json_option, verbosity_option, yes_option
 
 if TYPE_CHECKING:
@@ -22,15 +28,7 @@ if TYPE_CHECKING:
 @click.command()
 @flow_selection
 @yes_option
-@click.option(
-    "--max",
-    "-m",
-    "most",
-    type=click.IntRange(0),
-    default=10,
-    show_default=True,
-    help="Refuse to delete more flows than this; 0 for no limit.",
-)
+@max_option("delete more flows")
 @verbosity_option
 @extent_options
 @click.option(
@@ -80,17 +78,13 @@ def delete(
 
 
 def _check(flows: Sequence[FlowInfo], selected: FlowFilter, most: int) -> None:
-    from jfcelery.errors import FlowNotFoundError, InputError
+    from jfcelery.errors import FlowNotFoundError
 
     if not flows:
         raise FlowNotFoundError(
             f"No flow matches: {selected.describe()}.", remedy="`jfc flow list` shows the flows."
         )
-    if most and len(flows) > most:
-        raise InputError(
-            f"{len(flows)} flows match: {selected.describe()}; at most {most} are deleted.",
-            remedy=f"If all of them are meant: --max {len(flows)}",
-        )
+    refuse_more("flow", len(flows), selected, most, "deleted")
 
 
 def _preview(flows: Sequence[FlowInfo], extent: Any, verbosity: int) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jfcelery.cli.job.operate import Options, operate, waiting_options
+from jfcelery.cli.job.operate import Options, max_option, operate, waiting_options
 from jfcelery.cli.options import add_options, job_selection
 
 if TYPE_CHECKING:
@@ -28,10 +28,11 @@ extent_options = add_options(
 
 @click.command()
 @job_selection
+@max_option("delete more jobs")
 @extent_options
 @waiting_options
 def delete(
-    selected: JobFilter, outputs: bool, files: bool, everything: bool, **options: Any
+    selected: JobFilter, most: int, outputs: bool, files: bool, everything: bool, **options: Any
 ) -> None:
     """Delete jobs.
 
@@ -48,4 +49,5 @@ def delete(
         verb="Delete",
         done="deleted",
         warning="This cannot be undone.",
+        most=most,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from jfcelery.controller.actions import Actions
     from jfcelery.controller.bulk import Manner, Result
-    from jfcelery.controller.filters import JobFilter
+    from jfcelery.controller.filters import FlowFilter, JobFilter
     from jfcelery.database.documents import JobDoc
 
 wait_option = click.option(
@@ -62,6 +62,7 @@ def operate(
     verb: str,
     done: str,
     warning: str | Callable[[Sequence[JobDoc]], str] = "",
+    most: int = 0,
 ) -> None:
     """Do something to all jobs that a filter selects, and end with status 1 if any is refused.
 
@@ -72,6 +73,7 @@ def operate(
         verb: What is going to be done, as in ``Pause 3 jobs``.
         done: What was done, as in ``3 jobs paused``.
         warning: What the person is asked to confirm, whatever the filter; or what finds it.
+        most: Refuse to touch more jobs than this; 0 for no limit.
     """
     from jfcelery.cli.output import progress
     from jfcelery.cli.state import open_controller
@@ -79,6 +81,7 @@ def operate(
 
     with open_controller() as controller:
         docs = controller.actions.select(selected)
+        refuse_more("job", len(docs), selected, most, done)
         _announce(docs, options, verb)
         words = warning(docs) if callable(warning) else warning
         if not _agreed(selected, options, words, verb, len(docs)):
@@ -92,6 +95,36 @@ def operate(
             )
             result = act(controller.actions, selected, manner)
     report(result, done, as_json=options.as_json)
+
+
+def max_option(what: str) -> Callable[[Any], Any]:
+    """Return the option that bounds how many things a command touches."""
+    return click.option(
+        "--max",
+        "-m",
+        "most",
+        type=click.IntRange(0),
+        default=10,
+        show_default=True,
+        help=f"Refuse to {what} than this; 0 for no limit.",
+    )
+
+
+def refuse_more(
+    noun: str, number: int, selected: JobFilter | FlowFilter, most: int, done: str
+) -> None:
+    """Refuse to touch more things than a limit, 0 for none.
+
+    Raises:
+        InputError: There are more.
+    """
+    from jfcelery.errors import InputError
+
+    if most and number > most:
+        raise InputError(
+            f"{number} {noun}s match: {selected.describe()}; at most {most} are {done}.",
+            remedy=f"If all of them are meant: --max {number}",
+        )
 
 
 def report(result: Result, done: str, *, as_json: bool) -> None:

@@ -40,7 +40,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "job play": ("[ID] [INDEX]", f"{JFILT} {_WAIT} {_RAISE} --json"),
     "job delete": (
         "[ID] [INDEX]",
-        f"{JFILT} {_WAIT} {_RAISE} --output/-o --files/-fi --all/-a --json",
+        f"{JFILT} {_WAIT} {_RAISE} --max/-m --output/-o --files/-fi --all/-a --json",
     ),
     "job queue-out": ("ID [INDEX]", "--json"),
     "job report": ("[INTERVAL] [NUM]", "--json"),
@@ -85,7 +85,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
     "flow clean": (
         "",
-        f"{FFILT} --metadata/-meta --locked/-l --verbosity/-v --force/-f --yes/-y --all-states/-as",
+        (
+            f"{FFILT} --metadata/-meta --locked/-l --verbosity/-v --force/-f --yes/-y --max/-m "
+            "--all-states/-as"
+        ),
     ),
     "batch list": (
         "",

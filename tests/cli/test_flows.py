@@ -170,6 +170,24 @@ def test_run_folders_of_ended_jobs_are_cleaned(
     assert "does not lie below" in outside.data["failed"][flow.ids["b"]]
 
 
+def test_more_flows_than_ten_are_cleaned_only_when_their_number_is_meant(
+    jfc: Jfc, make_flow: MakeFlow
+) -> None:
+    """A filter that is too wide cleans nothing."""
+    for number in range(3):
+        make_flow({"a": []}, name=f"f{number}")
+    over = jfc("flow", "clean", "-n", "f*", "-y", "-m", "2")
+    assert over.status == 1
+    assert "3 flows match" in over.stderr
+    assert "at most 2 are cleaned" in " ".join(over.stderr.split())
+    assert "--max 3" in over.stderr
+    assert jfc("flow", "clean", "-n", "f*", "-y", "-m", "3").status == 0
+    for number in range(8):
+        make_flow({"a": []}, name=f"f{number}")
+    assert jfc("flow", "clean", "-n", "f*", "-y").status == 1
+    assert jfc("flow", "clean", "-n", "f*", "-y", "-m", "0").status == 0
+
+
 def test_the_store_of_a_flow_is_set_before_it_starts(make_project: ProjectFactory) -> None:
     """Only a store of the project, and only while no output has gone elsewhere."""
     from jfcelery.controller import JobController

@@ -283,6 +283,22 @@ def test_deleting_asks_and_takes_an_empty_flow_along(
     assert controller.queue.payloads.count_documents({}) == 0
 
 
+def test_more_jobs_than_ten_are_deleted_only_when_their_number_is_meant(
+    jfc: Jfc, make_flow: MakeFlow, controller: JobController
+) -> None:
+    """A filter that is too wide deletes nothing."""
+    flow = make_flow({name: [] for name in "abcdefghijk"})
+    over = jfc("job", "delete", "-fid", flow.flow, "-y")
+    assert over.status == 1
+    assert "11 jobs match" in over.stderr
+    assert "--max 11" in over.stderr
+    assert controller.count_jobs() == 11
+    assert jfc("job", "delete", "-did", "1", "-y").status == 0
+    assert jfc("job", "delete", "-fid", flow.flow, "-y", "-m", "9").status == 1
+    assert jfc("job", "delete", "-fid", flow.flow, "-y", "--max", "0").status == 0
+    assert controller.count_jobs() == 0
+
+
 def test_a_job_whose_queue_job_is_not_gone_is_not_deleted(jfc: Jfc, make_flow: MakeFlow) -> None:
     """Without a running runner nothing confirms the end: the job stays, stopped."""
     flow = make_flow({"a": []})
