@@ -47,7 +47,7 @@ class RunFolder:
     @classmethod
     def of(cls, work_dir: str | PurePath, uuid: str, index: int) -> RunFolder:
         """Return the folder of a job below a worker's ``work_dir``."""
-        digits = uuid.replace("-", "")
+        digits = uuid.replace("-", "").replace(".", "")  # dots would lead out of work_dir
         parts = (digits[0:2], digits[2:4], digits[4:6], f"{uuid}_{index}")
         return cls(PurePosixPath(work_dir).joinpath(*parts))
 

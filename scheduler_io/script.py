@@ -254,6 +254,11 @@ def is_simple(command: str) -> bool:
     return bool(words) and not re.search(r"[\n;&|(){}<>`]", command) and "=" not in words[0]
 
 
+def module_line(module: str) -> str:
+    """Return the line that loads an environment module: a name, of several words perhaps."""
+    return f"module load {shlex.join(module.split())}"
+
+
 def export_line(name: str, value: object) -> str:
     """Return the line that exports a variable.
 
@@ -271,7 +276,7 @@ def _body(worker: QueueWorker, exec_config: Surroundings | None, command: str) -
     modules = (exec_config.modules if exec_config else None) or []
     exports = (exec_config.export if exec_config else None) or {}
     yield from _stage("pre_run", worker.pre_run)
-    yield from _stage("modules", "\n".join(f"module load {module}" for module in modules))
+    yield from _stage("modules", "\n".join(map(module_line, modules)))
     yield from _stage("export", "\n".join(export_line(*item) for item in exports.items()))
     yield from _stage("pre_run", exec_config.pre_run if exec_config else None)
     line = f"(_jfc_run {command.strip()})" if is_simple(command) else command

@@ -6,12 +6,15 @@ returns), so that the runner never has to import what a flow refers to.
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from jfcelery.errors import InputError, SerializationError
 from jfcelery.execution import wire
@@ -41,6 +44,25 @@ _JOB_FIELDS = frozenset(
 )
 
 
+#: What uuids and names of stores consist of: they become parts of paths, and lines of scripts.
+_PLAIN = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.-]{1,200}\Z")
+
+
+def _plain_name(value: str) -> str:
+    """Return a uuid or a store's name if it can be part of a path and of a script."""
+    if not _PLAIN.match(value):
+        allowed = "1 to 200 letters, digits, '-', '_' and '.' are, dots alone are not"
+        raise PydanticCustomError(
+            "plain_name",
+            "{value} is not usable: {allowed}",
+            {"value": repr(value[:60]), "allowed": allowed},
+        )
+    return value
+
+
+PlainName = Annotated[str, AfterValidator(_plain_name)]
+
+
 class _Entry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
 
@@ -68,7 +90,7 @@ class JobEntry(_Entry):
         payload: The serialised job: plain JSON (see :mod:`jfcelery.execution.wire`).
     """
 
-    uuid: str
+    uuid: PlainName
     index: int
     name: str
     function: str
@@ -76,13 +98,13 @@ class JobEntry(_Entry):
     references: list[str]
     resolve: bool
     metadata: dict[str, Any]
-    hosts: list[str]
+    hosts: list[PlainName]
     on_missing: Literal["error", "none", "pass"]
     worker: str | None
     exec_config: str | dict[str, Any] | None
     resources: dict[str, Any] | None
     priority: int | None
-    stores: list[str]
+    stores: list[PlainName]
     payload: dict[str, Any]
 
 
@@ -97,7 +119,7 @@ class FlowEntries(_Entry):
         leaves: Uuids of the jobs that no other job of the flow waits for.
     """
 
-    uuid: str
+    uuid: PlainName
     name: str
     metadata: dict[str, Any]
     jobs: list[JobEntry]
@@ -111,7 +133,8 @@ def flow_entries(flow: Flow) -> FlowEntries:
         flow: Any jobflow Flow, nested to any depth.
 
     Raises:
-        InputError: The jobs wait for each other in a circle.
+        InputError: The jobs wait for each other in a circle, or a uuid or store has a name that
+            cannot be part of a path.
         SerializationError: A job or its arguments cannot be written as JSON.
     """
     from jobflow import Job
@@ -130,13 +153,25 @@ def flow_entries(flow: Flow) -> FlowEntries:
 
     whole = take(flow)
     graph.check_acyclic(whole.uuids)
-    return FlowEntries(
-        uuid=flow.uuid,
-        name=flow.name,
-        metadata=_plain_metadata(flow),
-        jobs=[_job_entry(job, payloads[job.uuid], graph) for job in order],
-        leaves=graph.leaves(whole.uuids),
-    )
+    with _refused(flow.name, "the flow"):
+        return FlowEntries(
+            uuid=flow.uuid,
+            name=flow.name,
+            metadata=_plain_metadata(flow),
+            jobs=[_job_entry(job, payloads[job.uuid], graph) for job in order],
+            leaves=graph.leaves(whole.uuids),
+        )
+
+
+@contextmanager
+def _refused(name: str, what: str) -> Iterator[None]:
+    """Raise InputError for what an entry cannot hold."""
+    try:
+        yield
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InputError(f"{what} {name!r} cannot be queued: {where}: {first['msg']}") from error
 
 
 def job_payload(job: Job) -> dict[str, Any]:
@@ -223,24 +258,25 @@ def referenced_uuids(value: object) -> Iterator[str]:
 def _job_entry(job: Job, payload: dict[str, Any], graph: _Graph) -> JobEntry:
     config = payload["config"]
     wanted = config["manager_config"] or {}
-    return JobEntry(
-        uuid=job.uuid,
-        index=job.index,
-        name=job.name,
-        function=_function_name(payload["function"]),
-        parents=list(graph.parents[job.uuid]),
-        references=_references(payload),
-        resolve=bool(config["resolve_references"]),
-        metadata=payload["metadata"],
-        hosts=payload["hosts"],
-        on_missing=config["on_missing_references"],
-        worker=wanted.get("worker"),
-        exec_config=wanted.get("exec_config"),
-        resources=wanted.get("resources"),
-        priority=wanted.get("priority"),
-        stores=store_names(payload),
-        payload=payload,
-    )
+    with _refused(job.name, "job"):
+        return JobEntry(
+            uuid=job.uuid,
+            index=job.index,
+            name=job.name,
+            function=_function_name(payload["function"]),
+            parents=list(graph.parents[job.uuid]),
+            references=_references(payload),
+            resolve=bool(config["resolve_references"]),
+            metadata=payload["metadata"],
+            hosts=payload["hosts"],
+            on_missing=config["on_missing_references"],
+            worker=wanted.get("worker"),
+            exec_config=wanted.get("exec_config"),
+            resources=wanted.get("resources"),
+            priority=wanted.get("priority"),
+            stores=store_names(payload),
+            payload=payload,
+        )
 
 
 def store_names(payload: Mapping[str, Any]) -> list[str]:

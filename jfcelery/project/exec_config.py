@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
-from jfcelery.project.model import ConfigModel
+from jfcelery.project.model import ConfigModel, problem_at
+
+#: What a shell takes for the name of a variable.
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 class ExecutionConfig(ConfigModel):
@@ -25,3 +29,12 @@ class ExecutionConfig(ConfigModel):
         description="Shell commands to run before the job, after `modules` and `export`.",
     )
     post_run: str | None = Field(default=None, description="Shell commands to run after the job.")
+
+    @field_validator("export")
+    @classmethod
+    def _names_of_variables(cls, export: dict[str, Any] | None) -> dict[str, Any] | None:
+        for name in export or {}:
+            if not _VARIABLE.match(name):
+                text = f"{name!r} is no name of a variable; use letters, digits and '_'"
+                raise problem_at("", text)
+        return export

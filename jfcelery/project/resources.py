@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: A placeholder in qtoolkit's templates.
 _PLACEHOLDER = re.compile(r"\$\$\{(\w+)\}")
+#: Keys whose values are lines of the user's own.
+_OF_LINES = ("qverbatim",)
 
 
 def check_resources(
@@ -36,18 +38,32 @@ def check_resources(
         The resources as keys of the template.
 
     Raises:
-        ResourcesError: A key is unknown, or the scheduler cannot have what a ``QResources`` asks.
+        ResourcesError: A key is unknown, a value has several lines, or the scheduler cannot have
+            what a ``QResources`` asks.
     """
     if not resources:
         return {}
     scheduler = worker.get_scheduler_io() or scheduler_by_name("shell")
     options = _options(scheduler, worker.scheduler_name, resources)
+    check_values(options)
     known = template_keys(scheduler)
     unknown = sorted(set(options) - known) if known else []
     if unknown:
         message = f"{worker.scheduler_name} does not know the resources {_quoted(unknown)}"
         raise ResourcesError(message, remedy=_remedy(unknown, known))
     return options
+
+
+def check_values(options: Mapping[str, Any]) -> None:
+    """Check that each value stays on its own line of a script's header.
+
+    Raises:
+        ResourcesError: A value would go on in the next line, where the shell runs it.
+    """
+    for key, value in options.items():
+        if key not in _OF_LINES and re.search(r"[\n\r\0]", str(value)):
+            remedy = f"Give lines of your own with {_OF_LINES[0]}."
+            raise ResourcesError(f"the value of {key!r} has more than one line", remedy=remedy)
 
 
 def template_keys(scheduler: BaseSchedulerIO) -> set[str]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from jfcelery.errors import ResourcesError
 from jfcelery.folders import RunFolder
 from jfcelery.project.qresources import asks_for_nothing, qresources_of
+from jfcelery.project.resources import check_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,8 +71,9 @@ def submission_script(io: BaseSchedulerIO, body: str, options: Mapping[str, Any]
     """Return a script with its header.
 
     Raises:
-        ResourcesError: An option is not in the template.
+        ResourcesError: An option is not in the template, or has more than one line.
     """
+    check_values(options)
     try:
         return str(io.get_submission_script(body, dict(options)))
     except ValueError as error:

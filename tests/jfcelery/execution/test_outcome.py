@@ -11,6 +11,7 @@ import pytest
 from jfcelery.errors import OutputInvalidError, OutputMissingError
 from jfcelery.execution.outcome import ErrorReport, Outcome, read_outcome
 from jfcelery.flows.entries import flow_entries
+from tests.support.entries import entry, flow_of
 from tests.support.shapes import make
 
 if TYPE_CHECKING:
@@ -56,6 +57,19 @@ def test_damaged(text: str, tmp_path: Path) -> None:
     path = tmp_path / "out.json"
     path.write_text(text)
     with pytest.raises(OutputInvalidError, match=r"out\.json"):
+        read_outcome(path)
+
+
+@pytest.mark.parametrize("part", ["uuid", "stores", "hosts"])
+def test_ids_that_a_script_would_obey_are_refused(part: str, tmp_path: Path) -> None:
+    """A worker's file brings new jobs: their ids become part of paths and of scripts."""
+    evil = "x\ntouch canary"
+    bad = entry("a").model_copy(update={part: evil if part == "uuid" else [evil]})
+    flow = flow_of({"b": []}).model_copy(update={"jobs": [bad]})
+    outcome = Outcome(attempt=1, start_time=NOW, end_time=NOW).model_copy(update={"detour": flow})
+    path = tmp_path / "out.json"
+    path.write_text(outcome.model_dump_json())
+    with pytest.raises(OutputInvalidError, match=rf"detour\.jobs\.0\.{part}.*is not usable"):
         read_outcome(path)
 
 

@@ -29,6 +29,13 @@ def by_name(entries: FlowEntries) -> dict[str, JobEntry]:
     return {entry.name: entry for entry in entries.jobs}
 
 
+def store_key_as(store: str) -> Job:
+    """Return a job that keeps data in a store of any name."""
+    made = add(1)
+    made._kwargs = {store: "key"}
+    return made
+
+
 def names_of_parents(entries: FlowEntries) -> dict[str, set[str]]:
     """Return, for each job's name, the names of its parents."""
     names = {entry.uuid: entry.name for entry in entries.jobs}
@@ -147,6 +154,22 @@ def test_unserialisable_arguments_are_named() -> None:
     job.function_kwargs = {"deep": [{"file": object()}]}
     with pytest.raises(SerializationError, match=r"'mine'.*deep.*\[0\]\['file'\].*object"):
         flow_entries(Flow([job]))
+
+
+@pytest.mark.parametrize("uuid", ["a\ntouch b", "../up", "a b", "$(x)", "..", "", "é", "a" * 300])
+def test_uuids_that_cannot_be_part_of_a_path_are_refused(uuid: str) -> None:
+    """They become part of paths and of scripts; the error names the job."""
+    job = named(add(1), "mine")
+    flow = Flow([job])
+    job.uuid = uuid
+    with pytest.raises(InputError, match=r"job 'mine' cannot be queued: uuid: .*is not usable"):
+        flow_entries(flow)
+
+
+def test_stores_whose_names_cannot_be_part_of_a_path_are_refused() -> None:
+    """A store's documents are in a file of its name."""
+    with pytest.raises(InputError, match=r"stores\.0: '\.\./up' is not usable"):
+        flow_entries(Flow([store_key_as("../up")]))
 
 
 def test_arguments_keep_their_types() -> None:

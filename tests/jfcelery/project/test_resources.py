@@ -139,6 +139,13 @@ def test_a_serialised_object_imports_nothing(
     assert "jfct_evil" not in sys.modules
 
 
+@pytest.mark.parametrize("scheduler", ["slurm", "pbs", "sge"])
+def test_values_of_several_lines_are_refused(load: Load, scheduler: str) -> None:
+    """The second line would be run; lines of the user's own have a key of theirs."""
+    with pytest.raises(ResourcesError, match=r"'account' has more than one line\n.*qverbatim"):
+        check_resources(worker(load, scheduler), {"account": "me\ntouch canary"})
+
+
 def test_an_own_scheduler_has_its_own_keys(
     load: Load, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -73,6 +73,7 @@ transfer = st.fixed_dictionaries(
     },
     optional={**common_options, **connection},
 )
+variables = st.from_regex(r"[A-Za-z_][A-Za-z0-9_]{0,9}", fullmatch=True)
 projects = st.fixed_dictionaries(
     {"name": names},
     optional={
@@ -81,7 +82,7 @@ projects = st.fixed_dictionaries(
             names,
             optional(
                 modules=st.lists(texts, max_size=2),
-                export=st.dictionaries(words, plain, max_size=2),
+                export=st.dictionaries(variables, plain, max_size=2),
                 pre_run=texts,
             ),
             max_size=2,

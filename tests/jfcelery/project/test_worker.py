@@ -197,6 +197,8 @@ def test_an_execution_configuration_is_named_or_given(load: Load) -> None:
         project.get_exec_config("f")
     with pytest.raises(ProjectInvalidError, match=r"no exec_config: module: unknown key"):
         project.get_exec_config({"module": ["a"]})
+    with pytest.raises(ProjectInvalidError, match=r"'A;B' is no name of a variable"):
+        project.get_exec_config({"export": {"A;B": 1}})
 
 
 def test_poll_intervals_follow_the_kind_of_worker(load: Load) -> None:
