@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from jfcelery.errors import SchedulerDownError
 from jfcelery.execution.pilot.handle import CLAIMED, FOLDERS, KILL, LOST, NEW, PILOTS, WAITING
+from jfcelery.execution.pilot.starter import RUN_VARIABLE
 from jfcelery.scheduler_io.schedulers.base import Listing, Output, QueueState, Row, Scheduler
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ ENTRY = re.compile(r"^(\d+)-(jfc-\S+)$", re.MULTILINE)
 KEPT_DAYS = 7
 
 _MARK = "# jfc-order "
+#: What runs a job whose script was made for a pilot, where there is none: its worker has no pool
+#: any more.
+_COLD = f"[ -n \"${RUN_VARIABLE}\" ] || {RUN_VARIABLE}='jfc execution run'\n"
 #: Priorities are cut off here.
 _HIGHEST = 499_999
 
@@ -55,11 +59,13 @@ entries() {{
 
 _LIST = _HEAD + "list() { entries 2>/dev/null; }\n"
 
-# The entry is written under another name first, so that no pilot ever reads half of it.
+# The entry is written under another name first, so that no pilot ever reads half of it. A script
+# that was uploaded before its worker had a pool names no order.
 _SUBMIT = f"""
 submit() {{
   local dir=@DIR@ entry one
-  entry=$(sed -n '1,20s/^{_MARK}//p' submit.sh)-$name
+  entry=$(sed -n '1,20s/^{_MARK}//p' submit.sh)
+  entry=${{entry:-@ORDER@}}-$name
   for one in {" ".join(FOLDERS)}; do mkdir -p "$dir/$one" || return; done
   find "$dir/{LOST}" "$dir/{KILL}" "$dir/{NEW}" -type f -mtime +{KEPT_DAYS} \\
     -exec rm -f {{}} + 2>/dev/null
@@ -133,11 +139,11 @@ class Pool(Scheduler):
     def script(self, body: str, resources: Mapping[str, Any] | QResources | None, name: str) -> str:
         """Return a script without a header: the resources are the pilot's."""
         del resources, name
-        return f"#!/bin/bash\n{_MARK}{self.order}\n{body}"
+        return f"#!/bin/bash\n{_MARK}{self.order}\n{_COLD}{body}"
 
     def submit_command(self, script: str) -> str:
         """Return the command that puts a job into the pool."""
-        return self._filled(_SUBMIT).replace("submit.sh", script)
+        return self._filled(_SUBMIT).replace("submit.sh", script).replace("@ORDER@", self.order)
 
     def parse_submit(self, stdout: str) -> str | None:
         """Return the name of the entry."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -65,6 +66,29 @@ def test_a_job_is_put_into_the_pool_once(
     path.write_text("")  # the step died before it was noted
     assert queue.submit(folder, name=NAME, attempt=1) == entry
     assert [one.name for one in (tmp_path / "pool/pool").iterdir()] == [entry]
+
+
+def test_a_script_from_before_there_was_a_pool_is_put_into_it(
+    queue: WorkerQueue, folder: RunFolder, tmp_path: Path
+) -> None:
+    """It names no order: then it is one of priority 0, and as good as any."""
+    path = tmp_path / str(folder / RunFolder.SCRIPT)
+    path.write_text(f"#!/bin/bash\n# Queue job {NAME}\ntrue\n")
+    entry = queue.submit(folder, name=NAME, attempt=1)
+    assert entry == f"{order_of(0, 0)}-{NAME}"
+    assert queue.poll([job(entry, folder)])[entry].state is QueueState.QUEUED
+
+
+@pytest.mark.parametrize("given", ["", "echo warm"])
+def test_a_script_for_a_pool_runs_without_one(tmp_path: Path, given: str) -> None:
+    """Its worker lost its pool since: the job runs cold."""
+    (tmp_path / "jfc").write_text('#!/bin/bash\necho "cold $*"\n')
+    (tmp_path / "jfc").chmod(0o755)
+    text = Pool(ShellIO(), tmp_path).script("$JFC_RUN /folder\n", None, NAME)
+    environment = {"PATH": f"{tmp_path}:/usr/bin:/bin"} | ({"JFC_RUN": given} if given else {})
+    argv = ["/bin/bash", "-c", text]
+    said = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout.split() == (given.split()[1:] or ["cold", "execution", "run"]) + ["/folder"]
 
 
 def test_a_poll_follows_an_entry_through_the_pool(
