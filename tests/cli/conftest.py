@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from tests.support.calling import Jfc
 from tests.support.queued import Queued
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from jfcelery.project import Project
 
@@ -33,3 +34,13 @@ def controller(project: Project) -> JobController:
 def make_flow(controller: JobController) -> Callable[..., Queued]:
     """A function that adds a flow to the queue."""
     return partial(Queued, controller.queue)
+
+
+@pytest.fixture
+def tokyo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process is in Tokyo."""
+    with monkeypatch.context() as patched:
+        patched.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
+        yield
+    time.tzset()
