@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import select
 import struct
 import subprocess
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _S = JobState
 #: Seconds that the screen may take to show something, on a loaded machine.
 PATIENCE = 120.0
+#: Jobs of an operation that takes a while.
+_MANY = 600
 
 
 class Terminal:
@@ -42,6 +45,7 @@ class Terminal:
 
     def __init__(self, arguments: list[str]) -> None:
         self.screen = pyte.Screen(80, 24)
+        self.written = b""
         self._stream = pyte.ByteStream(self.screen)
         self._ours, theirs = pty.openpty()
         fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
@@ -70,7 +74,9 @@ class Terminal:
             assert time.monotonic() < deadline, f"not shown:\n{self.text}"
             if select.select([self._ours], [], [], 1.0)[0]:
                 try:
-                    self._stream.feed(os.read(self._ours, 65536))
+                    came = os.read(self._ours, 65536)
+                    self.written += came
+                    self._stream.feed(came)
                 except OSError:  # the program has ended
                     assert condition(self.text), f"ended:\n{self.text}"
         return self.text
@@ -116,6 +122,21 @@ def test_a_person_finds_a_failed_job_and_runs_it_again(
     terminal.until(lambda text: "Progress" in text)
     terminal.press("q")
     assert terminal.process.wait(timeout=PATIENCE) == 0
+
+
+def test_an_operation_on_many_jobs_counts_to_its_end(project: Project, make_flow: MakeFlow) -> None:
+    """The bar shows how many are done, all of them in the end, and then gives its place back."""
+    make_flow({f"j{number}": [] for number in range(_MANY)})
+    command = [sys.executable, "-m", "jfcelery.cli.main", "-p", project.name, "job", "pause", "-y"]
+    terminal = Terminal(command)
+    try:
+        text = terminal.until(lambda shown: f"{_MANY} jobs paused" in shown)
+    finally:
+        terminal.close()
+    counts = [int(count) for count in re.findall(rf"(\d+)/{_MANY}\b".encode(), terminal.written)]
+    assert counts == sorted(counts)
+    assert counts[-1] == _MANY
+    assert f"/{_MANY}" not in text
 
 
 def test_keys_are_told_apart_however_fast_they_come() -> None:
