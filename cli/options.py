@@ -90,7 +90,11 @@ JOB_FILTER_OPTIONS = (
     ),
     click.option("--query", "-q", type=Dictionary(), help="Raw MongoDB query, as JSON."),
     click.option("--error-class", metavar="NAME", help="Class of the job's error."),
-    click.option("--error-regex", metavar="REGEX", help="Pattern in the text of the error."),
+    click.option(
+        "--error-regex",
+        metavar="REGEX",
+        help="Pattern in the text of the error; of a long one, in its first and last lines.",
+    ),
 )
 
 #: FFILT of the documentation: what selects flows.

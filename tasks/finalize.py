@@ -21,9 +21,6 @@ if TYPE_CHECKING:
     from jfcelery.database.documents import JobDoc
     from jfcelery.execution.outcome import Outcome
 
-#: Characters of a job's error that its document keeps, from the end.
-ERROR_LENGTH = 8000
-
 
 def finalize_body(work: Work) -> Commit:
     """Take in what the job returned; safe to repeat, since all of it is upserted."""
@@ -37,7 +34,7 @@ def finalize_body(work: Work) -> Commit:
     if outcome.error is not None:
         fields: dict[str, Any] = {
             **times,
-            "error": outcome.error.text[-ERROR_LENGTH:],
+            "error": outcome.error.text,
             "error_class": outcome.error.name,
             "release": True,
         }

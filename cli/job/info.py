@@ -67,7 +67,8 @@ def info(
     """Show all that is known of one job.
 
     ID is its db id or its uuid; with a uuid, INDEX is the largest one by default.
-    -v shows its lease and full lists, -vv the serialised jobflow Job as well.
+    -v shows its lease, full lists and the long errors of earlier attempts, -vv the serialised
+    jobflow Job as well.
     """
     from jfcelery.cli.output import write_json
     from jfcelery.cli.render import print_mapping
@@ -100,13 +101,18 @@ def _find(controller: JobController, job: str | None, index: int | None, pid: st
 
 def _content(controller: JobController, doc: JobDoc, verbosity: int) -> dict[str, Any]:
     from jfcelery.controller.info import JobInfo
+    from jfcelery.database.failures import errors_of, with_whole_errors
     from jfcelery.database.payloads import load_payload
 
-    job = JobInfo.of(doc)
+    job = JobInfo.of(with_whole_errors(controller.queue, doc))
     content = job.model_dump(mode="python") | {"run_time": job.run_time}
     ordered = {name: content.pop(name) for name in ORDER if name in content}
     details = {name: content.pop(name) for name in DETAILS}
     result = ordered | content | (details if verbosity else {})
+    if verbosity:
+        apart = errors_of(controller.queue, doc).items()
+        earlier = {str(number): texts for number, texts in apart if number != doc.attempt}
+        result |= {"earlier_errors": earlier} if earlier else {}
     if verbosity > 1:
         result["job"] = load_payload(controller.queue, doc.id)
     return result

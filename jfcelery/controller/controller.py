@@ -21,6 +21,7 @@ from jfcelery.controller.flows import FlowActions
 from jfcelery.controller.info import FlowInfo, JobInfo
 from jfcelery.controller.resolve import flow_uuid
 from jfcelery.database.connection import open_queue
+from jfcelery.database.failures import with_whole_errors
 from jfcelery.database.flows import Flows
 from jfcelery.database.schema import prepare
 from jfcelery.errors import JobNotFoundError
@@ -166,14 +167,14 @@ class JobController(JobActions, Administration, PilotQueries):
         db_id: str | None = None,
         job_index: int | None = None,
     ) -> JobInfo | None:
-        """Return a job as listings show it, or None; arguments as for :meth:`get_job_doc`."""
+        """Return a job, its error in full, or None; arguments as for :meth:`get_job_doc`."""
         doc = self.get_job_doc(job_id, db_id, job_index)
-        return None if doc is None else JobInfo.of(doc)
+        return None if doc is None else JobInfo.of(with_whole_errors(self.queue, doc))
 
     def get_job_info_by_pid(self, pid: int | str) -> JobInfo | None:
         """Return the job that has an id in its worker's queue, or None."""
         doc = queries.find_by_process(self.queue, str(pid))
-        return None if doc is None else JobInfo.of(doc)
+        return None if doc is None else JobInfo.of(with_whole_errors(self.queue, doc))
 
     def get_job_uuids(self, flow_uuids: list[str]) -> list[str]:
         """Return the uuids of the jobs of flows."""

@@ -85,7 +85,7 @@ class JobFilter(_Filter):
         workers: Names of workers, one of which the job must have.
         query: A raw MongoDB query on job documents.
         error_class: Name of the class of the job's error, for example ``QueueJobLostError``.
-        error_regex: Pattern that the text of the job's error must hold somewhere.
+        error_regex: Pattern that the error's text must hold somewhere; of a long one, its ends.
     """
 
     job_ids: tuple[tuple[str, int], ...] = ()

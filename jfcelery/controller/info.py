@@ -52,7 +52,7 @@ class JobInfo(BaseModel):
 
     @classmethod
     def of(cls, doc: JobDoc) -> JobInfo:
-        """Return what listings show of a job's document."""
+        """Return what listings show of a job's document: of a long error its two ends."""
         shown = {name: getattr(doc, name) for name in cls.model_fields if hasattr(doc, name)}
         job = {"name": doc.job.name, "metadata": doc.job.metadata, "hosts": doc.job.hosts}
         return cls.model_construct(**(shown | job))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jfcelery.controller.filters import JobFilter
 from jfcelery.controller.queries import find_jobs
 from jfcelery.controller.rerun import held_by_itself
+from jfcelery.database.failures import with_whole_errors
 from jfcelery.database.flows import Flows
 from jfcelery.database.hosts import HostRecords
 from jfcelery.database.jobs import Jobs
@@ -45,6 +46,7 @@ def reasons(project: Project, queue: QueueDatabase, doc: JobDoc) -> list[Reason]
         queue: Its database.
         doc: The job.
     """
+    doc = with_whole_errors(queue, doc)
     found: list[Reason] = []
     if doc.state is _S.WAITING:
         found += _waiting(queue, doc)

@@ -16,6 +16,7 @@ from jfcelery.database.bulk import write_changes
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import JobDoc, job_key
+from jfcelery.database.failures import reason, with_short_errors
 from jfcelery.database.flows import Flows
 from jfcelery.database.history import History
 from jfcelery.errors import ConflictError, JobNotFoundError, TransitionError
@@ -256,7 +257,7 @@ class Jobs:
             "source": doc.state.value,
             "target": target.value,
             "by": by,
-            "why": why,
+            "why": reason(why),
             "attempt": extra.get("attempt", doc.attempt),
             "at": now,
         }
@@ -270,7 +271,7 @@ class Jobs:
 
     def _compare_and_set(self, doc: JobDoc, fields: Mapping[str, Any]) -> JobDoc:
         # The token tells our own write, acknowledged or not, from somebody else's.
-        change = {**fields, "token": uuid4().hex}
+        change = with_short_errors(self.queue, doc, fields) | {"token": uuid4().hex}
         with translated():
             result = self.queue.jobs.update_one(
                 {"_id": doc.id, "version": doc.version},

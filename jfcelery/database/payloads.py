@@ -7,6 +7,7 @@ import zlib
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.connection import translated
+from jfcelery.database.failures import failure_key
 from jfcelery.errors import JobNotFoundError
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def load_payload(queue: QueueDatabase, key: str) -> dict[str, Any]:
 
 
 def delete_payloads(queue: QueueDatabase, keys: list[str]) -> None:
-    """Delete serialised jobs, those in GridFS too."""
-    query = {"_id": {"$in": keys}}
+    """Delete serialised jobs, those in GridFS too, and the long errors of the jobs."""
+    query = {"_id": {"$in": [*keys, *map(failure_key, keys)]}}
     with translated():
         for document in queue.payloads.find({**query, "file": {"$exists": True}}, {"file": 1}):
             queue.files.delete(document["file"])

@@ -11,6 +11,7 @@ from jobflow import Flow
 from jobflow.core.job import Job
 
 from jfcelery.database.connection import open_queue
+from jfcelery.database.failures import with_whole_errors
 from jfcelery.database.jobs import Jobs
 from jfcelery.demo.flow import equation_of_state
 from jfcelery.folders import RunFolder
@@ -116,4 +117,5 @@ def test_a_job_that_cannot_start_says_why(
     (doc,) = _run(project, flow, tmp_path)
     assert doc.state == JobState.REMOTE_ERROR
     assert doc.error_class == "OutputMissingError"
-    assert "jfc: command not found" in (doc.remote.error or "")
+    whole = with_whole_errors(open_queue(project), doc)
+    assert "jfc: command not found" in (whole.remote.error or "")

@@ -9,6 +9,7 @@ import pytest
 from jobflow import Flow
 
 from jfcelery import JobController, submit_flow
+from jfcelery.database.failures import with_whole_errors
 from jfcelery.execution.warm.place import warm_folder
 from jfcelery.project.worker import LocalWorker
 from jfcelery.tasks.upload import execution_command
@@ -65,7 +66,8 @@ def test_why_a_job_left_nothing(real: Bench) -> None:
     """The reason names the signal that ended the job, and what it was doing."""
     job = faults.is_killed(9)
     assert run(real, job) == "RERR"
-    error = real.runtime.jobs.get(job.uuid, 1).remote.error or ""
+    doc = with_whole_errors(real.runtime.queue, real.runtime.jobs.get(job.uuid, 1))
+    error = doc.remote.error or ""
     assert "while the job's function was running" in error
     assert "SIGKILL" in error
 

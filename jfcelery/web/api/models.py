@@ -69,7 +69,9 @@ class JobSelection(_Selection):
     states: list[JobState] = Field(default=[], description="One of these states.")
     workers: list[Text] = Field(default=[], max_length=100, description="One of these workers.")
     error_class: Text | None = Field(default=None, description="Class of the error.")
-    error_regex: Text | None = Field(default=None, description="Pattern in the error's text.")
+    error_regex: Text | None = Field(
+        default=None, description="Pattern in the error's text; of a long one, in its ends."
+    )
 
     def filter(self) -> JobFilter:
         """Return the filter that this describes."""

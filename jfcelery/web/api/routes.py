@@ -27,6 +27,7 @@ from jfcelery.controller.resolve import flow_uuid
 from jfcelery.controller.trends import Interval
 from jfcelery.controller.workers import worker_infos
 from jfcelery.database.documents import Change, JobDoc
+from jfcelery.database.failures import with_whole_errors
 from jfcelery.database.history import History
 from jfcelery.database.hosts import HostRecords
 from jfcelery.errors import FlowNotFoundError
@@ -111,9 +112,9 @@ def number_of_jobs(control: Control, selection: JobSelection) -> int:
 
 
 @router.get("/jobs/{job}")
-def job_info(doc: Found) -> JobInfo:
+def job_info(control: Control, doc: Found) -> JobInfo:
     """Return all that is known of a job."""
-    return JobInfo.of(doc)
+    return JobInfo.of(with_whole_errors(control.queue, doc))
 
 
 @router.get("/jobs/{job}/history")

@@ -13,6 +13,7 @@ from jfcelery.controller.info import JobInfo
 from jfcelery.controller.outputs import job_output
 from jfcelery.controller.queries import find_one_job
 from jfcelery.controller.reasons import reasons
+from jfcelery.database.failures import with_whole_errors
 from jfcelery.database.history import History
 from jfcelery.database.payloads import load_payload
 from jfcelery.errors import JfceleryError
@@ -82,6 +83,7 @@ def state_of(current: Current, doc: JobDoc) -> Safe:
         f"<li>{text(r.text)}{f' <code>{text(r.command)}</code>' if r.command else ''}</li>"
         for r in found
     )
+    doc = with_whole_errors(controller.queue, doc)
     error = (doc.error or doc.remote.error or "").strip()
     shown = f'<div class="error"><pre>{text(error)}</pre></div>' if error else ""
     kind = f" {text(doc.error_class)}" if doc.error_class else ""

@@ -10,6 +10,7 @@ import pytest
 from jfcelery.controller.bulk import Manner, RefusedError
 from jfcelery.controller.filters import JobFilter
 from jfcelery.controller.rerun import held_by_itself
+from jfcelery.database.failures import errors_of
 from jfcelery.database.history import History
 from jfcelery.flows.insert import generator_token
 from jfcelery.states import FlowState, JobState
@@ -38,6 +39,29 @@ def test_a_failed_job_starts_again_and_its_history_stays(
     events = [change.event for change in History(controller.queue).of(flow.doc("a"))]
     assert events.count("finalize") == 2
     assert flow.doc("a").attempt == 2
+
+
+def test_a_long_error_is_read_whole_outlives_a_rerun_and_goes_with_the_job(
+    controller: JobController, make_flow: MakeFlow
+) -> None:
+    """A list shows its ends; the rest lies apart until the job is deleted, by attempt."""
+    flow = make_flow({"a": []})
+    text = "ValueError: wrong\n" + "  a line\n" * 300 + "the end"
+    doc = flow.bring("a", _S.DOWNLOADED)
+    doc = flow.jobs.transition(doc, "finalize", _S.FAILED, by="test", fields={"error": text})
+    (listed,) = controller.get_jobs_info(error_regex="the end")
+    assert len(listed.error or "") < 600
+    info = controller.get_job_info(db_id=flow.ids["a"])
+    assert info is not None
+    assert info.error == text
+    controller.rerun_job(db_id=flow.ids["a"])
+    flow.bring("a", _S.FAILED)
+    info = controller.get_job_info(db_id=flow.ids["a"])
+    assert info is not None
+    assert info.error == "ValueError: wrong"
+    assert errors_of(controller.queue, flow.doc("a")) == {1: {"error": text}}
+    controller.delete_job(db_id=flow.ids["a"], wait=0)
+    assert controller.queue.payloads.count_documents({}) == 0
 
 
 def test_rerunning_a_running_job_asks_for_its_queue_job_to_be_cancelled(

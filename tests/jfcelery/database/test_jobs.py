@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import bson
 import pytest
 
+from jfcelery.database.failures import errors_of, with_whole_errors
 from jfcelery.database.history import History
 from jfcelery.errors import ConflictError, JobNotFoundError, TransitionError
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import FlowState, JobState
 from tests.support.entries import flow_of
+from tests.support.queued import WAY
 
 if TYPE_CHECKING:
     from jfcelery.database.documents import JobDoc
@@ -224,14 +226,57 @@ def test_an_unknown_job_is_named(jobs: Jobs) -> None:
         jobs.get("nope", 2)
 
 
-def test_hot_documents_are_small(jobs: Jobs) -> None:
-    """A job with ordinary metadata stays under 2 kB through its life."""
+#: A traceback of 8 kB, and an error's text of 1.5 kB, with what nobody may lose at their ends.
+TRACE = "ValueError: no such basis\n" + "  File 'a.py', line 1, in é\n" * 280 + "the last line"
+WORDS = "TransferError: half a file\n" + "scp: lost connection\n" * 70 + "the remedy"
+
+
+@pytest.mark.parametrize(
+    "event,state,name,text",
+    [
+        ("finalize", JobState.FAILED, "error", TRACE),
+        ("fail", JobState.REMOTE_ERROR, "remote.error", WORDS),
+    ],
+)
+def test_hot_documents_are_small(
+    jobs: Jobs, event: str, state: JobState, name: str, text: str
+) -> None:
+    """A job with ordinary metadata stays under 2 kB through its life, however it ends."""
     flow = flow_of(
         {"3f0c5ac0-0000-4000-8000-000000000000": []}, metadata={"formula": "Si2", "tags": ["a"] * 8}
     )
     add_flow(jobs.queue, flow, HERE)
     (doc,) = jobs.find({"flow": flow.uuid})
-    jobs.transition(doc, "checkout", JobState.CHECKED_OUT, by="checkout", why="x" * 80)
+    for via, target in WAY:
+        folder = f"/scratch/someone/work/3f/0c/5a/{doc.id}"
+        fields = {
+            "run_dir": folder,
+            "attempt": 1,
+            "remote.process_id": "1234567",
+            "remote.queue_out": f"{folder}/queue.out",
+            "remote.queue_err": f"{folder}/queue.err",
+            "remote.waiting": "x" * 800 if target is JobState.CHECKED_OUT else None,
+            "lock_id": "cluster.example.org:123456:123456",
+        }
+        doc = jobs.transition(doc, via, target, by=via, why="x" * 800, fields=fields)
+        assert size_of(jobs, doc) < 2000
+    times = {"start_time": jobs.now(), "end_time": jobs.now(), "lock_id": None}
+    fields = {name: text, "error_class": "ValueError", **times}
+    doc = jobs.transition(doc, event, state, by=event, why="x" * 800, fields=fields)
+    assert size_of(jobs, doc) < 2000
+    whole = with_whole_errors(jobs.queue, doc)
+    assert (whole.error if name == "error" else whole.remote.error) == text[-8000:]
+
+
+def size_of(jobs: Jobs, doc: JobDoc) -> int:
+    """Return the bytes of a job's hot document."""
     raw = jobs.queue.jobs.find_one({"_id": doc.id})
     assert raw is not None
-    assert len(bson.encode(raw)) < 2000
+    return len(bson.encode(raw))
+
+
+def test_short_errors_stay_where_they_are(jobs: Jobs, doc: JobDoc) -> None:
+    """Nothing is cut, and nothing put apart, where a text is short."""
+    doc = jobs.update(doc, {"error": "ValueError: é\n[...]\nno", "remote.error": None})
+    assert with_whole_errors(jobs.queue, doc) == doc
+    assert errors_of(jobs.queue, doc) == {}
