@@ -69,8 +69,12 @@ def _active(queue: QueueDatabase) -> dict[str, int]:
 
 def _state(host: HostStatus) -> str:
     if host.paused:
-        return f"paused: {host.reason}"
+        return f"paused: {host.reason}{_since(host)}"
     if host.open:
         when = f", tried again at {host.next_try:%H:%M:%S} UTC" if host.next_try else ""
-        return f"held back: {host.reason}{when}"
+        return f"held back: {host.reason}{_since(host)}{when}"
     return "ok"
+
+
+def _since(host: HostStatus) -> str:
+    return f", since {host.since:%Y-%m-%d %H:%M:%S} UTC" if host.since else ""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jfcelery.controller import JobController
+from jfcelery.database.hosts import HostRecords
+from jfcelery.errors import ConnectionLostError
 from tests.support.calling import Jfc
 
 if TYPE_CHECKING:
@@ -134,6 +136,31 @@ def test_workers_are_listed_held_back_and_let_go(jfc: Jfc) -> None:
     assert jfc("worker", "resume", "here").status == 0
     assert jfc("project", "worker", "list", "--json").data[0]["state"] == "ok"
     assert jfc("worker", "pause", "none").status == 2
+
+
+def test_a_host_out_of_reach_is_listed_with_since_and_next_try(
+    jfc: Jfc, controller: JobController
+) -> None:
+    """Of one outage, since stays that of its first failure."""
+    hosts = HostRecords(controller.queue)
+    hosts.failed("local", ConnectionLostError("cable"))
+    first = hosts.get("local").since
+    hosts.failed("local", ConnectionLostError("cable"), probe=True)
+    status = hosts.get("local")
+    assert first is not None
+    assert status.next_try is not None
+    wanted = (
+        f"held back: cable, since {first:%Y-%m-%d %H:%M:%S} UTC, "
+        f"tried again at {status.next_try:%H:%M:%S} UTC"
+    )
+    assert jfc("worker", "list", "--json").data[0]["state"] == wanted
+    assert wanted in " ".join(jfc("worker", "list").stdout.split())
+    hosts.pause("local", "cooling")
+    since = hosts.get("local").since
+    assert (
+        f"paused: cooling, since {since:%Y-%m-%d %H:%M:%S} UTC"
+        in (jfc("worker", "list", "--json").data[0]["state"])
+    )
 
 
 def test_configurations_are_listed(make_project: ProjectFactory) -> None:
