@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from jfcelery.tasks.limits import limits_of
 from jfcelery.tasks.pool import pool_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime
 
     from jfcelery.database.batches import BatchDoc
@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     from jfcelery.scheduler_io.schedulers.base import Answer, EndReport
     from jfcelery.tasks.runtime import Runtime
 
-#: A pilot that runs, but gave no sign of life for this long, is cancelled.
+#: A pilot that runs, but gave no sign of life for this long, is cancelled …
 SILENCE = timedelta(minutes=10)
+#: … if it is still silent so long after that was seen first: a laptop that slept sees all pilots
+#: silent, or a file system that hung and goes on.
+SILENT_AGAIN = timedelta(seconds=60)
 #: How long a pilot must be absent from listings before it counts as gone; see ``poll``.
 HIDDEN_TIME = timedelta(seconds=60)
 #: Seconds that pilots wait between two looks for a job.
@@ -123,7 +126,12 @@ class PilotQueue:
                 for i, doc in by_id.items()
                 if i in answers
             ]
-            looks = [self._end_if_silent(queue, look) for look in looks]
+            running = {
+                by_id[i].name
+                for i, answer in answers.items()
+                if i in by_id and answer.state is QueueState.RUNNING
+            }
+            looks = [self._heed_silence(queue, look, running) for look in looks]
             self._bury(host, [look.doc.name for look in looks if look.is_over])
         return looks
 
@@ -203,14 +211,23 @@ class PilotQueue:
         why = f"{reason.value} {words}".strip()
         return Look(doc, is_over=True, why=why, has_failed=failed, changes=changes)
 
-    def _end_if_silent(self, queue: WorkerQueue, look: Look) -> Look:
-        """Cancel a pilot that gave no sign of life; it may stand still for ever."""
-        heard = look.changes.get("heard_on", look.doc.heard_on)
-        if look.is_over or look.doc.state is not BatchState.RUNNING or heard is None:
+    def _heed_silence(self, queue: WorkerQueue, look: Look, running: Collection[str]) -> Look:
+        """Cancel a pilot that gave no sign of life; it may stand still for ever.
+
+        Only of one that its queue says to run: of one that is suspended nothing can be heard.
+        """
+        doc, now = look.doc, self.runtime.queue.clock.now()
+        if look.is_over or doc.state is not BatchState.RUNNING:
             return look
-        if self.runtime.queue.clock.now() - heard < SILENCE:
+        heard = look.changes.get("heard_on", doc.heard_on) or doc.start_time
+        if doc.name not in running or heard is None or now - heard < SILENCE:
+            gone = {} if doc.silent_since is None else {"silent_since": None}
+            return replace(look, changes={**look.changes, **gone})
+        if doc.silent_since is None:
+            return replace(look, changes={**look.changes, "silent_since": now})
+        if now - doc.silent_since < SILENT_AGAIN:
             return look
-        job = self._queue_job(look.doc)
+        job = self._queue_job(doc)
         if not queue.cancel([job]).get(job.queue_id):
             return look
         minutes = int(SILENCE.total_seconds() // 60)

@@ -45,6 +45,8 @@ class BatchDoc(Document):
     begun: int = 0
     returned: int = 0
     heard_on: datetime | None = None
+    #: When it was found silent first, None since it was heard of again.
+    silent_since: datetime | None = None
     is_draining: bool = False
     #: Why it ended, or why it is not in the queue yet.
     why: str = ""

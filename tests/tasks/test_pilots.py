@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,7 +17,8 @@ from jfcelery.controller import JobController
 from jfcelery.database.batches import Batches
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import BatchState, JobState
-from jfcelery.tasks.pilots import pilot_places, submit_needed
+from jfcelery.tasks import pilot_queue
+from jfcelery.tasks.pilots import pilot_places, submit_needed, tend
 from jfcelery.tasks.pool import requeue
 from tests.support.bench import alive
 from tests.support.entries import flow_of
@@ -256,6 +258,27 @@ def test_pilots_that_cannot_run_are_not_submitted_one_after_the_other(
         submit_needed(bench.runtime, "here")
     assert len(pilots(bench)) == before
     assert "3" in pilots(bench)[0].why
+
+
+def test_a_silent_pilot_is_cancelled_only_if_it_stays_so(
+    batch_bench: MakeBatchBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not at the first look, as after a sleep of this machine; also one never heard of."""
+    bench = held(batch_bench, max_wait=None)
+    add(bench, "a")
+    go_on_until(bench, lambda: len(lines(bench, "begun")) == 1, "the job to begin")
+    go_on_until(bench, lambda: pilots(bench)[0].state is BatchState.RUNNING, "the pilot to run")
+    monkeypatch.setattr(pilot_queue.PilotQueue, "_heard", lambda _self, _host: {})
+    batches, long = Batches(bench.runtime.queue), timedelta(hours=1)
+    now = bench.runtime.queue.clock.now()
+    batches.update(pilots(bench)[0], {"heard_on": None, "start_time": now - long})
+    for _ in range(2):
+        assert tend(bench.runtime, "here")
+    doc = pilots(bench)[0]
+    assert doc.silent_since is not None
+    batches.update(doc, {"silent_since": now - long})
+    assert not tend(bench.runtime, "here")
+    assert "silent" in pilots(bench)[0].why
 
 
 def test_a_pilot_that_was_added_but_not_submitted_is_taken_on(batch_bench: MakeBatchBench) -> None:

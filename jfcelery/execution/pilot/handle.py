@@ -142,9 +142,12 @@ class Handle:
         self.check()
         text = "".join(f"{key}={value}\n" for key, value in facts.items())
         fresh = self.folder / NEW / f"{self.pilot}.{os.getpid()}"
-        with suppress(OSError):  # a full disk does not end the pilot
+        try:
             fresh.write_text(f"{text}time={time.time():.0f}\n")
             fresh.replace(self.folder / PILOTS / self.pilot)
+        except OSError:  # a full disk neither ends the pilot, nor makes it silent
+            with suppress(OSError):
+                os.utime(self.folder / PILOTS / self.pilot)
 
     def close(self) -> None:
         """Leave the pool, empty-handed."""

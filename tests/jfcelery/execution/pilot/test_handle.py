@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +114,23 @@ def test_a_pilot_that_counts_as_dead_is_told_so(tmp_path: Path, handle: Handle) 
     with pytest.raises(PilotBuriedError):
         handle.claim("001-jfc-a")
     assert (tmp_path / WAITING / "001-jfc-a").exists()
+
+
+def test_a_sign_of_life_needs_no_space(
+    tmp_path: Path, handle: Handle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a full disk, what the pilot said last is made new."""
+    handle.beat({"begun": 3})
+    path = tmp_path / PILOTS / "jfp-1"
+    os.utime(path, (1, 1))
+
+    def full(_path: Path, _text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    handle.beat({"begun": 4})
+    assert path.stat().st_mtime > 1
+    assert path.read_text().startswith("begun=3\n")
 
 
 def test_a_sign_of_life_is_written_as_a_whole(tmp_path: Path, handle: Handle) -> None:
