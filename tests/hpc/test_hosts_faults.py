@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 import uuid
@@ -17,6 +18,7 @@ from jfcelery.errors import (
     HostTimeoutError,
 )
 from jfcelery.folders import RunFolder
+from jfcelery.scheduler_io.hosts.link import Link
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -223,6 +225,21 @@ def test_slow_link(lab: Lab) -> None:
     host.publish(folder, {"a": b"1"}, attempt=1, marker={})
     assert host.read_text(folder / "a") == "1"
     assert host.remove(folder)
+
+
+def test_connections_send_at_once_and_give_signs_of_life(lab: Lab) -> None:
+    """Nagle's algorithm is off, and something goes over a link that nobody uses."""
+    relay = lab.relay()
+    link = Link(lab.place(relay.port, keepalive=1))
+    link.open()
+    try:
+        sock = link.transport.sock
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        before = relay.order("get")["bytes"]["up"]
+        wait_until(lambda: relay.order("get")["bytes"]["up"] > before, "a sign of life")
+    finally:
+        link.close()
 
 
 @pytest.mark.parametrize("sessions", [1, 3])
