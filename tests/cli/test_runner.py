@@ -16,6 +16,7 @@ from jfcelery.cli.main import jfc
 from jfcelery.cli.runner import COMMANDS
 from jfcelery.tasks.runner.lifecycle import Runner
 from jfcelery.tasks.runner.records import Record, Records
+from jfcelery.tasks.runner.status import RunnerInfo, RunnerState
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -115,6 +116,30 @@ def test_update_status(project: Project) -> None:
     """Without a runner the queues are asked right here."""
     result = call("runner", "update-status")
     assert (result.exit_code, result.output) == (0, "All queues were asked.\n")
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_person_logs_in_before_the_start(
+    make_project: ProjectFactory, monkeypatch: pytest.MonkeyPatch, wanted: bool
+) -> None:
+    """With --connect-interactive; without it the start says how to."""
+    otp = {"type": "remote", "scheduler_type": "slurm", "host": "otp.invalid", "work_dir": "/w"}
+    make_project(workers={"otp": otp | {"interactive_login": True}, "other": otp})
+    done: list[str] = []
+
+    def log_in(_project: Project, name: str, **_options: Any) -> None:
+        done.append(f"log in to {name}")
+
+    def start(*_args: Any, **_options: Any) -> RunnerInfo:
+        done.append("start")
+        return RunnerInfo(RunnerState.RUNNING)
+
+    monkeypatch.setattr("jfcelery.cli.login.log_in", log_in)
+    monkeypatch.setattr(Runner, "start", start)
+    result = call("runner", "start", *SMALL, *(["--connect-interactive"] if wanted else []))
+    assert result.exit_code == 0, result.output
+    assert done == (["log in to otp", "start"] if wanted else ["start"])
+    assert ("jfc worker login otp" in result.output) is not wanted
 
 
 def test_systemd(project: Project) -> None:
