@@ -109,7 +109,7 @@ def test_an_accounting_that_is_late_ends_a_job_when_it_comes(
         poll_host(bench.runtime, "local")
         doc = bench.runtime.jobs.get("a")
         assert (doc.state, doc.remote.absent) == (JobState.SUBMITTED, missing)
-    queue_id = str(doc.remote.process_id)
+    queue_id = str(bench.runtime.jobs.get("a").remote.process_id)
     report = EndReport(EndReason.CANCELLED, signal=15, words="CANCELLED by 1001", by="hpc")
     monkeypatch.setattr(WorkerQueue, "end_reports", lambda *_: {queue_id: report})
     poll_host(bench.runtime, "local")
