@@ -113,6 +113,10 @@ class Handle:
         else:
             self._move(self._own / name, self.folder / WAITING / name)
 
+    def names(self) -> set[str]:
+        """Return the entries that are this pilot's."""
+        return {path.name for path in self._own.iterdir()}
+
     def has(self, name: str) -> bool:
         """Return whether an entry is still this pilot's."""
         return (self._own / name).exists()

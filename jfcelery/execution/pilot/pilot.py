@@ -20,6 +20,7 @@ from jfcelery.errors import PilotBuriedError
 from jfcelery.execution.pilot.clock import TimeLeft
 from jfcelery.execution.pilot.handle import Handle
 from jfcelery.execution.pilot.plan import Plan
+from jfcelery.execution.pilot.processes import ENTRY_VARIABLE, kill_bearers
 from jfcelery.execution.pilot.slots import available_cores, make_slots
 from jfcelery.execution.pilot.starter import Starter
 from jfcelery.execution.pilot.undertaker import Undertaker
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 BEAT = 10.0
 #: Seconds between two looks at jobs that were told to end.
 ENDING_LOOK = 0.1
+#: Seconds after which a pool that cannot be read or written ends the pilot.
+PATIENCE = 300.0
 #: Exit code of a pilot that was told that its jobs are given to others.
 BURIED = 76
 #: Exit code of a pilot that can start no job here, and has run none.
@@ -75,6 +78,7 @@ class Pilot:
         self.begun = self.returned = 0
         self._idle_since = time.monotonic()
         self._next_beat, self._said = 0.0, ""
+        self._trouble_since: float | None = None
         self._reading, self._writing = os.pipe()
 
     def run(self) -> int:
@@ -83,9 +87,10 @@ class Pilot:
         self.handle.open()
         try:
             while self._goes_on():
-                self._turn()
+                self._try_turn()
                 self._rest()
-            self._beat("finished")
+            with suppress(OSError):
+                self._beat("finished")
         except PilotBuriedError as error:
             self._say(str(error))
             self._end_all()
@@ -122,12 +127,32 @@ class Pilot:
         is_full = most is not None and self.begun >= most
         return not self.drains and not is_full and self.time.allows_a_job
 
+    def _try_turn(self) -> None:
+        """Look at everything; go on after an error of the file system, unless they don't end.
+
+        Raises:
+            OSError: They did not.
+        """
+        try:
+            if self._trouble_since is not None:
+                for name in self.handle.names() - {task.entry.name for task in self.tasks}:
+                    self.handle.put_back(name)  # claimed, but not begun
+            self._turn()
+            self._trouble_since = None
+        except OSError as error:
+            now = time.monotonic()
+            if self._trouble_since is None:
+                self._trouble_since = now
+                self._say(f"trouble with the pool: {error}")
+            if now - self._trouble_since > PATIENCE:
+                raise
+
     def _turn(self) -> None:
         """Look at everything once."""
-        self._heed_wishes()
         if self.ends:
             for task in self.tasks:
                 task.tell()
+        self._heed_wishes()
         for task in [task for task in self.tasks if task.has_ended()]:
             self._leave(task)
         self._fill()
@@ -144,14 +169,14 @@ class Pilot:
 
     def _leave(self, task: Task) -> None:
         """Take leave of a job: it came to its own end, or is given back."""
-        self.tasks.remove(task)
-        self._idle_since = time.monotonic()
         if task.is_told:
-            self.returned += 1
             self.handle.give_back(task.entry.name)
-            return
-        self.time.saw(task.age)
-        self.handle.done(task.entry.name)
+            self.returned += 1
+        else:
+            self.handle.done(task.entry.name)
+            self.time.saw(task.age)
+        self.tasks.remove(task)  # last: after an error it is tried again
+        self._idle_since = time.monotonic()
 
     def _fill(self) -> None:
         taken = {task.slot.number for task in self.tasks}
@@ -183,6 +208,7 @@ class Pilot:
             # So would all the others: what is wrong is this node, not the job.
             self._say(f"{entry.job} cannot be started here, nor will others be: {error}")
             self.drains = self.is_unable = True
+            kill_bearers(ENTRY_VARIABLE, entry.name)  # it may have failed after the fork
             self.handle.put_back(entry.name)
             return False
         self.begun += 1

@@ -50,7 +50,8 @@ class Ground:
         plan = Plan(handle_dir=self.pool, pilot=PILOT, **given)
         (self.folder / Plan.FILE).write_bytes(plan.to_bytes())
         argv = [sys.executable, "-m", "jfcelery.execution.pilot", str(self.folder)]
-        self.process = subprocess.Popen(argv, start_new_session=True)
+        with (self.folder / "pilot.err").open("wb") as stderr:
+            self.process = subprocess.Popen(argv, stderr=stderr, start_new_session=True)
         return self.process
 
     def names(self, place: str) -> list[str]:
@@ -180,6 +181,23 @@ def test_a_job_without_a_folder_holds_up_no_other(ground: Ground) -> None:
     assert ground.start().wait(120) == 0
     assert ground.names(LOST) == ["a"]
     assert (other / "ran").exists()
+
+
+def test_a_pilot_outlives_an_error_of_the_file_system(ground: Ground) -> None:
+    """Its job goes on, and it takes the next once the pool can be read again."""
+    first = ground.add("a", HOLDS)
+    process = ground.start(max_wait=None, max_jobs=2)
+    wait_until((first / "begun").exists, "the job to begin")
+    (ground.pool / KILL).rmdir()
+    (ground.pool / KILL).touch()  # no folder
+    said = ground.folder / "pilot.err"
+    wait_until(lambda: "trouble with the pool" in said.read_text(), "the pilot to see it")
+    (ground.pool / KILL).unlink()
+    (ground.pool / KILL).mkdir()
+    ground.add("b", "true")
+    (ground.folder / "go").touch()
+    assert process.wait(120) == 0
+    assert not list(ground.pool.rglob("1-jfc-*"))
 
 
 def test_jobs_in_parallel_are_bound_to_cores_of_their_own(ground: Ground) -> None:
