@@ -55,11 +55,25 @@ def test_every_fault_of_the_testbed_is_in_the_table() -> None:
     assert not missing
 
 
+def check(test: str) -> None:
+    """Raise unless a test of the page exists."""
+    path, _, name = test.strip("`").partition("::")
+    module = ast.parse((TREE / path).read_text())
+    assert name in {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
+
+
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row[0])
 def test_every_row_is_a_test_that_exists(row: list[str]) -> None:
     """What is said of a fault is shown."""
     assert len(row) == 4
     for test in row[3].split(", "):
-        path, _, name = test.strip("`").partition("::")
-        module = ast.parse((TREE / path).read_text())
-        assert name in {node.name for node in module.body if isinstance(node, ast.FunctionDef)}
+        check(test)
+
+
+def test_what_holds_for_all_rows_is_shown_too() -> None:
+    """The tests that are named before the first table exist."""
+    intro = PAGE.read_text().partition("## ")[0]
+    found = re.findall(r"`(tests/\S+::\w+)`", intro)
+    assert found
+    for test in found:
+        check(test)

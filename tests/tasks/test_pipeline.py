@@ -12,7 +12,7 @@ from qtoolkit.core.data_objects import QResources
 
 from jfcelery.errors import (
     BackPressureError,
-    ConnectionLostError,
+    HostError,
     RunFolderError,
     TransferError,
 )
@@ -156,13 +156,18 @@ def _failing(bench: Bench, error: Exception, patch: pytest.MonkeyPatch) -> None:
     patch.setattr("jfcelery.scheduler_io.hosts.local.LocalHost.publish", fail)
 
 
+#: Every trouble that a host may have.
+TROUBLES = sorted(HostError.__subclasses__(), key=lambda error: error.__name__)
+
+
+@pytest.mark.parametrize("error", TROUBLES)
 def test_a_trouble_of_the_host_pauses_the_host_not_the_job(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: type[HostError]
 ) -> None:
     """The job keeps state and attempts; all goes on when the host answers."""
     flow = add(bench, {"a": []})
     with monkeypatch.context() as patch:
-        _failing(bench, ConnectionLostError("cable"), patch)
+        _failing(bench, error("cable"), patch)
         checkout(bench.runtime)
         bench.drain()
         doc = bench.runtime.jobs.get("a")
@@ -172,6 +177,29 @@ def test_a_trouble_of_the_host_pauses_the_host_not_the_job(
         assert checkout(bench.runtime) == 0
     assert bench.run_until_rest(flow) == {"a": "C"}
     assert bench.runtime.host_records.get("local").failures == 0
+    assert bench.starts() == ["a_1 1"]
+
+
+@pytest.mark.parametrize("error", TROUBLES)
+def test_a_trouble_of_the_host_met_by_a_poll_ends_no_job(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, error: type[HostError]
+) -> None:
+    """The job stays in the queue as it was; its end is seen when the host answers."""
+    flow = add(bench, {"a": []})
+    checkout(bench.runtime)
+    bench.drain()
+    with monkeypatch.context() as patch:
+
+        def fail(*_args: object) -> None:
+            raise error("cable")
+
+        patch.setattr("jfcelery.scheduler_io.queue.WorkerQueue.poll", fail)
+        poll_host(bench.runtime, "local")
+        assert bench.states(flow) == {"a": "SU"}
+        status = bench.runtime.host_records.get("local")
+        assert (status.available, status.reason) == (False, "cable")
+    assert bench.run_until_rest(flow) == {"a": "C"}
+    assert bench.runtime.host_records.get("local").available
     assert bench.starts() == ["a_1 1"]
 
 
