@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from jfcelery.errors import BackPressureError, HostError, SchedulerDownError
+from jfcelery.errors import BackPressureError, ConnectionLostError, HostError, SchedulerDownError
 from jfcelery.scheduler_io.schedulers.base import EndReason, QueueState
 from tests.conftest import missing
 from tests.hpc.benches import real_bench
@@ -103,22 +105,37 @@ def test_a_controller_that_hangs_costs_the_timeout_and_no_job(own: Cluster, slur
     assert listed == [known.queue_id]
 
 
-def test_a_controller_that_is_down_is_the_hosts_trouble(own: Cluster, slurm: Bench) -> None:
+@pytest.mark.parametrize("signal", ["TERM", "KILL"])
+def test_a_controller_that_is_down_is_the_hosts_trouble(
+    own: Cluster, slurm: Bench, signal: str
+) -> None:
     """Jobs go on running and are seen again when it is back."""
     job, new = slurm.run("sleep 1000"), slurm.put("true")
     slurm.wait_line(job, "stage=exec")
+    _saved(own, job)
     slurm.timeout = 30
-    own.bed.stop_service("hpca", "slurmctld")
+    own.bed.stop_service("hpca", "slurmctld", signal)
     try:
-        with pytest.raises(SchedulerDownError):
+        with pytest.raises(SchedulerDownError, match="Unable to contact slurm controller"):
             slurm.answer(job)
-        with pytest.raises(SchedulerDownError):
+        with pytest.raises(SchedulerDownError, match="Unable to contact slurm controller"):
             slurm.submit(new)
     finally:
         own.bed.start_service("hpca", "slurmctld")
     wait_until(lambda: _answers(slurm, job), "slurmctld to be back", every=1)
     assert slurm.answer(job).state is QueueState.RUNNING
     slurm.wait(slurm.submit(new), QueueState.ENDED)
+
+
+def _saved(own: Cluster, job: QueueJob) -> None:
+    """Wait until Slurm has saved that a job runs, as it does every few seconds.
+
+    One that is killed before does not know it, and begins the job again.
+    """
+    path = own.bed.root("hpca") / "var/spool/slurmctld/job_state"
+    now = time.time()
+    ctl(own, "update", f"JobId={job.queue_id}", "Nice=1")
+    wait_until(lambda: path.exists() and path.stat().st_mtime > now, "Slurm to save its jobs")
 
 
 def _answers(bench: Bench, job: QueueJob) -> bool:
@@ -129,14 +146,19 @@ def _answers(bench: Bench, job: QueueJob) -> bool:
 
 
 def test_authentication_that_is_down_is_the_hosts_trouble(own: Cluster, slurm: Bench) -> None:
-    """Without munge, no command of Slurm works."""
-    new = slurm.put("true")
+    """Without munge, no command of Slurm works; jobs run on and are seen again."""
+    job, new = slurm.run("sleep 1000"), slurm.put("true")
+    slurm.wait_line(job, "stage=exec")
     own.bed.stop_service("hpca", "munged")
     try:
-        with pytest.raises(SchedulerDownError):
+        with pytest.raises(SchedulerDownError, match="Munge encode failed"):
+            slurm.answer(job)
+        with pytest.raises(SchedulerDownError, match="Munge encode failed"):
             slurm.submit(new)
     finally:
         own.bed.start_service("hpca", "munged")
+    wait_until(lambda: _answers(slurm, job), "Slurm to answer again", every=1)
+    assert slurm.answer(job).state is QueueState.RUNNING
     slurm.wait(slurm.submit(new), QueueState.ENDED)
 
 
@@ -238,8 +260,12 @@ def test_a_job_that_slurm_has_forgotten_is_not_submitted_again(slurm: Bench) -> 
 # The network --------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", ["down", "refused"])
-def test_a_firewall_that_closes_is_the_hosts_trouble(own: Cluster, slurm: Bench, mode: str) -> None:
+@pytest.mark.parametrize(
+    "mode, words", [("down", "no answer|stands still"), ("refused", "refused|reset")]
+)
+def test_a_firewall_that_closes_is_the_hosts_trouble(
+    own: Cluster, slurm: Bench, mode: str, words: str
+) -> None:
     """Open connections stall, new ones fail; jobs run on and are seen again."""
     job, new = slurm.run("sleep 1000"), slurm.put("true")
     slurm.wait_line(job, "stage=exec")
@@ -248,9 +274,9 @@ def test_a_firewall_that_closes_is_the_hosts_trouble(own: Cluster, slurm: Bench,
     if mode == "refused":  # concerns new connections only
         slurm.host.close()
     try:
-        with pytest.raises(HostError):
+        with pytest.raises(HostError, match=words):
             slurm.answer(job)
-        with pytest.raises(HostError):
+        with pytest.raises(HostError, match=words):
             slurm.submit(new)
     finally:
         own.bed.net("hpca", "up")
@@ -267,6 +293,18 @@ def _reached(bench: Bench, job: QueueJob) -> bool:
         return False
 
 
+def test_sessions_that_die_with_the_login_node_cost_no_job(own: Cluster, slurm: Bench) -> None:
+    """All of them at once: the command's fate is unknown, the job runs on and is seen again."""
+    job = slurm.run("sleep 1000")
+    slurm.wait_line(job, "stage=exec")
+    timer = threading.Timer(1, own.bed.drop_sessions, ["hpca"])
+    timer.start()
+    with pytest.raises(ConnectionLostError):
+        slurm.host.run("sleep 30")
+    timer.join()
+    assert slurm.answer(job).state is QueueState.RUNNING
+
+
 def test_a_slow_network_costs_time_only(own: Cluster, slurm: Bench) -> None:
     """A folder of a megabyte arrives where the network drops what is too much at once."""
     own.bed.rate("hpca", "8mbit")
@@ -280,6 +318,10 @@ def test_a_slow_network_costs_time_only(own: Cluster, slurm: Bench) -> None:
 # Grid Engine --------------------------------------------------------------------------------
 
 
+#: What Grid Engine says then.
+_NO_QMASTER = "unable to (send message to|contact) qmaster"
+
+
 def test_a_qmaster_that_is_down_is_the_hosts_trouble(own: Cluster, sge: Bench) -> None:
     """Jobs go on running and are seen again when it is back."""
     job, new = sge.run("sleep 1000"), sge.put("true")
@@ -287,9 +329,9 @@ def test_a_qmaster_that_is_down_is_the_hosts_trouble(own: Cluster, sge: Bench) -
     _stop_qmaster(own)
     try:
         sge.timeout = 30
-        with pytest.raises(SchedulerDownError):
+        with pytest.raises(SchedulerDownError, match=_NO_QMASTER):
             sge.answer(job)
-        with pytest.raises(SchedulerDownError):
+        with pytest.raises(SchedulerDownError, match=_NO_QMASTER):
             sge.submit(new)
     finally:
         own.bed.start_service("hpcb", "sge_qmaster")
