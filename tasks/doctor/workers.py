@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -68,9 +69,12 @@ def _resolved(worker: WorkerBase) -> str:
     if worker.connection is None:
         return ""
     place = Place.of(worker.connection)
+    program = shutil.which("ssh")
+    if program is None:
+        return ""
     try:
         found = subprocess.run(
-            ["ssh", "-G", *ssh_options(place), "--", place.host],
+            [program, "-G", *ssh_options(place), "--", place.host],
             capture_output=True,
             text=True,
             timeout=RESOLVE_SECONDS,
