@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import ast
 import statistics
+import subprocess
 
 import pytest
 
+from tests.conftest import missing
 from tests.support.tree import LAYERS, TREE, layer_of, modules
 
 #: Lines of the longest module and of the longest function (without its docstring).
@@ -99,3 +101,20 @@ def _is_queue(node: ast.expr) -> bool:
     return (isinstance(node, ast.Name) and node.id == "queue") or (
         isinstance(node, ast.Attribute) and node.attr == "queue"
     )
+
+
+#: What stands in the root of the repository, and nothing else.
+ROOT = {
+    *("jfcelery", "scheduler_io", "tasks", "cli", "tests", "docs", "compose"),
+    *("pyproject.toml", "README.md", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "LICENSE"),
+    *(".ci", ".github", ".dockerignore", ".gitignore", ".pre-commit-config.yaml"),
+}
+
+
+def test_the_root_holds_what_it_should() -> None:
+    """No file strays into the root of the repository."""
+    if not (TREE / ".git").exists():
+        missing("a clone of the repository")
+    command = ["git", "-c", "safe.directory=*", "ls-files"]
+    listed = subprocess.run(command, cwd=TREE, capture_output=True, text=True, check=True)
+    assert {line.partition("/")[0] for line in listed.stdout.splitlines()} == ROOT
