@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from pymongo.collection import Collection
 
 from jfcelery.controller.archive import archive
 from jfcelery.database import payloads
@@ -158,3 +159,23 @@ def test_what_an_archived_job_left_is_not_taken_for_the_new_one(jobs: Jobs) -> N
     jobs.queue.payloads.insert_one(payloads.payload_document(jobs.queue, "a_2", {"uuid": "old"}))
     add_dynamic(jobs.queue, [entry("a", index=2)], HERE, flow=flow.uuid, generator="a_1")
     assert load_payload(jobs.queue, "a_2") == {"uuid": "a"}
+
+
+def test_a_large_flow_is_added_in_few_round_trips(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its jobs, their contents and their histories go in by the hundred."""
+    calls: list[str] = []
+    for name in ("bulk_write", "find", "find_one", "insert_many", "insert_one", "update_one"):
+        method = getattr(Collection, name)
+
+        def counted(*args: Any, _name: str = name, _method: Any = method, **kwargs: Any) -> Any:
+            calls.append(_name)
+            return _method(*args, **kwargs)
+
+        monkeypatch.setattr(Collection, name, counted)
+    add_flow(jobs.queue, flow_of({f"j{i}": [] for i in range(2000)}), HERE)
+    assert "insert_many" in calls
+    assert len(calls) < 40
+    monkeypatch.undo()
+    assert len(list(jobs.find({}))) == 2000
