@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from jobflow import Flow, Job
 
-from jfcelery import submit_flow
+from jfcelery import get_jobstore, submit_flow
 from jfcelery.controller import JobController
-from jfcelery.errors import ConfigError, InputError, ResourcesError
+from jfcelery.errors import ConfigError, InputError, ResourcesError, UnknownNameError
 
 if TYPE_CHECKING:
     from jfcelery.project import Project
+    from tests.support.projects import ProjectFactory
 
 
 def test_a_job_that_was_refused_can_be_submitted_again(project: Project) -> None:
@@ -43,3 +44,23 @@ def test_a_dry_run_returns_the_scripts_and_adds_nothing(project: Project) -> Non
     with pytest.raises(ConfigError):
         submit_flow(flow, worker="nowhere", project=project, dry_run=True)
     assert len(submit_flow(flow, project=project)) == 2
+
+
+def test_an_unknown_additional_store_is_refused(make_project: ProjectFactory) -> None:
+    """A job whose data could be kept nowhere is not added."""
+    project = make_project(jobstore={"docs_store": {"type": "MemoryStore"}})
+    job = Job(len, function_args=([1],), data="charge")
+    with pytest.raises(UnknownNameError, match="additional store 'data'"):
+        submit_flow(job, project=project)
+    assert JobController.from_project(project).count_jobs() == 0
+
+
+def test_the_jobstore_is_found_by_the_projects_name(make_project: ProjectFactory) -> None:
+    """As the project itself gives it, an optional one by its name."""
+    other = {"docs_store": {"type": "MemoryStore"}}
+    project = make_project(optional_jobstores={"other": other})
+    assert get_jobstore(project.name).as_dict() == project.get_jobstore().as_dict()
+    found = get_jobstore(project.name, "other").as_dict()
+    assert found == project.get_jobstore("other").as_dict() != project.get_jobstore().as_dict()
+    with pytest.raises(UnknownNameError, match="Did you mean 'other'"):
+        get_jobstore(project.name, "othr")

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
+from jfcelery.states import JobState
+from jfcelery.tasks.dispatch import dispatch, label
 from jfcelery.tasks.queues import host_queue
+from jfcelery.tasks.runtime import Runtime
 from jfcelery.tasks.sending import sender
+from tests.support.queued import Queued
 
 if TYPE_CHECKING:
     from jfcelery.project import Project
@@ -42,3 +48,26 @@ def test_a_changed_key_prefix_gets_a_sender_of_its_own(
         app = sender(make_project("changed", broker=broker)).app
         prefixes.append(app.conf.broker_transport_options["global_keyprefix"])
     assert prefixes == ["jfct-one:", "jfct-two:"]
+
+
+def test_one_readable_chain_a_job(project: Project) -> None:
+    """A job's message names it in Flower, and carries the steps that follow."""
+    runtime = Runtime(project)
+    flow = Queued(runtime.queue, {"a": []})
+    doc = flow.bring("a", JobState.CHECKED_OUT)
+    shown = label(doc)
+    assert shown == f"a db={doc.db_id} on=here"
+    assert label(doc.with_fields({"attempt": 2})) == f"{shown} attempt=2"
+    dispatch(runtime, doc)
+    with sender(project).app.connection_for_read() as connection:
+        waiting = connection.SimpleQueue(host_queue(project, "local"))
+        message = waiting.get(timeout=10)
+        message.ack()
+        with pytest.raises(waiting.Empty):
+            waiting.get(block=False)
+        waiting.close()
+    assert message.headers["task"] == "jfcelery.upload"
+    assert message.headers["argsrepr"] == shown
+    following = message.payload[2]["chain"]  # the last comes first
+    assert [step["task"] for step in reversed(following)][:1] == ["jfcelery.submit"]
+    assert {tuple(step["args"]) for step in following} == {(doc.uuid, 1, doc.epoch)}
