@@ -249,7 +249,7 @@ def test_workers_are_held_back_and_let_go(program: TestClient) -> None:
     """Pausing a worker shows in the list, with its reason, until it is resumed."""
     assert program.post("/api/workers/here/pause?reason=holidays").json() == ["here"]
     (worker,) = program.get("/api/workers").json()
-    assert worker["state"] == "paused: holidays"
+    assert worker["state"].startswith("paused: holidays, since ")
     program.post("/api/workers/here/resume")
     assert program.get("/api/workers").json()[0]["state"] == "ok"
     assert program.post("/api/workers/nobody/pause").status_code == 404
