@@ -38,26 +38,44 @@ _COLD = f"[ -n \"${RUN_VARIABLE}\" ] || {RUN_VARIABLE}='jfc execution run'\n"
 #: Priorities are cut off here.
 _HIGHEST = 499_999
 
+# A folder that cannot be read proves nothing: the disk may not be mounted just now. That of a pilot
+# may go meanwhile; then what it had is to be found in those that are read later.
 _HEAD = f"""
 dir=@DIR@
+show() {{ sed -n "/^[0-9]/s/\\$/|$1|$2/p"; }}
 entries() {{
-  local path pilot first
+  local pilot pilots first found
   echo '{HEADER}'
-  [ -d "$dir" ] || {{ echo '{FOOTER}'; return 0; }}
-  first=$(LC_ALL=C ls "$dir/{WAITING}")
-  sed -n '/^[0-9]/s/$/|waiting|/p' <<<"$first"
-  for path in "$dir/{CLAIMED}"/*/; do
-    pilot=${{path%/}} pilot=${{pilot##*/}}
-    ls -f "$path" 2>/dev/null | sed -n "/^[0-9]/s/\\$/|claimed|$pilot/p"
+  first=$(LC_ALL=C ls "$dir/{WAITING}") || return
+  show waiting <<<"$first"
+  pilots=$(ls "$dir/{CLAIMED}") || return
+  for pilot in $pilots; do
+    if found=$(ls -f "$dir/{CLAIMED}/$pilot" 2>&1); then
+      show claimed "$pilot" <<<"$found"
+      continue
+    fi
+    pilots=$(ls "$dir/{CLAIMED}") || return
+    case $'\\n'$pilots$'\\n' in *$'\\n'$pilot$'\\n'*) echo "$found" >&2; return 1 ;; esac
   done
-  ls -f "$dir/{LOST}" | sed -n '/^[0-9]/s/$/|lost|/p'
-  LC_ALL=C comm -13 <(echo "$first") <(LC_ALL=C ls "$dir/{WAITING}") |
-    sed -n '/^[0-9]/s/$/|waiting|/p'
+  found=$(ls -f "$dir/{LOST}") || return
+  show lost <<<"$found"
+  found=$(LC_ALL=C ls "$dir/{WAITING}") || return
+  LC_ALL=C comm -13 <(echo "$first") <(echo "$found") | show waiting
   echo '{FOOTER}'
 }}
 """
 
-_LIST = _HEAD + "list() { entries 2>/dev/null; }\n"
+_LIST = _HEAD + "list() { entries; }\n"
+
+# What asks for the name of a job is about to submit it, or forbids that: the first of all may have
+# died before there was a pool.
+_LOOKUP = f"""
+lookup() {{
+  local one
+  for one in {" ".join(FOLDERS)}; do mkdir -p "$dir/$one" || return; done
+  entries
+}}
+"""
 
 # The entry is written under another name first, so that no pilot ever reads half of it. A script
 # that was uploaded before its worker had a pool names no order.
@@ -156,7 +174,7 @@ class Pool(Scheduler):
 
     def lookup_command(self) -> str:
         """Return the command that lists the pool, with the names of its jobs."""
-        return f"{self._filled(_HEAD)}\nlookup() {{ entries 2>/dev/null; }}\n"
+        return self._filled(_HEAD + _LOOKUP)
 
     def cancel_command(self) -> str:
         """Return the command that takes jobs out of the pool, or has pilots kill them."""

@@ -126,7 +126,7 @@ def test_an_entry_that_waits_again_is_not_missed(
     pool = queue.scheduler
     assert isinstance(pool, Pool)
     back = f'mv "$dir/claimed/jfp-1/{entry}" "$dir/pool/"'
-    command = pool.list_command().replace("  for path in", f"  {back}\n  for path in", 1)
+    command = pool.list_command().replace("  pilots=", f"  {back}\n  pilots=", 1)
     result = queue.host.run(f"{command}\nlist")
     row = pool.parse_list(Output(0, result.stdout)).rows[entry]
     assert row.state is QueueState.QUEUED
@@ -148,6 +148,29 @@ def test_a_job_that_waits_is_taken_away_and_one_that_runs_is_asked_for(
     pilot.give_back(entry)
     assert queue.cancel([job(entry, folder)], confirm_s=0) == {entry: True}
     assert not (tmp_path / "pool" / KILL / entry).exists()
+
+
+@pytest.mark.parametrize("hidden", ["", "pool", "claimed", "lost"])
+def test_a_pool_that_cannot_be_seen_is_not_empty(
+    queue: WorkerQueue, folder: RunFolder, tmp_path: Path, hidden: str
+) -> None:
+    """Its disk is not mounted just now: that ends no job, and all is well thereafter."""
+    entry = queue.submit(folder, name=NAME, attempt=1)
+    path = tmp_path / "pool" / hidden
+    path.rename(tmp_path / "elsewhere")
+    with pytest.raises(SchedulerDownError, match=r"cannot be listed.*No such file"):
+        queue.poll([job(entry, folder)])
+    (tmp_path / "elsewhere").rename(path)
+    assert queue.poll([job(entry, folder)])[entry].state is QueueState.QUEUED
+
+
+def test_the_first_submission_may_die_before_there_is_a_pool(
+    queue: WorkerQueue, folder: RunFolder, tmp_path: Path
+) -> None:
+    """The next finds that there is none, and makes it."""
+    (tmp_path / str(folder / RunFolder.queue_id(1))).write_text("")
+    entry = queue.submit(folder, name=NAME, attempt=1)
+    assert queue.poll([job(entry, folder)])[entry].state is QueueState.QUEUED
 
 
 def test_a_listing_that_is_cut_off_proves_nothing(tmp_path: Path) -> None:
