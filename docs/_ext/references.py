@@ -3,6 +3,7 @@
 ``project-reference``   the sections and options of the project file
 ``command-reference``   the commands of ``jfc``
 ``state-reference``     the table of all changes of a job's state
+``field-reference``     the fields of jobs or flows in JSON; its argument says which
 """
 
 from __future__ import annotations
@@ -103,6 +104,7 @@ def simple_kind(annotation: Any) -> str:
         return f"[{annotation.__name__}](#{annotation.__name__.lower()})"
     words = {str: "text", int: "integer", float: "number", bool: "true or false", SecretStr: "text"}
     names = {"Path": "path", "Any": "anything", "dict": "mapping", "LogLevel": "text"}
+    names |= {"datetime": "time", "JobState": "state", "FlowState": "state"}
     name = getattr(annotation, "__name__", str(annotation))
     return words.get(annotation) or names.get(name) or name
 
@@ -186,9 +188,34 @@ class StateReference(Reference):
         yield ""
 
 
+class FieldReference(Reference):
+    """The fields of jobs, or of flows, as ``--json`` writes them, from the pydantic models."""
+
+    required_arguments = 1
+
+    def lines(self) -> Iterator[str]:
+        """Yield a row for each field; those of a model inside it are named."""
+        from jfcelery.controller.info import FlowInfo, JobInfo
+
+        model = {"job": JobInfo, "flow": FlowInfo}[self.arguments[0]]
+        yield from ("| field | value | meaning |", "| --- | --- | --- |")
+        for name, field in model.model_fields.items():
+            if name == "jobs_info":
+                continue
+            inside = [
+                f"`{part}`" for one in models_in(field.annotation) for part in one.model_fields
+            ]
+            value = f"mapping of {', '.join(inside)}" if inside else kind(field.annotation)
+            if type(None) in get_args(field.annotation):
+                value += " or null"
+            yield f"| `{name}` | {value} | {cell(field.description or '')} |"
+        yield ""
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register the directives."""
     app.add_directive("project-reference", ProjectReference)
     app.add_directive("command-reference", CommandReference)
     app.add_directive("state-reference", StateReference)
+    app.add_directive("field-reference", FieldReference)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

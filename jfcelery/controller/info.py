@@ -20,35 +20,57 @@ class JobInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
-    db_id: str
-    uuid: str
-    index: int
-    name: str
-    state: JobState
-    worker: str
-    flow: str
-    attempt: int = 0
-    created_on: datetime
-    updated_on: datetime
-    start_time: datetime | None = None
-    end_time: datetime | None = None
-    previous_state: JobState | None = None
-    error_class: str | None = None
-    error: str | None = None
-    remote: RemoteInfo = Field(default_factory=RemoteInfo)
-    recovery: RecoveryInfo | None = None
-    run_dir: str | None = None
-    parents: list[str] = Field(default_factory=list)
-    priority: int = 0
-    exec_config: str | dict[str, Any] | None = None
-    resources: dict[str, Any] | None = None
-    metadata: dict[str, Any] = Field(default_factory=dict)
-    hosts: list[str] = Field(default_factory=list)
-    stored_data: dict[str, Any] | None = None
-    retry_at: datetime | None = None
-    lock_id: str | None = None
-    lock_time: datetime | None = None
-    lock_until: datetime | None = None
+    db_id: str = Field(
+        description="Short id, unique in the project; each index of a job has its own."
+    )
+    uuid: str = Field(description="uuid of the jobflow Job.")
+    index: int = Field(
+        description="1 for a job that was submitted; one more for each job that replaced it."
+    )
+    name: str = Field(description="Name of the job.")
+    state: JobState = Field(description="State.")
+    worker: str = Field(description="Name of the worker.")
+    flow: str = Field(description="uuid of the outermost Flow.")
+    attempt: int = Field(
+        0, description="Runs so far, the one under way included; 0 before the first."
+    )
+    created_on: datetime = Field(description="When it was added.")
+    updated_on: datetime = Field(description="When its document changed last.")
+    start_time: datetime | None = Field(None, description="When the run began.")
+    end_time: datetime | None = Field(None, description="When the run ended.")
+    previous_state: JobState | None = Field(None, description="State before the last change.")
+    error_class: str | None = Field(None, description="Name of the class of the error.")
+    error: str | None = Field(None, description="Text of the job's own error, with its trace.")
+    remote: RemoteInfo = Field(
+        default_factory=RemoteInfo, description="What is known of its queue job."
+    )
+    recovery: RecoveryInfo | None = Field(
+        None, description="What recovery rules did to it since a person last started it."
+    )
+    run_dir: str | None = Field(None, description="Run folder on the worker.")
+    parents: list[str] = Field(
+        default_factory=list, description="uuids of the jobs whose outputs it needs."
+    )
+    priority: int = Field(0, description="Jobs of a higher one are taken first.")
+    exec_config: str | dict[str, Any] | None = Field(
+        None, description="Name of its execution configuration, or the configuration."
+    )
+    resources: dict[str, Any] | None = Field(None, description="What it asks the scheduler for.")
+    metadata: dict[str, Any] = Field(default_factory=dict, description="The job's metadata.")
+    hosts: list[str] = Field(
+        default_factory=list, description="uuids of the Flows that hold it, the innermost first."
+    )
+    stored_data: dict[str, Any] | None = Field(
+        None, description="What the job's Response stored beside its output."
+    )
+    retry_at: datetime | None = Field(None, description="No step touches it before.")
+    lock_id: str | None = Field(
+        None, description="The lease of the step that works on it, or died at it."
+    )
+    lock_time: datetime | None = Field(None, description="When the lease began.")
+    lock_until: datetime | None = Field(
+        None, description="When the lease ends, if it is not renewed."
+    )
 
     @classmethod
     def of(cls, doc: JobDoc) -> JobInfo:
@@ -86,16 +108,24 @@ class FlowInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True, defer_build=True)
 
-    flow_id: str
-    db_id: str | None = None
-    name: str
-    state: FlowState
-    counts: dict[JobState, int] = Field(default_factory=dict)
-    created_on: datetime
-    updated_on: datetime
-    flow_metadata: dict[str, Any] = Field(default_factory=dict)
-    jobstore: str | None = None
-    jobs_info: list[JobInfo] | None = None
+    flow_id: str = Field(description="uuid of the Flow.")
+    db_id: str | None = Field(None, description="db id of its first job.")
+    name: str = Field(description="Name of the flow.")
+    state: FlowState = Field(description="State, derived from those of its jobs.")
+    counts: dict[JobState, int] = Field(
+        default_factory=dict,
+        description="Number of its jobs in each state; states without any are left out.",
+    )
+    created_on: datetime = Field(description="When it was added.")
+    updated_on: datetime = Field(description="When its document changed last.")
+    flow_metadata: dict[str, Any] = Field(default_factory=dict, description="The flow's metadata.")
+    jobstore: str | None = Field(
+        None,
+        description="Name of the optional JobStore for its outputs; null for the project's own.",
+    )
+    jobs_info: list[JobInfo] | None = Field(
+        None, description="Its jobs, where they were asked for."
+    )
 
     @classmethod
     def of(cls, doc: FlowDoc, *, jobs: list[JobInfo] | None = None) -> Self:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from jfcelery.controller.info import FlowInfo, JobInfo
 from jfcelery.states import JobState
 from tests.support.calling import Jfc
 
@@ -44,6 +45,20 @@ def test_administration_says_what_it_did_to_what(
     emptied = jfc("admin", "reset", "--json", stdin="y\n").data
     assert emptied == {"removed": {"flows": 1, "jobs": 2}, "outputs": False}
     assert controller.count_flows() == 0
+
+
+def test_jobs_and_flows_have_the_documented_fields(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """The tables of the documentation are made from these models: each field is explained."""
+    make_flow({"a": []}).bring("a", _S.FAILED)
+    job, flow = set(JobInfo.model_fields), set(FlowInfo.model_fields) - {"jobs_info"}
+    for field in (*JobInfo.model_fields.values(), *FlowInfo.model_fields.values()):
+        assert field.description
+    assert set(jfc("job", "list", "--json").data[0]) == job
+    assert set(jfc("job", "info", "1", "-v", "--json").data) >= job | {"run_time"}
+    assert set(jfc("flow", "list", "--json").data[0]) == flow | {"n_jobs", "n_errors"}
+    shown = jfc("flow", "info", "1", "-j", "--json").data
+    assert set(shown) == flow | {"n_jobs", "n_errors", "jobs"}
+    assert set(shown["jobs"][0]) == job
 
 
 def test_workers_are_named_with_their_host(jfc: Jfc, controller: JobController) -> None:
