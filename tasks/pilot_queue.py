@@ -41,7 +41,7 @@ HIDDEN_TIME = timedelta(seconds=60)
 DEFAULT_SLEEP = 1.0
 
 #: What the script of a pilot does last, before it leaves its final file: if the pilot was killed,
-#: nothing of its jobs may live when its end is seen.
+#: nothing of its jobs may live when its end is seen, nor the folders of its warm processes stay.
 _CLEAR = """\
 for _jfc_n in {1..100}; do
   _jfc_rest=$(grep -alzx 'JFC_PILOT=@PILOT@' /proc/[0-9]*/environ 2>/dev/null)
@@ -51,6 +51,7 @@ for _jfc_n in {1..100}; do
   done
   sleep 0.1
 done
+rm -rf /tmp/jfcw-@PILOT@-*
 true"""
 
 

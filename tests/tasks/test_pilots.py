@@ -174,6 +174,23 @@ def docs(bench: Bench) -> list[JobDoc]:
     return list(bench.runtime.jobs.find({}))
 
 
+def test_a_killed_pilot_leaves_no_folder_in_tmp(batch_bench: MakeBatchBench) -> None:
+    """Those of its warm processes bear its name, so that its script finds them."""
+    bench = held(batch_bench)
+    add(bench, "a")
+    go_on_until(bench, lambda: len(lines(bench, "begun")) == 1 and pids(bench), "the job to run")
+    (pilot,) = pilots(bench)
+    pattern = f"jfcw-{pilot.name}-*"
+    assert list(Path("/tmp").glob(pattern))
+    os.kill(pids(bench)[0], signal.SIGKILL)
+
+    def is_over() -> bool:
+        return any(doc.state is BatchState.FINISHED for doc in pilots(bench))
+
+    go_on_until(bench, is_over, "the pilot's end to be seen")
+    assert not list(Path("/tmp").glob(pattern))
+
+
 def test_a_job_under_which_pilots_end_again_and_again_is_parked(
     batch_bench: MakeBatchBench,
 ) -> None:

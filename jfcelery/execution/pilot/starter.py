@@ -33,7 +33,7 @@ class Starter:
         self._plan = plan
         self._folder: Path | None = None
         if plan.warm and plan.launcher is None and Path("/proc/self/fd").is_dir():
-            self._folder = Path(tempfile.mkdtemp(prefix="jfcw-", dir="/tmp"))
+            self._folder = Path(tempfile.mkdtemp(prefix=f"jfcw-{plan.pilot}-", dir="/tmp"))
         self._environment = {**os.environ, PILOT_VARIABLE: plan.pilot}
 
     def start(self, entry: Entry, slot: Slot) -> Task:
