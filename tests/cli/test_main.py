@@ -11,14 +11,16 @@ import pytest
 
 from jfcelery.cli.lazy import LazyGroup
 from jfcelery.cli.main import jfc as root
+from jfcelery.controller import JobController
+from jfcelery.states import JobState
 from tests.support.calling import Jfc
+from tests.support.queued import Queued
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.support.projects import ProjectFactory
-    from tests.support.queued import Queued
 
 
 def commands(group: click.Group, path: str = "jfc") -> Iterator[tuple[str, str, click.Command]]:
@@ -194,3 +196,35 @@ def test_the_installed_command_runs(
         check=True,
     )
     assert flow.uuids["a"] in result.stdout
+
+
+#: A broker at whose address nothing listens.
+DOWN = {"url": "redis://127.0.0.1:1/0"}
+
+
+def test_a_flow_is_not_added_while_the_broker_is_down(
+    make_project: ProjectFactory, tmp_path: Path
+) -> None:
+    """Status 2, two lines, and nothing in the queue that nobody was told of."""
+    project = make_project(broker=DOWN)
+    file = tmp_path / "flow.py"
+    file.write_text("from jobflow import Job\njob = Job(len, function_args=([1],))\n")
+    answer = Jfc(project.name)("submit", str(file))
+    assert answer.status == 2
+    assert 1 <= answer.stderr.count("\n") <= 2
+    assert "Traceback" not in answer.stderr
+    assert JobController(project).count_jobs() == 0
+
+
+def test_jobs_are_changed_while_the_broker_is_down(make_project: ProjectFactory) -> None:
+    """The wish stands in the database: status 0, and a line that says who was not told."""
+    project = make_project(broker=DOWN)
+    flow = Queued(JobController(project).queue, {"a": []})
+    paused = Jfc(project.name)("job", "pause", flow.ids["a"])  # nobody need be told of that
+    assert (paused.status, "be told" in paused.stderr) == (0, False)
+    assert flow.state("a") is JobState.PAUSED
+    command = [sys.executable, "-m", "jfcelery.cli.main", "-p", project.name, "job", "resume"]
+    resumed = subprocess.run([*command, flow.ids["a"]], capture_output=True, text=True, check=True)
+    (line,) = [line for line in resumed.stderr.splitlines() if "be told" in line]
+    assert "Done, but no Celery worker could be told: Redis does not " in line
+    assert flow.state("a") is JobState.READY
