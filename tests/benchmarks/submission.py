@@ -1,0 +1,188 @@
+"""How fast jobs reach the queue of a cluster behind a slow link, beside jobflow-remote.
+
+``python tests/benchmarks/submission.py [--jobs 500] [--theirs 40] [--state DIR] [--json]``
+
+The cluster is a real Slurm on the testbed. The SSH link to it goes through a relay that delays each
+direction by 25 ms: the round trip takes 50 ms. A job is there when the scheduler has given it a
+number and the database says so (SUBMITTED). What counts is the time from the call that submits the
+flow to the last of its jobs; one job goes ahead, so that all processes and connections are up.
+
+The jobs sleep on the nodes, or wait for one, until they are cancelled: neither program has ended
+jobs to care for meanwhile. Both use the same database server, one after the other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import click
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from tests.benchmarks.submitters import Submitter, ours, theirs
+from tests.support.cluster import own_installed_cluster
+from tests.support.foreign import RELEASE, environment
+from tests.support.lab import Lab
+from tests.support.servers import mongo_server, redis_server
+from tests.support.waiting import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+#: Milliseconds by which the link delays each direction.
+LATENCY = 25
+#: What a queue job does: it sleeps, longer than the benchmark takes.
+COMMAND = "sh -c 'exec sleep 3600' {}"
+#: Seconds in which Slurm must have cancelled all jobs.
+PATIENCE = 180.0
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How fast a program submitted.
+
+    Args:
+        program: Which one.
+        jobs: How many jobs.
+        seconds: How long it took until the last one was submitted.
+    """
+
+    program: str
+    jobs: int
+    seconds: float
+
+    @property
+    def per_second(self) -> float:
+        """Jobs per second."""
+        return self.jobs / self.seconds
+
+
+class Place:
+    """A cluster behind a slow link, with servers beside this process and a home of its own.
+
+    Args:
+        state: The state folder of a testbed that is up and that nobody else uses; None for one
+            that lives as long as the context.
+    """
+
+    def __init__(self, state: Path | None) -> None:
+        self._state = state
+        self._cleanup = ExitStack()
+
+    def __enter__(self) -> Self:
+        with ExitStack() as stack:
+            self.folder = Path(tempfile.mkdtemp(prefix="jfcs-", dir="/tmp"))
+            stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
+            self.cluster = stack.enter_context(own_installed_cluster("submission", self._state))
+            if not self.cluster.bed.is_up():
+                raise click.UsageError(f"no testbed is up at {self._state}")
+            home = self._make_home()
+            for name in ("mongo", "redis", "lab"):
+                (self.folder / name).mkdir()
+            self.mongo = stack.enter_context(mongo_server(self.folder / "mongo")).url
+            self.redis = stack.enter_context(redis_server(self.folder / "redis")).url
+            lab = stack.enter_context(Lab(self.cluster, self.folder / "lab", home))
+            relay = lab.relay("hpca")
+            relay.set(latency_ms=LATENCY)
+            self._port = relay.port
+            self._cleanup = stack.pop_all()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._cleanup.close()
+
+    def _make_home(self) -> Path:
+        home = self.folder / "home"
+        (home / ".ssh").mkdir(parents=True, mode=0o700)
+        shutil.copy(self.cluster.known_hosts, home / ".ssh" / "known_hosts")
+        os.environ["HOME"] = str(home)
+        return home
+
+    def worker(self) -> dict[str, Any]:
+        """Return a worker for the cluster, with a work folder of its own."""
+        worker = self.cluster.worker("hpca", "slurm", execution_cmd=COMMAND)
+        return {**worker, "host": "127.0.0.1", "port": self._port}
+
+    def queued(self) -> int:
+        """Return how many jobs stand in Slurm's queue."""
+        listing: str = self.cluster.bed.on("hpca", "squeue", "--noheader").stdout
+        return len(listing.splitlines())
+
+    def clear(self) -> None:
+        """Cancel all jobs."""
+        self.cluster.bed.on("hpca", "scancel", "--user=hpc")
+        wait_until(lambda: not self.queued(), "Slurm to be empty", every=1, deadline=PATIENCE)
+
+
+def measure(
+    place: Place, program: str, start: AbstractContextManager[Submitter], jobs: int
+) -> Rate:
+    """Start a program and have it submit one job, then the jobs that count; end it.
+
+    Raises:
+        RuntimeError: Slurm does not have each job once.
+    """
+    place.clear()
+    try:
+        with start as submitter:
+            submitter.seconds(1)
+            seconds = submitter.seconds(jobs)
+            queued = place.queued()
+    finally:
+        place.clear()
+    if queued != jobs + 1:
+        raise RuntimeError(f"{program}: {queued} jobs in the queue in place of {jobs + 1}")
+    return Rate(program, jobs, seconds)
+
+
+def rates(place: Place, prefix: Path, jobs: int, their_jobs: int) -> Iterator[Rate]:
+    """Measure jobflow-remote, which is installed in an environment of its own, then jfcelery."""
+    other = theirs(place.folder / "theirs", prefix, place.mongo, place.worker())
+    yield measure(place, RELEASE, other, their_jobs)
+    own = ours(place.folder / "ours", place.mongo, place.redis, place.worker())
+    yield measure(place, "jfcelery", own, jobs)
+
+
+@click.command()
+@click.option("--jobs", type=click.IntRange(1), default=500, show_default=True, help="Our jobs.")
+@click.option(
+    "--theirs",
+    "their_jobs",
+    type=click.IntRange(1),
+    default=40,
+    show_default=True,
+    help="Jobs for jobflow-remote.",
+)
+@click.option(
+    "--state",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="A testbed that is up and that nobody else uses; by default one is started.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Write JSON instead of a table.")
+def main(*, jobs: int, their_jobs: int, state: Path | None, as_json: bool) -> None:
+    """Measure, and print the rates."""
+    prefix = environment()  # by pip, with the settings of the person's home
+    with Place(state) as place:
+        other, own = rates(place, prefix, jobs, their_jobs)
+    ratio = own.per_second / other.per_second
+    if as_json:
+        found = [{**asdict(one), "per_second": one.per_second} for one in (own, other)]
+        print(json.dumps({"round_trip_ms": 2 * LATENCY, "rates": found, "ratio": ratio}, indent=2))
+        return
+    print(f"{'program':<24}{'jobs':>6}{'seconds':>10}{'jobs/s':>9}")
+    for one in (own, other):
+        print(f"{one.program:<24}{one.jobs:>6}{one.seconds:>10.1f}{one.per_second:>9.2f}")
+    print(f"ratio {ratio:.1f}, over a link with a round trip of {2 * LATENCY} ms")
+
+
+if __name__ == "__main__":
+    main()
