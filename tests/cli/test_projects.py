@@ -240,7 +240,7 @@ def test_a_json_file_is_submitted(jfc: Jfc, tmp_path: Path) -> None:
         ("a.py", "1 / 0", "ZeroDivisionError"),
         ("a.py", FLOW.replace("flow =", "one ="), "several flows: one, other"),
         ("a.py", "def flow():\n    raise LookupError('no structure')", "LookupError: no structure"),
-        ("a.py", OUTSIDE, "needed to resolve output references"),
+        ("a.py", OUTSIDE, "which is no job of this flow"),
         ("a.json", "{}", "no flow but a dict"),
         ("a.json", "{", "cannot be read"),
         ("a.txt", "", ".py or .json"),
