@@ -85,6 +85,8 @@ _S = JobState
 
 #: States in which a queue job may exist on the worker.
 QUEUED_STATES = frozenset({_S.SUBMITTED, _S.RUNNING, _S.BATCH_SUBMITTED, _S.BATCH_RUNNING})
+#: States in which the pool of a batch worker has the job.
+POOL_STATES = (_S.BATCH_SUBMITTED, _S.BATCH_RUNNING)
 #: States in which a job is under way: some step, or the scheduler, owns its next move.
 ACTIVE_STATES = frozenset(
     {_S.CHECKED_OUT, _S.UPLOADED, _S.RUN_FINISHED, _S.DOWNLOADED} | QUEUED_STATES

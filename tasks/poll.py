@@ -13,7 +13,7 @@ from jfcelery.errors import BackPressureError, ConflictError, HostError, QueueJo
 from jfcelery.folders import RunFolder, queue_job_name
 from jfcelery.scheduler_io.queue import is_id
 from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, QueueJob, QueueState
-from jfcelery.states import JobState
+from jfcelery.states import POOL_STATES, JobState
 from jfcelery.tasks.dispatch import dispatch
 from jfcelery.tasks.pilots import submit_needed, tend
 from jfcelery.tasks.places import free_place
@@ -42,7 +42,6 @@ AGE_PART = 0.1
 HIDDEN_TIME = timedelta(seconds=60)
 
 _IN_QUEUE = (JobState.SUBMITTED, JobState.RUNNING)
-_IN_POOL = (JobState.BATCH_SUBMITTED, JobState.BATCH_RUNNING)
 #: What becomes of a job of which its queue, or pool, says that it runs.
 _RUNS = {
     JobState.SUBMITTED: JobState.RUNNING,
@@ -107,7 +106,7 @@ def _in_queue(runtime: Runtime, names: Sequence[str]) -> list[JobDoc]:
     found: list[JobDoc] = []
     for name in names:
         is_batch = runtime.project.get_worker(name).is_batch
-        found += runtime.jobs.of_worker(name, _IN_QUEUE + (_IN_POOL if is_batch else ()))
+        found += runtime.jobs.of_worker(name, _IN_QUEUE + (POOL_STATES if is_batch else ()))
     return found
 
 
@@ -141,7 +140,7 @@ def _poll_worker(runtime: Runtime, name: str) -> None:
     found = _in_queue(runtime, [name])
     if runtime.project.get_worker(name).is_batch:
         tend(runtime, name)
-        _poll_jobs(runtime, name, [doc for doc in found if doc.state in _IN_POOL])
+        _poll_jobs(runtime, name, [doc for doc in found if doc.state in POOL_STATES])
         submit_needed(runtime, name)
     _poll_jobs(runtime, name, [doc for doc in found if doc.state in _IN_QUEUE])
 
@@ -237,7 +236,7 @@ def _absent(runtime: Runtime, worker: WorkerBase, doc: JobDoc, report: EndReport
         runtime.jobs.update(doc, {"remote.absent": missing, "remote.absent_since": since})
         return
     words = f"{missing} listings in a row lack it"
-    if doc.state in _IN_POOL:
+    if doc.state in POOL_STATES:
         requeue(runtime, doc, words, has_begun=doc.state is JobState.BATCH_RUNNING)
         return
     _end(runtime, worker, doc, EndReport(EndReason.LOST, words=words).completed_by(report))

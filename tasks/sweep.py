@@ -18,7 +18,7 @@ from jfcelery.database.slots import Slots
 from jfcelery.errors import ConflictError, FlowNotFoundError, ServiceError
 from jfcelery.flows.insert import remove_insertion
 from jfcelery.flows.release import release_children, settle
-from jfcelery.states import ACTIVE_STATES, QUEUED_STATES, FlowState, JobState
+from jfcelery.states import ACTIVE_STATES, POOL_STATES, QUEUED_STATES, FlowState, JobState
 from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.deaths import death_fields, forgive, tolerable
 from jfcelery.tasks.dispatch import dispatch
@@ -60,6 +60,7 @@ def sweep(runtime: Runtime) -> None:
         _release_pending,
         _cancel_pending,
         _free_places,
+        _tell_of_lost_pools,
         _remove_interrupted,
         _renew_flows,
         checkout,
@@ -143,6 +144,19 @@ def _free_places(runtime: Runtime) -> None:
         entitled = {doc.id for doc in holders if _is_entitled(doc, name)}
         if slots.keep_only(seen, entitled):
             send_waiting(runtime, name)
+
+
+def _tell_of_lost_pools(runtime: Runtime) -> None:
+    """Warn of jobs in the pool of a worker that is no batch worker any more: nobody sees it."""
+    plain = [name for name, worker in runtime.project.workers.items() if not worker.is_batch]
+    query = {"state": {"$in": [state.value for state in POOL_STATES]}, "worker": {"$in": plain}}
+    if doc := next(runtime.jobs.find(query, limit=1), None):
+        logger.warning(
+            "Job %s, and maybe others, are in the pool of worker %s, which has no 'batch:' any "
+            "more: put that back, or rerun them",
+            doc.db_id,
+            doc.worker,
+        )
 
 
 def _is_entitled(doc: JobDoc, worker: str) -> bool:

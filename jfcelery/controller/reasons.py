@@ -13,7 +13,7 @@ from jfcelery.database.flows import Flows
 from jfcelery.database.hosts import HostRecords
 from jfcelery.database.jobs import Jobs
 from jfcelery.errors import JobNotFoundError
-from jfcelery.states import ACTIVE_STATES, QUEUED_STATES, JobState
+from jfcelery.states import ACTIVE_STATES, POOL_STATES, QUEUED_STATES, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -105,6 +105,13 @@ def _ready(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Reas
 
 def _active(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Reason]:
     yield from _host(project, queue, doc)
+    worker = project.workers.get(doc.worker)
+    if doc.state in POOL_STATES and worker is not None and not worker.is_batch:
+        yield Reason(
+            f"It is in a pool, but its worker {doc.worker} has no `batch:` any more, so "
+            "that nobody looks after it: put that back, or rerun the job.",
+            f"jfc job rerun {doc.db_id}",
+        )
     now = queue.clock.now()
     if doc.is_locked(now):
         yield Reason(f"A step works on it: {doc.lock_id}.")

@@ -14,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from jfcelery.controller import JobController
+from jfcelery.controller.reasons import reasons
 from jfcelery.database.batches import Batches
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import BatchState, JobState
 from jfcelery.tasks import pilot_queue
 from jfcelery.tasks.pilots import pilot_places, submit_needed, tend
 from jfcelery.tasks.pool import requeue
+from jfcelery.tasks.sweep import sweep
 from tests.support.bench import alive
 from tests.support.entries import flow_of
 
@@ -296,6 +298,25 @@ def test_a_silent_pilot_is_cancelled_only_if_it_stays_so(
     batches.update(doc, {"silent_since": now - long})
     assert not tend(bench.runtime, "here")
     assert "silent" in pilots(bench)[0].why
+
+
+def test_a_job_in_a_pool_that_its_worker_lost_is_told_of(
+    batch_bench: MakeBatchBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Nobody looks at it any more: the sweep warns, and `job why` says what to do."""
+    bench = held(batch_bench)
+    add(bench, "a")
+    go_on_until(bench, lambda: job(bench, "a").state is JobState.BATCH_RUNNING, "the job to run")
+    sweep(bench.runtime)
+    assert "'batch:'" not in caplog.text
+    bench.project.workers["here"] = bench.project.get_worker("here").model_copy(
+        update={"batch": None}
+    )
+    sweep(bench.runtime)
+    assert "in the pool of worker here, which has no 'batch:' any more" in caplog.text
+    found = reasons(bench.project, bench.runtime.queue, job(bench, "a"))
+    assert "has no `batch:` any more" in found[0].text
+    assert found[0].command.startswith("jfc job rerun")
 
 
 def test_a_pilot_that_was_added_but_not_submitted_is_taken_on(batch_bench: MakeBatchBench) -> None:
