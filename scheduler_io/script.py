@@ -146,10 +146,10 @@ if ! ln -s "$_jfc_id" @@claim 2>/dev/null && [ "$(readlink @@claim)" != "$_jfc_i
   exit @@duplicate
 fi
 rm -f @@end
-_jfc_clock
-_jfc_note stage=started "host=$_jfc_host" @@queue_id"time=$_jfc_time"
 trap '_jfc_end $?' EXIT
 for _jfc_n in @@signals; do trap "_jfc_pass $_jfc_n" "$_jfc_n"; done
+_jfc_clock
+_jfc_note stage=started "host=$_jfc_host" @@queue_id"time=$_jfc_time"
 (
 trap '_jfc_note "left=$?"' EXIT
 for _jfc_n in @@signals; do trap "_jfc_told $_jfc_n" "$_jfc_n"; done
