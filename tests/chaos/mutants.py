@@ -139,8 +139,8 @@ MUTANTS: dict[str, Mutant] = {
     ),
     "same token for every write": Mutant(
         "jfcelery/database/jobs.py",
-        'change = {**fields, "token": uuid4().hex}',
-        'change = {**fields, "token": "same"}',
+        '| {"token": uuid4().hex}',
+        '| {"token": "same"}',
         GUARD,
     ),
 }
