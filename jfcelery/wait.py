@@ -67,7 +67,8 @@ def wait_for(
         while True:
             counts = _counts(jobs, flows)
             show(counts)
-            if not _moving(counts, jobs, flows):
+            # What was counted may have moved before the rest was looked at.
+            if not _moving(counts, jobs, flows) and _counts(jobs, flows) == counts:
                 return counts
             if deadline is not None and time.monotonic() > deadline:
                 words = ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))

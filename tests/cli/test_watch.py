@@ -61,6 +61,8 @@ class Terminal:
             start_new_session=True,
         )
         os.close(theirs)
+        self._poll = select.poll()
+        self._poll.register(self._ours, select.POLLIN)
 
     @property
     def text(self) -> str:
@@ -72,7 +74,7 @@ class Terminal:
         deadline = time.monotonic() + PATIENCE
         while not condition(self.text):
             assert time.monotonic() < deadline, f"not shown:\n{self.text}"
-            if select.select([self._ours], [], [], 1.0)[0]:
+            if self._poll.poll(1000):
                 try:
                     came = os.read(self._ours, 65536)
                     self.written += came

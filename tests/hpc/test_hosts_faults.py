@@ -145,6 +145,7 @@ def test_download_cut_in_the_middle(lab: Lab, tmp_path: Path) -> None:
     folder = new_folder()
     host.publish(folder, {"big": b"x" * 5_000_000}, attempt=1, marker={})
     host.close()
+    wait_until(lambda: not relay.order("get")["open"], "the connection to be closed")
     relay.set(cut_after=2_000_000, cut_times=1)
     with pytest.raises(ConnectionLostError):
         host.fetch(folder, ["big"], tmp_path / "in")
