@@ -7,6 +7,7 @@ skipped with the reason, but in CI (where the variable ``CI`` is set) it fails.
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import tempfile
 from pathlib import Path
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 #: A MongoDB server to test with in place of the embedded one.
 MONGO_VARIABLE = "JFCELERY_TEST_MONGO_URI"
+#: Files that a process of the tests may have open at once.
+FILES = 8192
 
 
 def missing(why: object) -> NoReturn:
@@ -33,6 +36,14 @@ def missing(why: object) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"CI must have it: {why}")
     pytest.skip(str(why))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _open_files() -> None:
+    """Many systems allow a process 1024 files; each project of a test keeps its connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard >= FILES:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, FILES), hard))
 
 
 @pytest.fixture(scope="session")
