@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.support.cluster import Cluster
+    from tests.support.lab import Lab
     from tests.support.projects import ProjectFactory
 
 pytestmark = [pytest.mark.hpc, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -76,14 +77,19 @@ def test_a_dynamic_flow_completes_on_slurm(
 
 
 def test_jobs_of_one_flow_run_on_several_workers(
-    make_project: ProjectFactory, testbed: Cluster, tmp_path: Path
+    make_project: ProjectFactory, testbed: Cluster, lab: Lab, tmp_path: Path
 ) -> None:
-    """Slurm, Grid Engine, a plain remote shell and this machine pass a number on to each other."""
+    """Slurm, Grid Engine, a plain remote shell and this machine pass a number on to each other.
+
+    The files of the first go through a data-transfer node.
+    """
+    node = lab.relay()
+    transfer = {"host": "127.0.0.1", "port": node.port}
     local = {"type": "local", "scheduler_type": "shell", "work_dir": str(tmp_path / "work")}
     project = make_project(
         workers={
             "here": local,
-            "slurm": testbed.worker("hpca", "slurm"),
+            "slurm": testbed.worker("hpca", "slurm", type="separated_transfer", transfer=transfer),
             "sge": testbed.worker("hpcb", "sge"),
             "plain": testbed.worker("hpcx", "shell"),
         }
@@ -101,6 +107,10 @@ def test_jobs_of_one_flow_run_on_several_workers(
     assert {doc.job.name: doc.worker for doc in docs} == {
         name: name for name in ("here", "slurm", "sge", "plain")
     }
+    (there,) = (doc.run_dir for doc in docs if doc.worker == "slurm")
+    sizes = testbed.bed.on("hpca", "stat", "-c", "%s", f"{there}/{RunFolder.INPUT}").stdout
+    assert node.order("get")["accepted"] >= 1
+    assert node.order("get")["bytes"]["up"] > int(sizes)
     store = project.get_jobstore()
     store.connect()
     assert store.get_output(chain[-1].uuid) == 7.0

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.hpc
 
-#: Bytes of the big file: enough to show that memory does not grow with it.
-BIG = 64 * 1024 * 1024
+#: Bytes of the big file: enough to show that memory does not grow with it. By hand: more of them.
+BIG = int(os.environ.get("JFCELERY_TEST_MEGABYTES", "64")) * 1024 * 1024
 #: Bytes that a transfer may take, however big the file.
 FLAT = 16 * 1024 * 1024
 
