@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -77,7 +78,8 @@ def test_files_that_were_copied_and_removed_are_named(
     folder = Path(str(controller.project.get_worker("here").work_dir)) / f"{doc.uuid}_1"
     folder.mkdir(parents=True)
     (folder / "queue.out").write_text("hello\n")
-    (folder / ".jfcelery.json").write_text("{}")
+    marker = {"attempt": 1, "uuid": doc.uuid, "index": 1}
+    (folder / ".jfcelery.json").write_text(f"{json.dumps(marker)}\n")
     flow.jobs.update(doc, {"run_dir": str(folder)})
     got = jfc("job", "files", "get", "1", "queue.*", "-p", str(tmp_path), "--json").data
     assert got == {"run_dir": str(folder), "files": [str(tmp_path / "queue.out")]}

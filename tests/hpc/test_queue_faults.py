@@ -261,7 +261,7 @@ def test_a_job_that_slurm_has_forgotten_is_not_submitted_again(slurm: Bench) -> 
 
 
 @pytest.mark.parametrize(
-    "mode, words", [("down", "no answer|stands still"), ("refused", "refused|reset")]
+    "mode, words", [("down", "no answer|stands still"), ("refused", "refused|reset|cannot connect")]
 )
 def test_a_firewall_that_closes_is_the_hosts_trouble(
     own: Cluster, slurm: Bench, mode: str, words: str

@@ -16,6 +16,7 @@ from jfcelery.states import JobState
 from jfcelery.submission import submit_flow
 from jfcelery.wait import wait_for
 from tests.support.system import running
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,5 +62,9 @@ def test_a_real_timeout_is_recovered_from(
     script = testbed.bed.on("hpca", "cat", f"{doc.run_dir}/{RunFolder.SCRIPT}").stdout
     assert "--time=0:02:00" in script
     names = ",".join(f"jfc-{doc.uuid}-{doc.index}-{attempt}" for attempt in (1, 2))
-    told = testbed.bed.on("hpca", "sacct", "-nXP", "--name", names, "-o", "State").stdout
-    assert told.split() == ["TIMEOUT", "COMPLETED"]
+
+    def told() -> list[str]:
+        answer = testbed.bed.on("hpca", "sacct", "-nXP", "--name", names, "-o", "State")
+        return str(answer.stdout).split()
+
+    wait_until(lambda: told() == ["TIMEOUT", "COMPLETED"], "the accounting of both")

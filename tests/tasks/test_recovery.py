@@ -169,7 +169,8 @@ def test_a_job_moves_to_another_worker(
     assert {bench.runtime.jobs.get(uuid).worker for uuid in "ab"} == {"there"}
     (why,) = entries(bench, "a", "recover")
     assert "worker here -> there" in why
-    assert ("a_1", why) in told
+    (heard,) = [words for key, words in told if key == "a_1"]
+    assert heard.startswith(why.partition(" ... ")[0])  # the history cuts out the middle
     bench.runtime.close()
 
 
