@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
     from tests.chaos.plan import Event
 
+#: Seconds by which a cluster's accounting may be late.
+LATE = 60.0
 #: Seconds between two faults, on average.
 EVERY = 4.0
 #: Seconds that everything gets to come to rest once nothing goes wrong any more.
@@ -104,6 +106,10 @@ class Run:
         self._watch.end()
         calm = time.monotonic() - began - stormy
         evidence = self._evidence()
+        late = time.monotonic() + LATE
+        while violations(evidence) and time.monotonic() < late:
+            time.sleep(5)
+            evidence = self._evidence()
         self.report.wrong = violations(evidence)
         if not at_rest:
             self.report.wrong.insert(0, f"not at rest {REST:.0f} s after the last fault")
