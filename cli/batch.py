@@ -6,8 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from jfcelery.cli.completion import job_ids, worker_names
-from jfcelery.cli.options import json_option, max_results_option, verbosity_option, yes_option
+from jfcelery.cli.completion import job_ids
+from jfcelery.cli.options import (
+    json_option,
+    max_results_option,
+    verbosity_option,
+    workers_option,
+    yes_option,
+)
 from jfcelery.cli.params import DB_ID, JOB_ID, StateType
 from jfcelery.states import BatchState
 
@@ -18,14 +24,6 @@ if TYPE_CHECKING:
 
     from jfcelery.database.batches import BatchDoc
 
-_WORKERS = click.option(
-    "--worker",
-    "-wk",
-    "workers",
-    multiple=True,
-    shell_complete=worker_names,
-    help="Name of a worker.  [repeatable]",
-)
 _STATES = click.option(
     "--state",
     "-s",
@@ -42,7 +40,7 @@ def batch() -> None:
 
 
 @batch.command("list")
-@_WORKERS
+@workers_option
 @max_results_option
 @_STATES
 @click.option(
@@ -132,7 +130,7 @@ def info(pilot: str, as_json: bool) -> None:
 @click.option(
     "--batch-uid", "-bid", "batch_uids", multiple=True, help="Unique id of a pilot.  [repeatable]"
 )
-@_WORKERS
+@workers_option
 @yes_option
 @json_option
 def delete(

@@ -55,6 +55,15 @@ _METADATA = click.option(
     "--metadata", "-meta", type=Dictionary(), help="key=value pairs, or JSON, of the metadata."
 )
 
+workers_option = click.option(
+    "--worker",
+    "-wk",
+    "workers",
+    multiple=True,
+    shell_complete=worker_names,
+    help="Name of a worker.  [repeatable]",
+)
+
 #: JFILT of the documentation: what selects jobs.
 JOB_FILTER_OPTIONS = (
     click.option(
@@ -80,14 +89,7 @@ JOB_FILTER_OPTIONS = (
     _NAME,
     _METADATA,
     *_AGES,
-    click.option(
-        "--worker",
-        "-wk",
-        "workers",
-        multiple=True,
-        shell_complete=worker_names,
-        help="Name of a worker.  [repeatable]",
-    ),
+    workers_option,
     click.option("--query", "-q", type=Dictionary(), help="Raw MongoDB query, as JSON."),
     click.option("--error-class", metavar="NAME", help="Class of the job's error."),
     click.option(

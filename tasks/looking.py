@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import shlex
-from contextlib import contextmanager
-from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from jfcelery.errors import InputError, RunFolderError, StateError
-from jfcelery.folders import RunFolder
+from jfcelery.errors import InputError, RunFolderError
+from jfcelery.scheduler_io.run_folder import run_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from jfcelery.database.documents import JobDoc
     from jfcelery.project import Project
-    from jfcelery.scheduler_io.hosts.base import Host
 
 #: Most bytes of the end of a file that are shown.
 TAIL_BYTES = 20_000
 #: Most names of files that are shown.
 MOST_FILES = 2000
-
-
-@contextmanager
-def _folder(project: Project, doc: JobDoc) -> Iterator[tuple[Host, RunFolder]]:
-    from jfcelery.scheduler_io.hosts.pool import Hosts
-
-    if not doc.run_dir:
-        raise StateError(
-            f"Job {doc.db_id} is {doc.state}: it has no run folder yet.",
-            remedy=f"`jfc job history {doc.db_id}` shows what happened so far.",
-        )
-    hosts = Hosts(project)
-    try:
-        with hosts.transfer(doc.worker) as host:
-            yield host, RunFolder(PurePosixPath(doc.run_dir))
-    finally:
-        hosts.close()
 
 
 def run_files(project: Project, doc: JobDoc) -> list[str]:
@@ -48,7 +26,7 @@ def run_files(project: Project, doc: JobDoc) -> list[str]:
         RunFolderError: It is not there.
         HostError: The host cannot be reached.
     """
-    with _folder(project, doc) as (host, folder):
+    with run_folder(project, doc) as (host, folder):
         result = host.run(f"cd {shlex.quote(str(folder))} && ls -A | head -n {MOST_FILES}")
         if not result.ok:
             raise RunFolderError(
@@ -69,7 +47,7 @@ def file_tail(project: Project, doc: JobDoc, name: str) -> str:
     """
     if not name or "/" in name or name in {".", ".."} or not name.isprintable():
         raise InputError(f"{name!r} is no name of a file.", remedy="Folders are not looked into.")
-    with _folder(project, doc) as (host, folder):
+    with run_folder(project, doc) as (host, folder):
         result = host.run(f"tail -c {TAIL_BYTES} -- {shlex.quote(str(folder / name))}")
         if not result.ok:
             raise RunFolderError(

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 @json_option
 def queue_out(selected: JobFilter, as_json: bool) -> None:
     """Show stdout and stderr of a job's queue job, from its run folder."""
-    from jfcelery.cli.job.folder import run_folder
     from jfcelery.cli.output import write_json
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.queries import find_one_job
     from jfcelery.folders import RunFolder
+    from jfcelery.scheduler_io.run_folder import run_folder
 
     with open_controller() as controller:
         doc = find_one_job(controller.queue, selected)

@@ -23,12 +23,12 @@ def delete(
 
     Only a folder that holds the job's own marker file is removed.
     """
-    from jfcelery.cli.job.folder import run_folder
     from jfcelery.cli.output import say
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.queries import find_one_job
     from jfcelery.errors import RunFolderError, StateError
     from jfcelery.scheduler_io.removal import outside, owner_of
+    from jfcelery.scheduler_io.run_folder import run_folder
 
     with open_controller() as controller:
         doc = find_one_job(controller.queue, one_job(job, index))

@@ -27,11 +27,11 @@ def get(job: str, names: tuple[str, ...], index: int | None, path: Path, as_json
 
     FILES are names or patterns with the wildcards * ? [abc]; put those in quotes.
     """
-    from jfcelery.cli.job.folder import run_folder
     from jfcelery.cli.output import say
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.queries import find_one_job
     from jfcelery.errors import RunFolderError
+    from jfcelery.scheduler_io.run_folder import run_folder
 
     with open_controller() as controller:
         doc = find_one_job(controller.queue, one_job(job, index))

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 @json_option
 def ls(selected: JobFilter, as_json: bool) -> None:
     """List the files of a run folder."""
-    from jfcelery.cli.job.folder import run_folder
     from jfcelery.cli.output import write_json
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.queries import find_one_job
     from jfcelery.errors import RunFolderError
+    from jfcelery.scheduler_io.run_folder import run_folder
 
     with open_controller() as controller:
         doc = find_one_job(controller.queue, selected)

@@ -1,4 +1,4 @@
-"""Looking into a job's run folder on its worker."""
+"""The way to a job's run folder on its worker."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import StateError
+from jfcelery.folders import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from jfcelery.database.documents import JobDoc
-    from jfcelery.folders import RunFolder
     from jfcelery.project import Project
     from jfcelery.scheduler_io.hosts.base import Host
 
@@ -25,7 +25,6 @@ def run_folder(project: Project, doc: JobDoc) -> Iterator[tuple[Host, RunFolder]
         StateError: The job has none yet.
         HostError: The host cannot be reached.
     """
-    from jfcelery.folders import RunFolder
     from jfcelery.scheduler_io.hosts.pool import Hosts
 
     if not doc.run_dir:
