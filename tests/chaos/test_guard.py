@@ -23,7 +23,7 @@ from jfcelery.tasks.sweep import sweep
 from jfcelery.tasks.upload import upload
 from tests.chaos.mutants import MUTANTS, TREE
 from tests.support.bench import Bench, quick_worker
-from tests.support.entries import flow_of
+from tests.support.entries import QUICK_JOB, flow_of
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -32,13 +32,6 @@ if TYPE_CHECKING:
 
     from jfcelery.database.documents import JobDoc
     from tests.support.projects import ProjectFactory
-
-#: A job of which only the start is of interest.
-JOB = {
-    "config": {"resolve_references": False, "expose_store": False},
-    "function_args": [],
-    "function_kwargs": {},
-}
 
 
 @pytest.fixture
@@ -54,7 +47,7 @@ def bench(
 
 def add(bench: Bench, edges: Mapping[str, Sequence[str]]) -> str:
     """Add a flow of quick jobs, and return its uuid."""
-    flow = flow_of(edges, payload=JOB)
+    flow = flow_of(edges, payload=QUICK_JOB)
     add_flow(bench.runtime.queue, flow, Placement(worker="here"))
     return flow.uuid
 

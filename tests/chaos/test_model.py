@@ -22,7 +22,7 @@ from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.scheduler_io.hosts.local import LocalHost
 from jfcelery.states import FlowState, JobState
 from tests.support.bench import Bench, Recorder, quick_worker
-from tests.support.entries import flow_of
+from tests.support.entries import QUICK_JOB, flow_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,12 +116,7 @@ def test_every_job_runs_exactly_once(
         monkeypatch.setattr(owner, name, fate.mortal(f"{owner.__name__}.{name}", function))
     workers = {"here": quick_worker(tmp_path, max_jobs=2)}
     bench = Bench(make_project(workers=workers), tmp_path, monkeypatch)
-    job = {
-        "config": {"resolve_references": False, "expose_store": False},
-        "function_args": [],
-        "function_kwargs": {},
-    }
-    flow = flow_of(EDGES, payload=job)
+    flow = flow_of(EDGES, payload=QUICK_JOB)
     add_flow(bench.runtime.queue, flow, Placement(worker="here"))
 
     _live(bench, fate)

@@ -26,7 +26,9 @@ from tests.support.system import running
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from jobflow import Job
 
     from jfcelery.project import Project
     from tests.support.system import System
@@ -174,27 +176,16 @@ def test_a_replaced_job_is_rerun_with_everything_it_made(
     assert controller.queue.history.count_documents({"event": "archive"}) == 3
 
 
-def test_a_job_that_made_a_detour_is_rerun(
-    system: System, controller: JobController, project: Project, tmp_path: Path
+@pytest.mark.parametrize("made_by", [detour_by_count, addition_by_count])
+def test_a_job_that_made_another_is_rerun(
+    system: System,
+    controller: JobController,
+    project: Project,
+    tmp_path: Path,
+    made_by: Callable[[str], Job],
 ) -> None:
-    """The old detour is gone, the new one has run, the child used the new output."""
-    maker = detour_by_count(str(tmp_path / "counter"))
-    child = add(maker.output, 10)
-    ids = submit_flow(Flow([maker, child]), project=project)
-    assert wait_for(ids, PATIENCE, progress=False, project=project) == {_S.COMPLETED: 3}
-    assert controller.get_job_output(db_id=ids[1]) == 11
-    controller.rerun_job(db_id=ids[0], force=True)
-    assert wait_for(ids, PATIENCE, progress=False, project=project) == {_S.COMPLETED: 3}
-    assert controller.get_job_output(db_id=ids[1]) == 12
-    made = [job for job in controller.get_jobs_info() if job.db_id not in ids]
-    assert controller.get_job_output(db_id=made[0].db_id) == 1002
-
-
-def test_a_job_that_made_an_addition_is_rerun(
-    system: System, controller: JobController, project: Project, tmp_path: Path
-) -> None:
-    """The old addition is gone, the new one has run, the child used the new output."""
-    maker = addition_by_count(str(tmp_path / "counter"))
+    """The old detour or addition is gone, the new one has run, the child used the new output."""
+    maker = made_by(str(tmp_path / "counter"))
     child = add(maker.output, 10)
     ids = submit_flow(Flow([maker, child]), project=project)
     assert wait_for(ids, PATIENCE, progress=False, project=project) == {_S.COMPLETED: 3}

@@ -10,6 +10,13 @@ from jfcelery.flows.entries import FlowEntries, JobEntry
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+#: What a job without inputs has of jobflow's Job: enough to send and start it.
+QUICK_JOB: dict[str, Any] = {
+    "config": {"resolve_references": False, "expose_store": False},
+    "function_args": [],
+    "function_kwargs": {},
+}
+
 
 def entry(uuid: str, parents: Sequence[str] = (), **fields: Any) -> JobEntry:
     """Return the entry of a job that does nothing."""

@@ -26,7 +26,7 @@ from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.sweep import sweep
 from jfcelery.tasks.upload import publication as publication_of
 from tests.support.bench import Bench, Message
-from tests.support.entries import flow_of
+from tests.support.entries import QUICK_JOB, flow_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,12 +55,7 @@ def bench(make_bench: MakeBench, host: SimulatedHost) -> Bench:
 
 def add(bench: Bench, names: str = NAMES) -> str:
     """Add quick jobs that have nothing to do with each other, and return their flow."""
-    job = {
-        "config": {"resolve_references": False, "expose_store": False},
-        "function_args": [],
-        "function_kwargs": {},
-    }
-    flow = flow_of({name: [] for name in names}, payload=job)
+    flow = flow_of({name: [] for name in names}, payload=QUICK_JOB)
     add_flow(bench.runtime.queue, flow, Placement(worker="here"))
     return flow.uuid
 

@@ -21,7 +21,7 @@ from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.sweep import sweep
 from jfcelery.tasks.watch import only_one
 from tests.support.bench import Bench, quick_worker
-from tests.support.entries import flow_of
+from tests.support.entries import QUICK_JOB, flow_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -45,12 +45,7 @@ class World:
 
     def submit(self, *names: str, worker: str = "here") -> None:
         """Bring jobs into the queue of a worker."""
-        job = {
-            "config": {"resolve_references": False, "expose_store": False},
-            "function_args": [],
-            "function_kwargs": {},
-        }
-        flow = flow_of({name: [] for name in names}, payload=job)
+        flow = flow_of({name: [] for name in names}, payload=QUICK_JOB)
         add_flow(self.runtime.queue, flow, Placement(worker=worker))
         checkout(self.runtime)
         self.bench.drain()

@@ -10,7 +10,7 @@ from jfcelery.states import JobState
 from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.deaths import BEGIN_TIME, MOST_DEATHS
 from jfcelery.tasks.sweep import sweep
-from tests.support.entries import flow_of
+from tests.support.entries import QUICK_JOB, flow_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -22,12 +22,7 @@ TERM = 10
 
 
 def _add(bench: Bench, names: Collection[str]) -> None:
-    job = {
-        "config": {"resolve_references": False, "expose_store": False},
-        "function_args": [],
-        "function_kwargs": {},
-    }
-    flow = flow_of({name: [] for name in names}, payload=job)
+    flow = flow_of({name: [] for name in names}, payload=QUICK_JOB)
     add_flow(bench.runtime.queue, flow, Placement(worker="here"))
     checkout(bench.runtime)
     bench.messages.clear()

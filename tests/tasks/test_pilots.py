@@ -23,7 +23,7 @@ from jfcelery.tasks.pilots import pilot_places, submit_needed, tend
 from jfcelery.tasks.pool import requeue
 from jfcelery.tasks.sweep import sweep
 from tests.support.bench import alive
-from tests.support.entries import flow_of
+from tests.support.entries import QUICK_JOB, flow_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,11 +37,6 @@ if TYPE_CHECKING:
 HELD = Path(__file__).parents[1] / "support" / "held.sh"
 #: Seconds in which real processes must have done what a test waits for.
 PATIENCE = 120.0
-PAYLOAD = {
-    "config": {"resolve_references": False, "expose_store": False},
-    "function_args": [],
-    "function_kwargs": {},
-}
 
 
 class MakeBatchBench(Protocol):
@@ -78,7 +73,7 @@ def batch_bench(make_bench: MakeBench, tmp_path: Path) -> Iterator[MakeBatchBenc
 
 def add(bench: Bench, *names: str) -> str:
     """Add a flow of independent jobs, and return its uuid."""
-    flow = flow_of({name: [] for name in names}, payload=PAYLOAD)
+    flow = flow_of({name: [] for name in names}, payload=QUICK_JOB)
     add_flow(bench.runtime.queue, flow, Placement(worker="here"))
     return flow.uuid
 

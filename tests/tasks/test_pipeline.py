@@ -24,7 +24,7 @@ from jfcelery.tasks.pipeline import PIPELINE, tail
 from jfcelery.tasks.poll import poll_host
 from jfcelery.tasks.sweep import sweep
 from jfcelery.tasks.upload import upload
-from tests.support.entries import flow_of
+from tests.support.entries import QUICK_JOB, flow_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,12 +38,7 @@ HERE = Placement(worker="here")
 
 def add(bench: Bench, edges: Mapping[str, Sequence[str]]) -> str:
     """Add a flow of quick jobs, and return its uuid."""
-    job = {
-        "config": {"resolve_references": False, "expose_store": False},
-        "function_args": [],
-        "function_kwargs": {},
-    }
-    flow = flow_of(edges, payload=job)
+    flow = flow_of(edges, payload=QUICK_JOB)
     add_flow(bench.runtime.queue, flow, HERE)
     return flow.uuid
 

@@ -24,7 +24,7 @@ from jfcelery.tasks import poll
 from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.poll import HIDDEN_TIME, poll_host
 from tests.support.bench import Bench, quick_worker
-from tests.support.entries import flow_of
+from tests.support.entries import QUICK_JOB, flow_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,12 +37,7 @@ if TYPE_CHECKING:
 
 def submit(bench: Bench, *names: str) -> None:
     """Bring quick jobs into the queue."""
-    job = {
-        "config": {"resolve_references": False, "expose_store": False},
-        "function_args": [],
-        "function_kwargs": {},
-    }
-    flow = flow_of({name: [] for name in names}, payload=job)
+    flow = flow_of({name: [] for name in names}, payload=QUICK_JOB)
     add_flow(bench.runtime.queue, flow, Placement(worker="here"))
     checkout(bench.runtime)
     bench.drain()

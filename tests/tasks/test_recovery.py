@@ -18,7 +18,7 @@ from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport
 from jfcelery.states import JobState
 from jfcelery.tasks import recovery
 from tests.support.bench import QUICK, Bench, quick_worker
-from tests.support.entries import flow_of
+from tests.support.entries import QUICK_JOB, flow_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,11 +30,6 @@ if TYPE_CHECKING:
     from tests.tasks.conftest import MakeBench
 
 _S = JobState
-PAYLOAD = {
-    "config": {"resolve_references": False, "expose_store": False},
-    "function_args": [],
-    "function_kwargs": {},
-}
 #: Leaves nothing but a restart file, until the folder of the test says that it may work.
 DYING = """\
 echo "$(cat "$1/restart" 2>/dev/null) run" >"$1/restart"
@@ -65,7 +60,7 @@ def dying(make_bench: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
 def add(bench: Bench, edges: dict[str, list[str]]) -> str:
     """Add quick jobs, and return their flow."""
-    flow = flow_of(edges, payload=PAYLOAD)
+    flow = flow_of(edges, payload=QUICK_JOB)
     add_flow(bench.runtime.queue, flow, Placement(worker="here"))
     return flow.uuid
 

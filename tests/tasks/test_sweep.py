@@ -11,7 +11,7 @@ from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import FlowState, JobState
 from jfcelery.tasks import sweep as module
 from jfcelery.tasks.sweep import sweep
-from tests.support.entries import flow_of
+from tests.support.entries import QUICK_JOB, flow_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,12 +23,7 @@ _S = JobState
 
 def add(bench: Bench, edges: Mapping[str, Sequence[str]], **fields: Any) -> str:
     """Add a flow of quick jobs, and return its uuid."""
-    job = {
-        "config": {"resolve_references": False, "expose_store": False},
-        "function_args": [],
-        "function_kwargs": {},
-    }
-    flow = flow_of(edges, payload=job, **fields)
+    flow = flow_of(edges, payload=QUICK_JOB, **fields)
     add_flow(bench.runtime.queue, flow, Placement(worker="here"))
     return flow.uuid
 

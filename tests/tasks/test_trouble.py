@@ -13,7 +13,7 @@ from jfcelery.scheduler_io.hosts.local import LocalHost
 from jfcelery.states import JobState
 from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.sweep import sweep
-from tests.support.entries import flow_of
+from tests.support.entries import QUICK_JOB, flow_of
 
 if TYPE_CHECKING:
     from tests.support.bench import Bench
@@ -26,12 +26,7 @@ WHERE = {
 
 def add(bench: Bench, *names: str) -> str:
     """Add quick jobs, and return their flow."""
-    job = {
-        "config": {"resolve_references": False, "expose_store": False},
-        "function_args": [],
-        "function_kwargs": {},
-    }
-    flow = flow_of({name: [] for name in names}, payload=job)
+    flow = flow_of({name: [] for name in names}, payload=QUICK_JOB)
     add_flow(bench.runtime.queue, flow, Placement(worker="here"))
     return flow.uuid
 
