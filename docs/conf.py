@@ -13,7 +13,7 @@ author = "The jfcelery developers"
 project_copyright = "2026, The jfcelery developers"
 release = version = version_of("jfcelery")
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "references"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "references", "diagrams"]
 exclude_patterns = ["_build", "_ext"]
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3

@@ -7,6 +7,7 @@ import importlib
 import re
 import shlex
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import click
 import pytest
@@ -126,3 +127,32 @@ def test_every_file_that_is_linked_exists(page: str) -> None:
     here: Path = (TREE / page).parent
     links = re.findall(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)", (TREE / page).read_text())
     assert [link for link in links if not (here / link).exists()] == []
+
+
+#: Schemes of addresses that are no links.
+_OTHERS = ("redis", "rediss", "redis+socket", "mongodb")
+
+
+def _is_link(address: str) -> bool:
+    """Return whether an address of the web is whole: https (or this machine), and a host."""
+    parts = urlsplit(address)
+    if parts.hostname in {"127.0.0.1", "localhost"}:
+        return parts.scheme in {"http", "https"}
+    return parts.scheme == "https" and "." in (parts.hostname or "") and address[-1] not in ".,;:"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_address_is_one(page: str) -> None:
+    """No link of a page leads to a cut-off address, or to an unprotected one."""
+    text = re.sub(r"`[^`\n]*`", "", (TREE / page).read_text())
+    found = re.findall(r"\b[a-z+]+://[^\s)>\"'|]+", text)
+    assert [a for a in found if not _is_link(a) and urlsplit(a).scheme not in _OTHERS] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_is_a_placeholder(page: str) -> None:
+    """A page says something, and promises nothing for later."""
+    text = (TREE / page).read_text()
+    assert re.findall(r"\b(?:TODO|TBD|FIXME|XXX|lorem ipsum|coming soon)\b", text) == []
+    directive = re.search(r"^```\{(include|[a-z]+-reference)\}", text, re.MULTILINE)
+    assert directive or len(text.split()) > 60
