@@ -17,8 +17,8 @@ def flower(port: int | None, address: str, browser: bool) -> None:
     """Show Flower's address; start Flower here if the runner does not run it.
 
     Flower listens on this machine only and asks for a login, which is part of the address that is
-    shown; FLOWER_BASIC_AUTH=user:password gives another one. From elsewhere, forward the port:
-    ssh -L 5555:127.0.0.1:5555 THIS_MACHINE.
+    shown; FLOWER_BASIC_AUTH=user:password gives another one, FLOWER_BASIC_AUTH_FILE names a file
+    that holds it. From elsewhere, forward the port: ssh -L 5555:127.0.0.1:5555 THIS_MACHINE.
     """
     from jfcelery.tasks.runner.layout import Layout
     from jfcelery.tasks.runner.lifecycle import Runner

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,8 +38,8 @@ def gui(
 
     It listens on this machine only, and prints a link that logs in once. Programs send one of the
     tokens in web.json in the project's folder. JFCELERY_GUI_PASSWORD sets a password for the login
-    form, JFCELERY_GUI_READ_PASSWORD one that lets only look. From elsewhere, forward the port:
-    ssh -L 8470:127.0.0.1:8470 THIS_MACHINE.
+    form, JFCELERY_GUI_READ_PASSWORD one that lets only look; with _FILE at its end, either names a
+    file that holds it. From elsewhere, forward the port: ssh -L 8470:127.0.0.1:8470 THIS_MACHINE.
     """
     from importlib.util import find_spec
 
@@ -72,11 +71,12 @@ def gui(
 
 
 def _access(tokens: Path) -> Access:
+    from jfcelery.project.references import secret_variable
     from jfcelery.web.access import Access, Role, Tokens
 
     passwords: dict[str, Role] = {}
-    if given := os.environ.get(READ_PASSWORD):
+    if given := secret_variable(READ_PASSWORD):
         passwords[given] = "read"
-    if given := os.environ.get(PASSWORD):
+    if given := secret_variable(PASSWORD):
         passwords[given] = "full"
     return Access(Tokens.of(tokens), passwords)

@@ -26,6 +26,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from jfcelery.errors import RunnerError
+from jfcelery.project.references import secret_variable
 from jfcelery.tasks.runner.flower import ADDRESS, FlowerAccess
 from jfcelery.tasks.runner.folder import RunnerFolder
 from jfcelery.tasks.runner.member import LOG_FORMAT, Membership, current_project, holding_off
@@ -176,7 +177,7 @@ def _serve(project: Project, options: argparse.Namespace, membership: Membership
     from jfcelery.tasks.runner.watcher import Watcher
 
     path = RunnerFolder(options.folder, options.folder).flower
-    access = FlowerAccess.of(path).with_login(os.environ.get(LOGIN_VARIABLE, ""))
+    access = FlowerAccess.of(path).with_login(secret_variable(LOGIN_VARIABLE))
     flower = make_flower(project, access)
     port = listen(flower, access, options.address, options.port)
     access = access.model_copy(update={"port": port})

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.errors import ConfigError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -63,6 +65,27 @@ def resolve(data: Mapping[str, Any], folder: Path) -> tuple[dict[str, Any], list
     if isinstance(workers, dict):
         resolved["workers"] = {name: resolver.worker(w, name) for name, w in workers.items()}
     return resolved, resolver.unresolved
+
+
+def secret_variable(name: str) -> str:
+    """Return a secret of a container: the environment variable, or the file that NAME_FILE names.
+
+    Args:
+        name: Of the variable.
+
+    Returns:
+        The secret; empty if there is none.
+
+    Raises:
+        ConfigError: The file cannot be read.
+    """
+    if found := os.environ.get(name):
+        return found
+    path = os.environ.get(f"{name}_FILE")
+    try:
+        return _content(Path(path).expanduser()) if path else ""
+    except DeadReferenceError as error:
+        raise ConfigError(f"{name}_FILE: {error}") from None
 
 
 class _Resolver:

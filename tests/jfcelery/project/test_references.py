@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from jfcelery.errors import ConfigError
 from jfcelery.project import ProjectFileError, load_file
-from jfcelery.project.references import resolve
+from jfcelery.project.references import resolve, secret_variable
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,3 +168,20 @@ def test_without_references_nothing_changes(tmp_path_factory: Any, data: dict[st
 
     assert unresolved == []
     assert resolved == data
+
+
+def test_a_variable_may_name_the_file_of_a_secret(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """NAME holds it, or NAME_FILE names the file; a file that is not there is an error."""
+    monkeypatch.delenv("A_SECRET", raising=False)
+    assert secret_variable("A_SECRET") == ""
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    monkeypatch.setenv("A_SECRET_FILE", str(tmp_path / "secret"))
+    assert secret_variable("A_SECRET") == SECRET
+    monkeypatch.setenv("A_SECRET", "another")
+    assert secret_variable("A_SECRET") == "another"
+    monkeypatch.delenv("A_SECRET")
+    (tmp_path / "secret").unlink()
+    with pytest.raises(ConfigError, match="A_SECRET_FILE: cannot read"):
+        secret_variable("A_SECRET")
