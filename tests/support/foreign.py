@@ -1,4 +1,8 @@
-"""Other people's programs in environments of their own: jobflow-remote, whose queue is imported."""
+"""Other people's programs in environments of their own.
+
+jobflow-remote, whose queue is imported, and atomate2, whose flows are run. Each is installed once;
+``python -m tests.support.foreign`` does that before tests ask for them.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,8 @@ from tests.support.tree import TREE
 
 #: The release that writes the databases.
 RELEASE = "jobflow-remote==1.0.1"
+#: The release whose workflows are run; it gets what the running environment lacks of its dependencies.
+ATOMATE2 = "atomate2==0.1.5"
 #: Seconds for its installation, and for making a database.
 PATIENCE = 900
 
@@ -109,3 +115,8 @@ def make_queue(project_file: Path, prefix: Path) -> dict[str, Any]:
     assert done.returncode == 0, done.stderr[-5000:]
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result
+
+
+if __name__ == "__main__":
+    environment(RELEASE)
+    environment(ATOMATE2, above=True)
