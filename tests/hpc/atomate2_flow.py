@@ -33,5 +33,5 @@ if __name__ == "__main__":
 
     store = JobStore(MemoryStore(), additional_stores={"data": MemoryStore()})
     run_locally(flow, store=store, create_folders=True, ensure_success=True, log=False)
-    output = store.query_one({"name": "fit_elastic_tensor"}, load=True)["output"]
-    json.dump(jsanitize(output), sys.stdout)
+    (found,) = store.query({"name": "fit_elastic_tensor"}, load=True)
+    json.dump(jsanitize(found["output"]), sys.stdout)

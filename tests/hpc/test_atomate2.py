@@ -1,4 +1,4 @@
-"""An unchanged workflow of atomate2 runs over SSH on a real Slurm, and returns what it does here."""
+"""An unchanged workflow of atomate2 runs over SSH on Slurm, and returns what it returns here."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from tests.support.tree import TREE
 
 #: The release that writes the databases.
 RELEASE = "jobflow-remote==1.0.1"
-#: The release whose workflows are run; it gets what the running environment lacks of its dependencies.
+#: The release whose workflows are run.
 ATOMATE2 = "atomate2==0.1.5"
 #: Seconds for its installation, and for making a database.
 PATIENCE = 900
