@@ -22,7 +22,7 @@ import click
 from jfcelery.errors import ConfigError, JfceleryError, ServiceError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 #: Exit status: what was asked cannot be done.
 EXIT_REFUSED = 1
@@ -46,11 +46,11 @@ def fail(message: str, remedy: str = "", *, status: int = EXIT_REFUSED) -> NoRet
 
 
 @contextmanager
-def rendered(*, full_exc: bool) -> Iterator[None]:
+def rendered(wants_trace: Callable[[], bool]) -> Iterator[None]:
     """Show every error of the body as a person wants to read it.
 
     Args:
-        full_exc: Whether the trace is written as well.
+        wants_trace: Tells, once there is an error, whether its trace is written as well.
     """
     try:
         yield
@@ -64,13 +64,14 @@ def rendered(*, full_exc: bool) -> Iterator[None]:
         click.echo("Interrupted.", err=True)
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
     except JfceleryError as error:
-        _trace(full_exc)
+        _trace(wants_trace())
         fail(error.message, error.remedy, status=exit_status(error))
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - the outermost edge: no trace on the terminal
-        _trace(full_exc)
-        remedy = "" if full_exc else "Run `jfc --full-exc …` to see where it comes from."
+        wanted = wants_trace()
+        _trace(wanted)
+        remedy = "" if wanted else "Run `jfc --full-exc …` to see where it comes from."
         fail(f"unexpected {type(error).__name__}: {error}", remedy)
 
 

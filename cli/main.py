@@ -47,17 +47,23 @@ class RootGroup(LazyGroup):
         **extra: Any,
     ) -> click.Context:
         """Read the global options."""
-        with rendered(full_exc=False):
+        with rendered(lambda: False):
             return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command and show its error, if any, in one or two lines."""
-        with rendered(full_exc=_wants_trace(ctx)):
+        with rendered(lambda: _wants_trace(ctx)):
             return super().invoke(ctx)
 
 
 def _wants_trace(ctx: click.Context) -> bool:
-    return bool(ctx.params.get("full_exc"))
+    from jfcelery.errors import ConfigError
+    from jfcelery.settings import settings
+
+    try:
+        return bool(ctx.params.get("full_exc")) or settings().cli_full_exc
+    except ConfigError:  # it is the settings that are wrong
+        return False
 
 
 def _project_names(ctx: click.Context, param: click.Parameter, incomplete: str) -> Any:
@@ -117,7 +123,8 @@ def _show_tree(ctx: click.Context, _param: click.Parameter, value: bool) -> None
 @click.pass_context
 def jfc(ctx: click.Context, project: str | None, full_exc: bool) -> None:
     """Run jobflow workflows on clusters, through Celery."""
-    ctx.obj = CliState(project=project, full_exc=full_exc)
+    del full_exc  # it is looked at where there is an error
+    ctx.obj = CliState(project=project)
 
 
 def main() -> None:

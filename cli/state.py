@@ -22,11 +22,9 @@ class CliState:
 
     Args:
         project: Name given with ``--project``; None for the default one.
-        full_exc: Whether an error shows its whole trace.
     """
 
     project: str | None = None
-    full_exc: bool = False
 
 
 def current_state() -> CliState:
@@ -44,7 +42,22 @@ def load_project() -> Project:
     """
     from jfcelery import project
 
+    _configure_logs()
     return project.load_project(current_state().project)
+
+
+def _configure_logs() -> None:
+    """Have this process log as much of ours as the settings say; of libraries what matters."""
+    import logging
+
+    from jfcelery.logs import configure
+    from jfcelery.project.model import LogLevel
+    from jfcelery.settings import settings
+
+    level = settings().cli_log_level
+    if level is not LogLevel.WARN:  # which is what Python does by itself
+        configure("text", "ERROR" if level is LogLevel.ERROR else "WARNING")
+        logging.getLogger("jfcelery").setLevel(level.upper())
 
 
 def open_queue() -> QueueDatabase:

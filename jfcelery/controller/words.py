@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 
 #: Most db ids that one line shows.
 SHOWN = 20
-#: What a person must know before jobs are deleted, and before a state is set by hand.
+#: What a person must know before jobs are deleted.
 DELETE_WARNING = "This cannot be undone."
-SET_STATE_WARNING = "Nothing checks whether the new state is true: results may become inconsistent."
 
 
 @dataclass(frozen=True)

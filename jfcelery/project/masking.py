@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+from pydantic import SecretStr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 #: What is shown instead of a secret.
 MASK = "**********"
-#: Keys whose values are secrets.
-_SECRET_KEY = re.compile(r"pass|secret|token|credential|private_?key|pkey", re.IGNORECASE)
-#: Keys whose values are secrets or may hold one.
-_HIDDEN_KEY = re.compile(rf"{_SECRET_KEY.pattern}|(^|_)ur[il]s?$", re.IGNORECASE)
+#: Names of keys, fields and environment variables whose values are secrets.
+SECRET_NAME = re.compile(r"pass|secret|token|credential|(?:private|api)_?key|pkey", re.IGNORECASE)
 #: Login inside an address: scheme://user:password@host.
 _LOGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]*@", re.IGNORECASE)
 
@@ -29,7 +30,7 @@ def masked(value: Any, *, key: str = "") -> Any:
         return {name: masked(item, key=str(name)) for name, item in value.items()}
     if isinstance(value, list | tuple):
         return [masked(item, key=key) for item in value]
-    if value and isinstance(value, str) and _SECRET_KEY.search(key):
+    if value and isinstance(value, str) and SECRET_NAME.search(key):
         return MASK
     return without_login(value) if isinstance(value, str) else value
 
@@ -41,17 +42,38 @@ def without_login(text: str) -> str:
 
 def redact(text: str, source: Mapping[str, Any]) -> str:
     """Return a text in which the secrets that stand in some data are replaced."""
-    for secret in sorted(_secrets(source), key=len, reverse=True):
+    for secret in sorted(secrets_in(source), key=len, reverse=True):
         text = text.replace(secret, MASK)
     return without_login(text)
 
 
-def _secrets(value: Any, key: str = "") -> Iterator[str]:
-    if isinstance(value, dict):
+def secrets_in(value: Any, key: str = "") -> Iterator[str]:
+    """Yield the secrets in data: what is marked as one, what is called so, logins in addresses.
+
+    Args:
+        value: The data: mappings, lists and scalars.
+        key: The key under which it stands.
+    """
+    if isinstance(value, SecretStr):
+        yield value.get_secret_value()
+    elif isinstance(value, dict):
         for name, item in value.items():
-            yield from _secrets(item, str(name))
+            yield from secrets_in(item, str(name))
     elif isinstance(value, list | tuple):
         for item in value:
-            yield from _secrets(item, key)
-    elif value and isinstance(value, str) and _HIDDEN_KEY.search(key):
-        yield value
+            yield from secrets_in(item, key)
+    elif isinstance(value, str) and value:
+        if SECRET_NAME.search(key):
+            yield value
+        elif "://" in value:
+            yield from _of_address(value)
+
+
+def _of_address(text: str) -> Iterator[str]:
+    try:
+        password = urlsplit(text).password
+    except ValueError:
+        return
+    if password:
+        yield password
+        yield unquote(password)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -37,15 +36,6 @@ class LogLevel(StrEnum):
     WARN = "warn"
     INFO = "info"
     DEBUG = "debug"
-
-    def to_logging(self) -> int:
-        """Return the level as the ``logging`` module counts it."""
-        return {
-            LogLevel.ERROR: logging.ERROR,
-            LogLevel.WARN: logging.WARNING,
-            LogLevel.INFO: logging.INFO,
-            LogLevel.DEBUG: logging.DEBUG,
-        }[self]
 
 
 def problem_at(path: str, text: str) -> PydanticCustomError:

@@ -201,11 +201,6 @@ class Project(ConfigModel):
         return self.broker is None
 
     @property
-    def has_interactive_workers(self) -> bool:
-        """Whether a person must log in for any of the workers."""
-        return any(getattr(worker, "interactive_login", False) for worker in self.workers.values())
-
-    @property
     def hosts(self) -> dict[str, list[str]]:
         """The names of the workers by the key of the host that they share."""
         hosts: dict[str, list[str]] = {}

@@ -62,16 +62,6 @@ class Endpoints:
         return self.database.uri
 
     @property
-    def database_name(self) -> str:
-        """Return the name of the queue's database."""
-        return self.database.name
-
-    @property
-    def database_options(self) -> Mapping[str, Any]:
-        """Return further arguments of ``MongoClient``."""
-        return self.database.options
-
-    @property
     def broker_url(self) -> str:
         """Return the URL for Celery, secrets included."""
         return self.broker.url

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ import pytest
 
 from jfcelery.cli.lazy import LazyGroup
 from jfcelery.cli.main import jfc as root
+from jfcelery.cli.state import load_project
 from jfcelery.controller import JobController
 from jfcelery.states import JobState
 from tests.support.calling import Jfc
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from jfcelery.project import Project
     from tests.support.projects import ProjectFactory
 
 
@@ -171,6 +174,41 @@ def test_the_trace_is_shown_only_when_asked_for(jfc: Jfc) -> None:
     assert "Traceback" not in short.stderr
     assert "Traceback" in long.stderr
     assert "No job has the db id 99" in short.stderr
+
+
+def test_the_settings_may_ask_for_the_trace(jfc: Jfc, monkeypatch: pytest.MonkeyPatch) -> None:
+    """JFCELERY_CLI_FULL_EXC does what --full-exc does; settings that are wrong show none."""
+    monkeypatch.setenv("JFCELERY_CLI_FULL_EXC", "1")
+    assert "Traceback" in jfc("job", "info", "99").stderr
+    monkeypatch.setenv("JFCELERY_CLI_FULL_EXC", "perhaps")
+    wrong = jfc("job", "info", "99").stderr
+    assert "JFCELERY_CLI_FULL_EXC" in wrong
+    assert "Traceback" not in wrong
+
+
+def test_the_settings_say_how_much_is_logged(project: Project, restored_logs: None) -> None:
+    """JFCELERY_CLI_LOG_LEVEL is that of jfcelery's own log lines, not of libraries'."""
+    del restored_logs
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JFCELERY_PROJECT", project.name)
+        patch.setenv("JFCELERY_CLI_LOG_LEVEL", "debug")
+        load_project()
+        assert logging.getLogger("jfcelery").isEnabledFor(logging.DEBUG)
+        assert not logging.getLogger("pymongo").isEnabledFor(logging.INFO)
+        patch.setenv("JFCELERY_CLI_LOG_LEVEL", "error")
+        load_project()
+    assert not logging.getLogger("jfcelery").isEnabledFor(logging.WARNING)
+
+
+@pytest.fixture
+def restored_logs() -> Iterator[None]:
+    """The handlers and levels as they were before the test."""
+    ours, root = logging.getLogger("jfcelery"), logging.getLogger()
+    before = ours.level, root.level, list(root.handlers)
+    yield
+    root.handlers = before[2]
+    ours.setLevel(before[0])
+    root.setLevel(before[1])
 
 
 def test_start_after_end_is_refused(jfc: Jfc) -> None:
