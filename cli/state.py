@@ -70,7 +70,7 @@ def open_queue() -> QueueDatabase:
 
     project = load_project()
     queue = connection.open_queue(project)
-    schema.prepare(queue, project.name)
+    schema.prepare(queue)
     return queue
 
 

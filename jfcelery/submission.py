@@ -102,7 +102,7 @@ def _add(
 
     check_broker(project)
     queue = open_queue(project)
-    prepare(queue, project.name)
+    prepare(queue)
     prefix = (project.queue.db_id_prefix if project.queue else None) or ""
     ids = add_flow(queue, entries, placement, jobstore=jobstore, id_prefix=prefix)
     _settle_outside(Jobs(queue), entries)

@@ -55,7 +55,7 @@ def forgive(runtime: Runtime, standing: Iterable[JobDoc], now: datetime) -> list
         all_slept = "at" in record and now - record["at"] > SLEEP
         return {"at": now}
 
-    change_record(runtime.queue.auxiliary, RECORD, note)
+    change_record(runtime.queue, RECORD, note)
     if not all_slept:
         return list(standing)
     awake = []

@@ -65,7 +65,7 @@ class Runtime:
         """The database, its layout checked; found again where it moved."""
         queue = open_queue(self.project)
         if not self._prepared:
-            prepare(queue, self.project.name)
+            prepare(queue)
             self._prepared = True
         return queue
 

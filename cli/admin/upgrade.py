@@ -51,7 +51,7 @@ def upgrade(folder: Path | None, yes: bool, as_json: bool) -> None:
         backup = _backup(project, queue, folder, layout=layouts[0])
         click.echo(f"Backup: {backup}", err=as_json)
         bring_up(queue, layouts)
-    prepare(queue, project.name)
+    prepare(queue)
     build_indexes(queue)
     done = "upgraded" if layouts else "up to date, nothing to do"
     data = {"layout": SCHEMA_VERSION, "upgraded": bool(layouts), "backup": backup}

@@ -45,7 +45,7 @@ def reset(project: Project, queue: QueueDatabase, *, outputs: bool = False) -> N
     with translated():
         for collection in collections(queue).values():
             collection.drop()
-    prepare(queue, project.name)
+    prepare(queue)
 
 
 def build_indexes(

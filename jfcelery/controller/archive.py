@@ -8,6 +8,7 @@ from jfcelery.controller.bulk import user_name
 from jfcelery.database.bulk import insert_new
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
+from jfcelery.database.identity import owned
 from jfcelery.database.payloads import delete_payloads
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def _archive_piece(
 
     queue = jobs.queue
     jobs.history.ensure(docs)
-    entries = [_entry(jobs, doc, why) for doc in docs]
+    entries = [owned(queue, _entry(jobs, doc, why)) for doc in docs]
     if keep_document:
         for entry, doc in zip(entries, docs, strict=True):
             entry["document"] = doc.raw

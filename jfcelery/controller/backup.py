@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import IO, TYPE_CHECKING, Any
 
+from jfcelery.database import identity
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import SCHEMA_VERSION
@@ -165,7 +166,8 @@ def restore(
         with translated():
             targets[name].delete_many({})
         path = manifest.file(folder, name)
-        counts[name] = _restore_one(targets[name], path, _after(done, progress))
+        counts[name] = _restore_one(queue, targets[name], path, _after(done, progress))
+    identity.adopt(queue, targets["payload_files.files"])
     adopt(project, queue)
     return {name: counts[name] for name in targets}
 
@@ -271,8 +273,12 @@ def _dump_one(
 
 
 def _restore_one(
-    collection: Collection[dict[str, Any]], path: Path, progress: Callable[[int], object]
+    queue: QueueDatabase,
+    collection: Collection[dict[str, Any]],
+    path: Path,
+    progress: Callable[[int], object],
 ) -> int:
+    """Insert the documents of a file as the project's own, whosever they were."""
     from bson import InvalidBSON, decode_file_iter
 
     number = 0
@@ -280,7 +286,10 @@ def _restore_one(
         return 0
     try:
         with _opened(path, "rb") as file:
-            for piece in chunks(decode_file_iter(file, collection.codec_options), BULK):
+            found = decode_file_iter(file, collection.codec_options)
+            if not collection.full_name.endswith((".files", ".chunks")):  # of GridFS
+                found = (identity.owned(queue, document) for document in found)
+            for piece in chunks(found, BULK):
                 with translated():
                     collection.insert_many(piece, ordered=False)
                 number += len(piece)

@@ -58,7 +58,7 @@ class JobController(JobActions, Administration, PilotQueries):
     def __init__(self, project: Project) -> None:
         self.project = project
         self.queue: QueueDatabase = open_queue(project)
-        prepare(self.queue, project.name)
+        prepare(self.queue)
 
     @classmethod
     def from_project_name(cls, project_name: str | None = None) -> Self:

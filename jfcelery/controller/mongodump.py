@@ -21,6 +21,7 @@ from jfcelery.controller.backup import (
     refuse_unless_empty,
     verify,
 )
+from jfcelery.database import identity
 from jfcelery.database.documents import SCHEMA_VERSION
 from jfcelery.errors import InputError
 from jfcelery.services import database_endpoint
@@ -97,6 +98,7 @@ def restore(
             arguments = ["--db", queue.database.name, "--collection", collection.name, "--drop"]
             arguments += ["--noIndexRestore", *(["--gzip"] if manifest.compressed else [])]
             _run(project, [tool, *arguments, str(path)])
+        identity.adopt(queue, collection)
         counts[name] = collection.count_documents({})
     adopt(project, queue)
     return counts

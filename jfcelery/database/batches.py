@@ -10,6 +10,7 @@ from pydantic import Field
 
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import Document
+from jfcelery.database.identity import owned
 from jfcelery.errors import ConflictError
 from jfcelery.states import BatchState
 
@@ -76,7 +77,7 @@ class Batches:
     def insert(self, worker: str) -> BatchDoc:
         """Add a pilot of a worker that is about to be submitted."""
         now = self.queue.clock.now()
-        raw = {
+        new = {
             "_id": str(uuid4()),
             "worker": worker,
             "state": BatchState.SUBMITTED.value,
@@ -84,6 +85,7 @@ class Batches:
             "updated_on": now,
             "version": 0,
         }
+        raw = owned(self.queue, new)
         with translated():
             self.queue.batches.insert_one(raw)
         return BatchDoc.from_mongo(raw)

@@ -141,6 +141,8 @@ class QueueDatabase:
 
     def __init__(self, project: Project) -> None:
         self._project = project
+        #: Name of the project, which every document carries.
+        self.project = project.name
         self._names = CollectionNames.of(project)
         self._guard = threading.RLock()
         self._endpoint: DatabaseEndpoint | None = None
@@ -238,8 +240,8 @@ def _client(endpoint: DatabaseEndpoint) -> MongoClient[dict[str, Any]]:
         ) from None
 
 
-#: Open databases of this process, by pid (a fork must not share sockets), folder and section.
-_open: dict[tuple[int, str, str], QueueDatabase] = {}
+#: Open databases of this process, by pid (a fork must not share sockets), name, folder, section.
+_open: dict[tuple[int, str, str, str], QueueDatabase] = {}
 
 
 def open_queue(project: Project) -> QueueDatabase:
@@ -252,7 +254,7 @@ def open_queue(project: Project) -> QueueDatabase:
         DatabaseUnavailableError: It cannot be reached.
         ServiceStartError: It is embedded and cannot be started.
     """
-    key = (os.getpid(), str(project.base_dir), repr(project.queue))
+    key = (os.getpid(), project.name, str(project.base_dir), repr(project.queue))
     queue = _open.get(key) or _open.setdefault(key, QueueDatabase(project))
     queue.check()
     return queue

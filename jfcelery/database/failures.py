@@ -84,7 +84,7 @@ def _put_apart(queue: QueueDatabase, doc: JobDoc, name: str, text: str) -> None:
         attempts[attempt] = {**attempts.get(attempt, {}), field: text}
         return {"attempts": attempts}
 
-    change_record(queue.payloads, failure_key(doc.id), change)
+    change_record(queue, failure_key(doc.id), change, collection=queue.payloads)
 
 
 def _ends(text: str, head: int = HEAD, tail: int = TAIL, cut: str = CUT) -> str:

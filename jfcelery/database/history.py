@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jfcelery.database.bulk import insert_new
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import Change, JobDoc
+from jfcelery.database.identity import owned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +67,8 @@ class History:
         if not changes:
             return
         entries = {
-            change.id: _plain(change.model_dump(by_alias=True, mode="python")) for change in changes
+            change.id: owned(self.queue, _plain(change.model_dump(by_alias=True, mode="python")))
+            for change in changes
         }
         if len(entries) > MANY:
             with translated():

@@ -93,7 +93,7 @@ class HostRecords:
                 "failures": failures,
             }
 
-        change_record(self.queue.auxiliary, _key(host), fail)
+        change_record(self.queue, _key(host), fail)
 
     def answered(self, host: str) -> bool:
         """Let the steps of a host that answers again through; return whether it was held."""
@@ -101,7 +101,7 @@ class HostRecords:
         def close(record: Mapping[str, Any]) -> dict[str, Any] | None:
             return {"open": False, "next_try": None, "since": None} if record.get("open") else None
 
-        return change_record(self.queue.auxiliary, _key(host), close) is not None
+        return change_record(self.queue, _key(host), close) is not None
 
     def went_well(self, host: str) -> None:
         """Forget the failures of a host after a whole step went well on it."""
@@ -111,13 +111,13 @@ class HostRecords:
                 return None
             return {"failures": 0, "reason": "", "error_class": ""}
 
-        change_record(self.queue.auxiliary, _key(host), forget)
+        change_record(self.queue, _key(host), forget)
 
     def pause(self, host: str, reason: str) -> None:
         """Hold back a host's steps until :meth:`resume`, by a person's wish."""
         now = self.queue.clock.now()
         change_record(
-            self.queue.auxiliary,
+            self.queue,
             _key(host),
             lambda _: {"paused": True, "reason": reason, "since": now},
         )
@@ -126,13 +126,13 @@ class HostRecords:
         """Let the steps of a host through again, and try a failed one at once."""
         now = self.queue.clock.now()
         fields = {"paused": False, "next_try": now, "reason": "", "next_poll": now}
-        change_record(self.queue.auxiliary, _key(host), lambda _: fields)
+        change_record(self.queue, _key(host), lambda _: fields)
 
     def try_now(self, host: str) -> None:
         """Try a host that is held back after a failure at the next tick."""
         now = self.queue.clock.now()
         fields = {"next_try": now, "next_poll": now}
-        change_record(self.queue.auxiliary, _key(host), lambda _: fields)
+        change_record(self.queue, _key(host), lambda _: fields)
 
     def take_turn(self, host: str, interval: timedelta) -> bool:
         """Take the next turn to ask a host's queue, if one is due; only one caller gets it."""
@@ -145,7 +145,7 @@ class HostRecords:
                 return None
             return {field: now + interval}
 
-        return change_record(self.queue.auxiliary, _key(host), take) is not None
+        return change_record(self.queue, _key(host), take) is not None
 
     def poll_soon(self, host: str, interval: timedelta) -> None:
         """Ask a host's queue within an interval, unless it is asked before anyway."""
@@ -155,7 +155,7 @@ class HostRecords:
             due = record.get("next_poll")
             return None if due is not None and due <= when else {"next_poll": when}
 
-        change_record(self.queue.auxiliary, _key(host), advance)
+        change_record(self.queue, _key(host), advance)
 
     def polled(self, host: str, interval: timedelta) -> None:
         """Write down that a host's queue answered, and ask it again within an interval."""
@@ -167,7 +167,7 @@ class HostRecords:
             later = due is None or due > when
             return {"polled_on": now, **({"next_poll": when} if later else {})}
 
-        change_record(self.queue.auxiliary, _key(host), answered)
+        change_record(self.queue, _key(host), answered)
 
 
 def _key(host: str) -> str:

@@ -27,6 +27,6 @@ def reserve_ids(queue: QueueDatabase, number: int, prefix: str = "") -> list[str
     def advance(record: Mapping[str, Any]) -> dict[str, Any]:
         return {"next_id": record.get("next_id", 1) + number}
 
-    record = change_record(queue.auxiliary, _KEY, advance) or {}
+    record = change_record(queue, _KEY, advance) or {}
     end = int(record["next_id"])
     return [f"{prefix}{i}" for i in range(end - number, end)]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.connection import translated
 from jfcelery.database.failures import failure_key
+from jfcelery.database.identity import owned
 from jfcelery.errors import JobNotFoundError
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ def payload_document(queue: QueueDatabase, key: str, job: Mapping[str, Any]) -> 
     if len(packed) <= LARGE:
         return {"_id": key, "z": packed}
     with translated():
-        return {"_id": key, "file": queue.files.upload_from_stream(key, packed)}
+        mark = owned(queue, {})
+        return {"_id": key, "file": queue.files.upload_from_stream(key, packed, metadata=mark)}
 
 
 def load_payload(queue: QueueDatabase, key: str) -> dict[str, Any]:

@@ -37,7 +37,7 @@ class Slots:
             got = job in held or len(held) < limit
             return {"held": [*held, job]} if got and job not in held else None
 
-        change_record(self.queue.auxiliary, self.key, take)
+        change_record(self.queue, self.key, take)
         return got
 
     def release(self, job: str) -> bool:
@@ -47,7 +47,7 @@ class Slots:
             held: list[str] = record.get("held", [])
             return {"held": [j for j in held if j != job]} if job in held else None
 
-        return change_record(self.queue.auxiliary, self.key, drop) is not None
+        return change_record(self.queue, self.key, drop) is not None
 
     def held(self) -> list[str]:
         """Return the jobs that hold a place."""
@@ -67,4 +67,4 @@ class Slots:
             kept = [job for job in held if job not in lost]
             return {"held": kept} if len(kept) < len(held) else None
 
-        return bool(lost) and change_record(self.queue.auxiliary, self.key, drop) is not None
+        return bool(lost) and change_record(self.queue, self.key, drop) is not None

@@ -64,7 +64,7 @@ def upgrade(queue: QueueDatabase, layouts: list[int]) -> None:
     """
     for layout in layouts:
         STEPS[layout](queue)
-        change_record(queue.auxiliary, _KEY, _becomes(layout))
+        change_record(queue, _KEY, _becomes(layout))
 
 
 def jobs_under_way(queue: QueueDatabase) -> int:

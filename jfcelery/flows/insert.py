@@ -11,6 +11,7 @@ from jfcelery.database.bulk import insert_new
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import JobDoc, job_key
+from jfcelery.database.identity import owned
 from jfcelery.database.ids import reserve_ids
 from jfcelery.database.payloads import delete_payloads, payload_document
 from jfcelery.errors import ConflictError, InputError
@@ -123,7 +124,7 @@ def _insert_flow(queue: QueueDatabase, flow: dict[str, Any]) -> None:
 
     try:
         with translated():
-            queue.flows.insert_one(flow)
+            queue.flows.insert_one(owned(queue, flow))
     except DuplicateKeyError:
         raise InputError(f"Flow {flow['name']!r} is in the queue already.") from None
 
@@ -365,11 +366,11 @@ def insert_documents(
 
     What an earlier try inserted is left as it is.
     """
-    left_over = insert_new(queue.payloads, payloads)
+    left_over = insert_new(queue.payloads, [owned(queue, payload) for payload in payloads])
     if left_over:
         _replace_left_over(queue, left_over)
-    insert_new(queue.history, [document["last"] for document in documents])
-    insert_new(queue.jobs, documents)
+    insert_new(queue.history, [owned(queue, document["last"]) for document in documents])
+    insert_new(queue.jobs, [owned(queue, document) for document in documents])
 
 
 def _replace_left_over(queue: QueueDatabase, payloads: list[dict[str, Any]]) -> None:

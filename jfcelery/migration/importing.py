@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import open_queue, translated
+from jfcelery.database.identity import owned
 from jfcelery.database.payloads import payload_document
 from jfcelery.database.records import change_record
 from jfcelery.database.schema import prepare
@@ -56,7 +57,7 @@ class Import:
         self.source.check()
         queue = open_queue(self.project)
         check_apart(self.project, queue, self.source)
-        prepare(queue, self.project.name)
+        prepare(queue)
         if not self._is_unfinished(queue):
             with translated():
                 jobs, flows = (c.count_documents({}) for c in (queue.jobs, queue.flows))
@@ -92,9 +93,7 @@ class Import:
             done += len(planned)
             progress(done)
         number = self.source.next_id()
-        change_record(
-            queue.auxiliary, "next_id", lambda old: {"next_id": max(old.get("next_id", 1), number)}
-        )
+        change_record(queue, "next_id", lambda old: {"next_id": max(old.get("next_id", 1), number)})
         _let_go(queue)
         self._note(queue, finished=True)
         return found
@@ -102,7 +101,8 @@ class Import:
     def _copy(self, queue: QueueDatabase, flow: OldFlow, planned: Sequence[Planned]) -> None:
         remove_insertion(queue, flow.uuid)
         with translated():
-            queue.flows.insert_one(flow_document(flow, planned, now=queue.clock.now()))
+            new = flow_document(flow, planned, now=queue.clock.now())
+            queue.flows.insert_one(owned(queue, new))
         for piece in chunks(planned, BULK):
             contents = self.source.contents([job.old for job in piece])
             payloads, documents = [], []
@@ -128,7 +128,7 @@ class Import:
 
     def _note(self, queue: QueueDatabase, *, finished: bool) -> None:
         note = {"source": str(self.source), "finished": finished, "at": queue.clock.now()}
-        change_record(queue.auxiliary, _KEY, lambda _: note)
+        change_record(queue, _KEY, lambda _: note)
 
 
 def _payload(content: Mapping[str, Any], job: Planned) -> dict[str, Any]:

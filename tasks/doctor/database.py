@@ -30,7 +30,7 @@ SLOW = 100.0
 def check(project: Project) -> Iterator[Finding]:
     """Yield what there is to say of the queue's database."""
     queue = open_queue(project)
-    prepare(queue, project.name)
+    prepare(queue)
     embedded = project.uses_embedded_database
     with translated():
         number = str(queue.client.server_info()["version"])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def queue(project: Project) -> QueueDatabase:
     """An empty queue."""
     opened = open_queue(project)
-    prepare(opened, project.name)
+    prepare(opened)
     return opened
 
 
