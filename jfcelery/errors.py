@@ -39,6 +39,7 @@
         ├── SubmissionRejectedError
         ├── TransferError           (transient)
         ├── RunFolderError
+        │   └── ForeignFolderError  somebody else's folder stands in its place
         ├── OutputMissingError
         ├── OutputInvalidError
         ├── QueueJobLostError
@@ -229,6 +230,10 @@ class TransferError(StepError):
 
 class RunFolderError(StepError):
     """Raised when a run folder is missing, or is not what it should be."""
+
+
+class ForeignFolderError(RunFolderError):
+    """Raised when a folder is not removed because it holds no marker of the job."""
 
 
 class OutputMissingError(StepError):

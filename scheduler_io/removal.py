@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
-from jfcelery.errors import ConfigError, HostError, RunFolderError
+from jfcelery.controller.removal import Removal
+from jfcelery.errors import ConfigError, ForeignFolderError, HostError, RunFolderError
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts.pool import Hosts
 
@@ -16,25 +17,21 @@ if TYPE_CHECKING:
     from jfcelery.project import Project
 
 
-def remove_folders(project: Project, docs: Sequence[JobDoc]) -> dict[str, str]:
+def remove_folders(project: Project, docs: Sequence[JobDoc]) -> Removal:
     """Remove the run folders of jobs, with those of earlier attempts.
 
     Args:
         project: The project.
-        docs: The jobs; those that never had a folder are passed over.
-
-    Returns:
-        By db id, why a folder is still there.
+        docs: The jobs.
     """
     hosts = Hosts(project)
-    failures: dict[str, str] = {}
+    result = Removal()
     try:
         for doc in docs:
-            if doc.run_dir:
-                _remove(hosts, project, doc, failures)
+            _remove(hosts, project, doc, result)
     finally:
         hosts.close()
-    return failures
+    return result
 
 
 def owner_of(doc: JobDoc) -> dict[str, object]:
@@ -54,12 +51,18 @@ def outside(project: Project, doc: JobDoc) -> str:
     return "" if below else f"{folder} does not lie below {work_dir}"
 
 
-def _remove(hosts: Hosts, project: Project, doc: JobDoc, failures: dict[str, str]) -> None:
+def _remove(hosts: Hosts, project: Project, doc: JobDoc, result: Removal) -> None:
     try:
-        if reason := outside(project, doc):
-            failures[doc.db_id] = reason
-            return
-        with hosts.transfer(doc.worker) as host:
-            host.remove(RunFolder(PurePosixPath(str(doc.run_dir))), owner=owner_of(doc))
+        if not doc.run_dir:
+            result.absent.append(doc.db_id)
+        elif reason := outside(project, doc):
+            result.failed[doc.db_id] = reason
+        else:
+            with hosts.transfer(doc.worker) as host:
+                folder = RunFolder(PurePosixPath(doc.run_dir))
+                was_there = host.remove(folder, owner=owner_of(doc))
+            (result.removed if was_there else result.absent).append(doc.db_id)
+    except ForeignFolderError as error:
+        result.kept[doc.db_id] = error.message
     except (ConfigError, HostError, RunFolderError) as error:
-        failures[doc.db_id] = error.message
+        result.failed[doc.db_id] = error.message

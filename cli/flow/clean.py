@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jfcelery.controller.filters import FlowFilter
+    from jfcelery.controller.removal import Removal
     from jfcelery.database.documents import JobDoc
 
 
@@ -70,15 +71,12 @@ def clean(
         of = f"{counted(len(chosen), 'job')} of {counted(len(flows), 'flow')}"
         if not yes and not click.confirm(f"Remove the run folders of {of}?", err=True):
             raise click.Abort
-        failures = _remove(controller.project, chosen)
-    removed = [doc.db_id for doc in chosen if doc.db_id not in failures]
+        result = _remove(controller.project, chosen)
     if as_json:
-        write_json({"removed": removed, "failed": failures})
+        write_json(result)
     else:
-        click.echo(f"Run folders of {counted(len(removed), 'job')} removed.")
-        for db_id, reason in failures.items():
-            click.secho(f"Job {db_id}: {reason}", fg="yellow", err=True)
-    if failures:
+        _tell(result)
+    if result.failed or result.kept:
         raise click.exceptions.Exit(EXIT_REFUSED)
 
 
@@ -88,17 +86,28 @@ def _with_folders(docs: Sequence[JobDoc], *, all_states: bool) -> list[JobDoc]:
     return [doc for doc in docs if doc.run_dir and (all_states or doc.state in CLEANABLE_STATES)]
 
 
-def _remove(project: Any, docs: Sequence[JobDoc]) -> dict[str, str]:
+def _remove(project: Any, docs: Sequence[JobDoc]) -> Removal:
     """Remove folders, a few at a time, with a progress bar."""
     from jfcelery.cli.output import progress
-    from jfcelery.controller.removal import remove_folders
+    from jfcelery.controller.removal import Removal, remove_folders
     from jfcelery.database.chunks import chunks
 
-    failures: dict[str, str] = {}
+    result = Removal()
     with progress("Remove", len(docs)) as advance:
         done = 0
         for piece in chunks(docs, 50):
-            failures |= remove_folders(project, piece)
+            result += remove_folders(project, piece)
             done += len(piece)
             advance(done)
-    return failures
+    return result
+
+
+def _tell(result: Removal) -> None:
+    """Say what was removed, what was not there, and what stays for what reason."""
+    from jfcelery.cli.output import counted
+    from jfcelery.controller.words import by_reason
+
+    gone = f" {counted(len(result.absent), 'job')} had none any more." if result.absent else ""
+    click.echo(f"Run folders of {counted(len(result.removed), 'job')} removed.{gone}")
+    for line in by_reason(result.kept | result.failed):
+        click.secho(line, fg="yellow", err=True)

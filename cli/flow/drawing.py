@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,8 @@ COLOURS = {
     "STOPPED": "#ffcc80",
     "USER_STOPPED": "#ffcc80",
 }
+#: Colour of lines.
+LINE = "#555"
 #: The head of all arrows.
 _ARROW_HEAD = (
     '<defs><marker id="a" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" '
@@ -50,28 +53,62 @@ def mermaid(graph: FlowGraph, label: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+@dataclass(frozen=True)
+class Box:
+    """Where a job stands in a drawing: from its upper left corner, in pixels."""
+
+    node: Node
+    x: float
+    y: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Arrow:
+    """A curve from under one box to above another, by the points that make it a Bézier curve."""
+
+    points: tuple[tuple[float, float], ...]
+    dashed: bool
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A graph with the places of everything in it: arrows go down."""
+
+    width: float
+    height: float
+    boxes: tuple[Box, ...]
+    arrows: tuple[Arrow, ...]
+
+    @classmethod
+    def of(cls, graph: FlowGraph, label: str) -> Drawing:
+        """Place the jobs of a graph row by row, each row in the middle."""
+        rows = [[(node, _box_width(node, label)) for node in layer] for layer in graph.layers()]
+        widths = [sum(w for _, w in row) + GAP_X * (len(row) - 1) for row in rows]
+        total = max(widths, default=0) + 2 * GAP_X
+        boxes: dict[str, Box] = {}
+        for number, row in enumerate(rows):
+            x = (total - widths[number]) / 2
+            y = GAP_Y / 2 + number * (BOX_HEIGHT + GAP_Y)
+            for node, width in row:
+                boxes[node.key] = Box(node, x, y, width)
+                x += width + GAP_X
+        arrows = (_arrow(boxes[e.start], boxes[e.end], dashed=e.made) for e in graph.edges)
+        height = len(rows) * (BOX_HEIGHT + GAP_Y)
+        return cls(total, height, tuple(boxes.values()), tuple(arrows))
+
+
 def svg(graph: FlowGraph, label: str) -> str:
     """Return the graph as an SVG image: arrows go down, dashed ones to what a job made."""
-    layers = graph.layers()
-    rows = [[(node, _box_width(node, label)) for node in layer] for layer in layers]
-    widths = [sum(w for _, w in row) + GAP_X * (len(row) - 1) for row in rows]
-    total = max(widths, default=0) + 2 * GAP_X
-    height = len(rows) * (BOX_HEIGHT + GAP_Y)
-    boxes: dict[str, tuple[float, float]] = {}
-    shapes: list[str] = []
-    for number, row in enumerate(rows):
-        x = (total - widths[number]) / 2
-        y = GAP_Y / 2 + number * (BOX_HEIGHT + GAP_Y)
-        for node, width in row:
-            boxes[node.key] = (x + width / 2, y)
-            shapes.append(_box(node, x, y, width, label))
-            x += width + GAP_X
-    arrows = [_arrow(boxes[edge.start], boxes[edge.end], dashed=edge.made) for edge in graph.edges]
+    drawing = Drawing.of(graph, label)
+    width, height = f"{drawing.width:.0f}", f"{drawing.height:.0f}"
     start = (
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {total:.0f} {height:.0f}" '
-        f'width="{total:.0f}" height="{height:.0f}" font-family="sans-serif" font-size="12">'
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
+        f'width="{width}" height="{height}" font-family="sans-serif" font-size="12">'
     )
-    return "\n".join([start, _ARROW_HEAD, *arrows, *shapes, "</svg>"])
+    arrows = (_svg_arrow(arrow) for arrow in drawing.arrows)
+    boxes = (_svg_box(box, label) for box in drawing.boxes)
+    return "\n".join([start, _ARROW_HEAD, *arrows, *boxes, "</svg>"])
 
 
 def page(graph: FlowGraph, label: str, title: str) -> str:
@@ -102,23 +139,29 @@ def _box_width(node: Node, label: str) -> float:
     return len(node.label(label)) * CHARACTER + 2 * PADDING
 
 
-def _box(node: Node, x: float, y: float, width: float, label: str) -> str:
+def _arrow(start: Box, end: Box, *, dashed: bool) -> Arrow:
+    x1, x2 = start.x + start.width / 2, end.x + end.width / 2
+    y1, y2 = start.y + BOX_HEIGHT, end.y
+    middle = (y1 + y2) / 2
+    return Arrow(((x1, y1), (x1, middle), (x2, middle), (x2, y2)), dashed)
+
+
+def _svg_box(box: Box, label: str) -> str:
+    node = box.node
     hover = f"{node.doc.db_id} {node.name}: {node.state}"
     return (
         f"<g><title>{escape(hover)}</title>"
-        f'<rect x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{BOX_HEIGHT}" rx="6" '
-        f'fill="{COLOURS[node.state]}" stroke="#555"/>'
-        f'<text x="{x + width / 2:.1f}" y="{y + BOX_HEIGHT / 2 + 4:.1f}" text-anchor="middle">'
-        f"{escape(node.label(label))}</text></g>"
+        f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{BOX_HEIGHT}" '
+        f'rx="6" fill="{COLOURS[node.state]}" stroke="{LINE}"/>'
+        f'<text x="{box.x + box.width / 2:.1f}" y="{box.y + BOX_HEIGHT / 2 + 4:.1f}" '
+        f'text-anchor="middle">{escape(node.label(label))}</text></g>'
     )
 
 
-def _arrow(start: tuple[float, float], end: tuple[float, float], *, dashed: bool) -> str:
-    (x1, top), (x2, y2) = start, end
-    y1 = top + BOX_HEIGHT
-    middle = (y1 + y2) / 2
-    style = ' stroke-dasharray="5 4"' if dashed else ""
+def _svg_arrow(arrow: Arrow) -> str:
+    first, *rest = (f"{x:.1f} {y:.1f}" for x, y in arrow.points)
+    style = ' stroke-dasharray="5 4"' if arrow.dashed else ""
     return (
-        f'<path d="M{x1:.1f} {y1:.1f}C{x1:.1f} {middle:.1f} {x2:.1f} {middle:.1f} '
-        f'{x2:.1f} {y2:.1f}" fill="none" stroke="#555"{style} marker-end="url(#a)"/>'
+        f'<path d="M{first}C{" ".join(rest)}" fill="none" stroke="{LINE}"{style} '
+        'marker-end="url(#a)"/>'
     )

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from jfcelery.controller.graph import FlowGraph
 
 #: Endings of the files that ``--path`` writes.
-ENDINGS = (".svg", ".html", ".mmd")
+ENDINGS = (".svg", ".png", ".html", ".mmd")
 
 
 @click.command()
@@ -30,7 +30,7 @@ ENDINGS = (".svg", ".html", ".mmd")
     "--path",
     "-p",
     type=click.Path(dir_okay=False, path_type=Path),
-    help="Write it to this file: .svg, .html or .mmd (Mermaid).",
+    help="Write it to this file: .svg, .png, .html or .mmd (Mermaid).",
 )
 @click.option("--dash", "-d", "browse", is_flag=True, help="Show it in the browser.")
 @click.option("--mermaid", "-m", "as_text", is_flag=True, help="Print it in Mermaid's language.")
@@ -46,18 +46,32 @@ def graph(
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.graph import FlowGraph
 
-    if path is not None and path.suffix not in ENDINGS:
-        raise click.UsageError(f"{path}: the ending must be {', '.join(ENDINGS)}.")
+    if path is not None and path.suffix.lower() not in ENDINGS:
+        raise click.UsageError(f"{path}: the ending must be one of {', '.join(ENDINGS)}.")
     with open_controller() as controller:
         uuid = find_uuid(controller, flow_id, by_job=by_job)
         drawn = FlowGraph.of(controller.flow_actions.jobs_of([uuid]))
     if path is not None:
-        path.write_text(_text(drawn, label, path.suffix, uuid), encoding="utf-8")
+        _write(drawn, label, path, uuid)
         click.echo(f"Written: {path}")
     if browse:
         _browse(_text(drawn, label, ".html", uuid))
     if as_text or not (path or browse):
         click.echo(mermaid(drawn, label), nl=False)
+
+
+def _write(drawn: FlowGraph, label: str, path: Path, title: str) -> None:
+    from jfcelery.cli.flow.picture import write_png
+    from jfcelery.errors import InputError
+
+    ending = path.suffix.lower()
+    try:
+        if ending == ".png":
+            write_png(drawn, label, path)
+        else:
+            path.write_text(_text(drawn, label, ending, title), encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror or error}") from error
 
 
 def _text(drawn: FlowGraph, label: str, ending: str, title: str) -> str:

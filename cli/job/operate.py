@@ -132,8 +132,11 @@ def report(result: Result, done: str, *, as_json: bool) -> None:
     if as_json:
         from jfcelery.cli.output import write_json
 
-        refused = [{"db_id": r.db_id, "reason": r.reason} for r in result.refused]
-        write_json({"changed": list(result.changed), "refused": refused})
+        refused, remarks = (
+            [{"db_id": one.db_id, "reason": one.reason} for one in told]
+            for told in (result.refused, result.remarks)
+        )
+        write_json({"changed": list(result.changed), "refused": refused, "remarks": remarks})
     else:
         from jfcelery.controller.words import outcome, refusals
 

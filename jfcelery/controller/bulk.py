@@ -74,14 +74,20 @@ class Result:
     Args:
         changed: db ids of the jobs that were changed.
         refused: Jobs that were not, and why.
+        remarks: What is to be known of jobs that were changed.
     """
 
     changed: tuple[str, ...] = ()
     refused: tuple[Refusal, ...] = ()
+    remarks: tuple[Refusal, ...] = ()
 
     def __add__(self, other: Result) -> Result:
         """Return both results as one."""
-        return Result(self.changed + other.changed, self.refused + other.refused)
+        return Result(
+            self.changed + other.changed,
+            self.refused + other.refused,
+            self.remarks + other.remarks,
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -22,6 +22,7 @@ from jfcelery.controller.stop import stop
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.errors import FlowNotFoundError
+from jfcelery.flows.insert import generator_token
 from jfcelery.states import ACTIVE_STATES
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Delete:
     def _piece(self, docs: Sequence[JobDoc], manner: Manner) -> Result:
         gone: list[JobDoc] = []
         refused: dict[str, Refusal] = {}
+        kept: dict[str, str] = {}
         left = list(docs)
         while left:
             if self.extent.processes:
@@ -86,14 +88,32 @@ class Delete:
                     refused[refusal.db_id] = refusal
             left = [doc for doc in self._again(left) if doc.db_id not in refused]
             if self.extent.files:
-                for db_id, reason in remove_folders(self.project, left).items():
+                folders = remove_folders(self.project, left)
+                kept |= folders.kept
+                for db_id, reason in folders.failed.items():
                     refused[db_id] = Refusal(db_id, f"its folder cannot be removed: {reason}")
+            if manner.strict and refused:
+                raise next(iter(refused.values())).error()
             left = [doc for doc in left if doc.db_id not in refused]
             if self.extent.outputs:
                 remove_outputs(self.project, self.jobs.queue, left)
             gone += archive(self.jobs, left, why="deleted", keep_document=False, renew_flows=False)
             left = self._again(left)
-        return Result(tuple(doc.db_id for doc in gone), tuple(refused.values()))
+        gone += self._unborn(gone)
+        deleted = tuple(doc.db_id for doc in gone)
+        remarks = tuple(Refusal(db_id, kept[db_id]) for db_id in deleted if db_id in kept)
+        return Result(deleted, tuple(refused.values()), remarks)
+
+    def _unborn(self, generators: Sequence[JobDoc]) -> list[JobDoc]:
+        """Delete the jobs that deleted ones were about to add: nobody would let them start."""
+        gone: list[JobDoc] = []
+        for piece in chunks([generator_token(doc.id) for doc in generators], PIECE):
+            left = list(self.jobs.find({"unmet": {"$in": piece}}))
+            while left:
+                why = "the job that made it was deleted"
+                gone += archive(self.jobs, left, why=why, keep_document=False, renew_flows=False)
+                left = self._again(left)
+        return gone
 
     def _end_processes(self, docs: Sequence[JobDoc], manner: Manner) -> list[Refusal]:
         """Stop what is under way, and wait until its queue jobs are gone."""

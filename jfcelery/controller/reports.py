@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 JOB_TRENDS = (JobState.COMPLETED, JobState.FAILED, JobState.REMOTE_ERROR)
 #: States of flows whose numbers are shown over time.
 FLOW_TRENDS = (FlowState.COMPLETED, FlowState.FAILED)
+_RUNNING = (JobState.RUNNING, JobState.BATCH_RUNNING)
 #: How many of the longest running jobs are shown.
 LONGEST = 5
 
@@ -48,7 +49,7 @@ class JobsReport:
     @property
     def running(self) -> int:
         """Number of running jobs."""
-        return self.state_counts[JobState.RUNNING] + self.state_counts[JobState.BATCH_RUNNING]
+        return sum(self.state_counts[state] for state in _RUNNING)
 
     @property
     def completed(self) -> int:
@@ -98,9 +99,7 @@ def jobs_report(
     """
     counts = count_by_state(queue, JobFilter())
     since = periods(interval, number, queue.clock.now(), zone_of(zone))[0]
-    running = find_jobs(
-        queue, JobFilter(states=(JobState.RUNNING,)), sort=[("updated_on", 1)], limit=LONGEST
-    )
+    running = find_jobs(queue, JobFilter(states=_RUNNING), sort=[("updated_on", 1)], limit=LONGEST)
     return JobsReport(
         state_counts={state: counts.get(state.value, 0) for state in JobState},
         trends=trends(queue, JOB_TRENDS, interval, number, zone),

@@ -28,6 +28,7 @@ from jfcelery.controller.bulk import (
 from jfcelery.controller.fields import cancel_requests, fresh
 from jfcelery.controller.lineage import Lineage, have_dependents, lineage
 from jfcelery.controller.outputs import remove_outputs
+from jfcelery.controller.pause import start_state
 from jfcelery.database.chunks import chunks
 from jfcelery.errors import ConflictError
 from jfcelery.flows.insert import generator_token
@@ -88,7 +89,8 @@ class Rerun:
         return result
 
     def _plan(self, doc: JobDoc) -> Move:
-        return Move(self._event(doc), _S.READY, fresh(doc))
+        # It still waits for something only where a person set its state.
+        return Move(self._event(doc), start_state(doc), fresh(doc))
 
     def _event(self, doc: JobDoc) -> str:
         """Return the row of the state table by which a job may be rerun."""

@@ -36,6 +36,11 @@ def retry(now: datetime) -> Callable[[JobDoc], Move]:
     def plan(doc: JobDoc) -> Move:
         if doc.state is JobState.REMOTE_ERROR:
             target = doc.previous_state or JobState.READY
+            if target not in ACTIVE_STATES | {JobState.READY}:
+                raise RefusedError(
+                    f"it was set to REMOTE_ERROR by hand, from {target}: no step of it failed.",
+                    remedy="`jfc job rerun` runs it from its beginning.",
+                )
             fields = {**_FORGET, "epoch": doc.epoch + 1, "error": None, "end_time": None}
             return Move("retry", target, {**fields, "retry_at": now})
         if doc.state in ACTIVE_STATES and (doc.retry_at or doc.remote.step_attempts):

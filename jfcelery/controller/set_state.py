@@ -1,4 +1,8 @@
-"""Setting the state of jobs by hand, at the person's own risk."""
+"""Setting the state of jobs by hand, at the person's own risk.
+
+The risk is that of results: what a job waits for, what waits for it, and its flow agree with the
+new state, so that nothing gets stuck.
+"""
 
 from __future__ import annotations
 
@@ -13,8 +17,6 @@ if TYPE_CHECKING:
 
     from jfcelery.database.documents import JobDoc
 
-#: States from which a job starts from its beginning.
-_STARTS = frozenset({JobState.READY, JobState.WAITING})
 #: States that children may have waited for.
 _ENDS = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.USER_STOPPED})
 
@@ -30,12 +32,19 @@ def set_state(state: JobState, waited_for: Collection[str]) -> Callable[[JobDoc]
     def plan(doc: JobDoc) -> Move:
         if doc.state is state:
             raise RefusedError(f"it is {state} already.")
-        if state in _STARTS:
+        if state is JobState.READY:
+            return Move("set_state", state, fresh(doc) | {"unmet": []})
+        if state is JobState.WAITING:
+            if not doc.unmet:
+                raise RefusedError(
+                    "all that it had to wait for is done: it would never start.",
+                    remedy="Set it to READY, or PAUSED.",
+                )
             return Move("set_state", state, fresh(doc))
         fields = {**halted(doc), "release": state in _ENDS and doc.id in waited_for}
         if state in ACTIVE_STATES:
             # The steps go on from here, with the queue job, if any, that is there.
-            fields["cancel"] = [request.model_dump() for request in doc.cancel]
+            fields |= {"cancel": [request.model_dump() for request in doc.cancel], "unmet": []}
         return Move("set_state", state, fields)
 
     return plan

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import JobDoc
 from jfcelery.states import JobState
@@ -22,6 +23,8 @@ _S = JobState
 _TRANSFER = (_S.CHECKED_OUT, _S.RUN_FINISHED)
 _QUEUE = (_S.SUBMITTED, _S.BATCH_SUBMITTED)
 _RUN = (_S.RUNNING, _S.BATCH_RUNNING)
+#: Flows whose names are read at once.
+PIECE = 500
 #: Seconds in an hour.
 HOUR = 3600.0
 
@@ -62,11 +65,13 @@ class UsageReport:
         total: Of all jobs.
         by_worker: By name of the worker.
         by_flow: By uuid of the flow.
+        flow_names: Names of those flows, by uuid.
     """
 
     total: Usage = field(default_factory=Usage)
     by_worker: dict[str, Usage] = field(default_factory=dict)
     by_flow: dict[str, Usage] = field(default_factory=dict)
+    flow_names: dict[str, str] = field(default_factory=dict)
 
 
 def usage(queue: QueueDatabase, since: datetime, workers: Mapping[str, WorkerBase]) -> UsageReport:
@@ -95,6 +100,10 @@ def usage(queue: QueueDatabase, since: datetime, workers: Mapping[str, WorkerBas
         report.total.add(one)
         report.by_worker.setdefault(doc.worker, Usage()).add(one)
         report.by_flow.setdefault(doc.flow, Usage()).add(one)
+    for piece in chunks(report.by_flow, PIECE):
+        with translated():
+            flows = queue.flows.find({"_id": {"$in": piece}}, {"name": 1})
+            report.flow_names.update((flow["_id"], flow["name"]) for flow in flows)
     return report
 
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 from jfcelery.states import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from jfcelery.controller.bulk import Result
     from jfcelery.database.documents import JobDoc
 
-#: Most db ids that one line shows.
+#: Most db ids that one line shows, and most lines.
 SHOWN = 20
 #: What a person must know before jobs are deleted.
 DELETE_WARNING = "This cannot be undone."
@@ -83,14 +83,25 @@ def outcome(done: str, result: Result) -> str:
 
 
 def refusals(result: Result) -> list[str]:
-    """Return what was refused, a line for each reason."""
+    """Return what was refused, and what else is to be known, a line for each reason."""
+    return by_reason({one.db_id: one.reason for one in (*result.refused, *result.remarks)})
+
+
+def by_reason(told: Mapping[str, str]) -> list[str]:
+    """Return a line for each reason, with the jobs that it is told of.
+
+    Args:
+        told: Reasons by db id.
+    """
     reasons: dict[str, list[str]] = {}
-    for refusal in result.refused:
-        reasons.setdefault(refusal.reason, []).append(refusal.db_id)
-    return [
+    for db_id, reason in told.items():
+        reasons.setdefault(reason, []).append(db_id)
+    lines = [
         f"{f'Job {ids[0]}' if len(ids) == 1 else f'Jobs {listed(ids)}'}: {reason}"
         for reason, ids in reasons.items()
     ]
+    more = len(lines) - SHOWN
+    return lines if more <= 0 else [*lines[:SHOWN], f"And {more} more like these; --json has all."]
 
 
 def listed(ids: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from jfcelery.errors import (
     DiskFullError,
+    ForeignFolderError,
     HostTimeoutError,
     JfceleryError,
     RunFolderError,
@@ -330,11 +331,17 @@ class Host(ABC):
             Whether there was one.
 
         Raises:
+            ForeignFolderError: There is one, but jfcelery did not make it for its owner.
             RunFolderError: It could not be removed.
         """
         result = self._run(scripts.remove(folder, owner or {}))
         word, _ = answer_of(result.stdout)
-        if word not in {"yes", "no", "foreign"}:
+        if word == "foreign":
+            raise ForeignFolderError(
+                f"{self.name}: {folder} is kept: it holds no marker of the job ({folder.MARKER})",
+                remedy="jfcelery did not make it. If it is not needed any more, remove it by hand.",
+            )
+        if word not in {"yes", "no"}:
             raise storage_error(self.name, f"cannot remove {folder}", result.stderr)
         return word == "yes"
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree as ET
@@ -112,7 +114,37 @@ def test_graphs_are_drawn_in_all_forms(jfc: Jfc, make_flow: MakeFlow, tmp_path: 
     root = ET.fromstring((tmp_path / "flow.svg").read_text())  # noqa: S314 - our own
     assert len(root.findall(".//{http://www.w3.org/2000/svg}rect")) == 3
     assert "<script>" in (tmp_path / "flow.html").read_text()
-    assert jfc("flow", "graph", "1", "-p", "flow.png").status == 2
+    wrong = jfc("flow", "graph", "1", "-p", "flow.gif")
+    assert wrong.status == 2
+    assert ".svg, .png, .html, .mmd" in wrong.stderr
+    nowhere = jfc("flow", "graph", "1", "-p", str(tmp_path / "none" / "flow.svg"))
+    assert nowhere.status == 1
+    assert "cannot be written" in nowhere.stderr
+
+
+def test_a_graph_is_drawn_as_an_image(
+    jfc: Jfc, make_flow: MakeFlow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A PNG of the size of the SVG, in the colours of the states; Pillow may be missing."""
+    from PIL import Image, ImageColor
+
+    make_flow({"a": [], "b": ["a"]}).bring("a", _S.COMPLETED)
+    png, vector = tmp_path / "flow.PNG", tmp_path / "flow.svg"
+    for path in (png, vector):
+        assert jfc("flow", "graph", "1", "-p", str(path)).status == 0
+    root = ET.fromstring(vector.read_text())  # noqa: S314 - our own
+    with Image.open(png) as image:
+        assert image.size == (2 * int(root.attrib["width"]), 2 * int(root.attrib["height"]))
+        for box in root.iter("{http://www.w3.org/2000/svg}rect"):
+            x, y = (2 * round(float(box.attrib[axis])) + 20 for axis in ("x", "y"))
+            assert image.getpixel((x, y)) == ImageColor.getrgb(box.attrib["fill"])
+    monkeypatch.setattr("jfcelery.cli.flow.picture.MOST_PIXELS", 10)
+    assert "too large" in jfc("flow", "graph", "1", "-p", str(png)).stderr
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    answer = jfc("flow", "graph", "1", "-p", str(png))
+    assert answer.status == 1
+    assert "pip install 'jfcelery[image]'" in answer.stderr
+    assert ".svg or .html" in answer.stderr
 
 
 def test_a_stopped_flow_is_resumed(jfc: Jfc, make_flow: MakeFlow) -> None:
@@ -167,7 +199,35 @@ def test_run_folders_of_ended_jobs_are_cleaned(
     flow.jobs.update(flow.doc("b"), {"run_dir": "/elsewhere/folder"})
     outside = jfc("flow", "clean", "-fid", flow.flow, "-y", "-as", "--json")
     assert outside.status == 1
+    assert outside.data["absent"] == [flow.ids["a"]]
     assert "does not lie below" in outside.data["failed"][flow.ids["b"]]
+
+
+def test_a_folder_that_is_not_the_jobs_own_is_kept_and_named(
+    jfc: Jfc, make_flow: MakeFlow, controller: JobController
+) -> None:
+    """What jobflow-remote or another job left does not count as removed."""
+    flow = make_flow({"a": [], "b": []})
+    work_dir = Path(str(controller.project.get_worker("here").work_dir))
+    for name in ("a", "b"):
+        (work_dir / name / "folder").mkdir(parents=True)
+        doc = flow.bring(name, _S.FAILED)
+        flow.jobs.update(doc, {"run_dir": str(work_dir / name / "folder")})
+    marker = {"attempt": 1, "uuid": flow.uuids["a"], "index": 1}
+    (work_dir / "a" / "folder" / ".jfcelery.json").write_text(json.dumps(marker))
+    answer = jfc("flow", "clean", "1", "-y")
+    assert answer.status == 1
+    assert answer.stdout == "Run folders of 1 job removed.\n"
+    assert "Job 2" in answer.stderr
+    assert "holds no marker of the job" in answer.stderr
+    again = jfc("flow", "clean", "1", "-y", "--json").data
+    assert (again["removed"], again["absent"], list(again["kept"])) == ([], ["1"], ["2"])
+    deleted = jfc("flow", "delete", "1", "-y", "--files", "--json")
+    assert deleted.status == 0
+    assert (sorted(deleted.data["changed"]), deleted.data["refused"]) == (["1", "2"], [])
+    assert [one["db_id"] for one in deleted.data["remarks"]] == ["2"]
+    assert str(work_dir / "b" / "folder") in deleted.data["remarks"][0]["reason"]
+    assert (work_dir / "b" / "folder").exists()
 
 
 def test_more_flows_than_ten_are_cleaned_only_when_their_number_is_meant(
@@ -225,3 +285,27 @@ def test_reports_show_the_present_period_last(jfc: Jfc, make_flow: MakeFlow, int
     assert jfc("job", "report", interval).widest <= 80
     assert jfc("flow", "report", interval).status == 0
     assert jfc("flow", "report", "minutes").status == 2
+
+
+def test_every_table_of_a_report_comes_as_csv(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """States, periods, and what jobs took by worker and flow: the numbers of the JSON."""
+    flow = make_flow({"a": [], "b": []}, name="of, two")
+    flow.bring("a", _S.COMPLETED)
+    report = jfc("job", "report", "--json").data
+    tables = {
+        by: list(csv.DictReader(jfc("job", "report", "--csv", "--by", by).stdout.splitlines()))
+        for by in ("period", "state", "worker", "flow")
+    }
+    assert {row["state"]: int(row["number"]) for row in tables["state"]} == report["state_counts"]
+    assert [row["period"] for row in tables["period"]] == list(report["trends"])
+    took = report["usage"]["by_worker"]["here"]
+    assert tables["worker"] == [{"worker": "here"} | {k: str(v) for k, v in took.items()}]
+    assert [(row["flow"], row["name"], row["jobs"]) for row in tables["flow"]] == [
+        (flow.flow, "of, two", "1")
+    ]
+    assert {"queued", "transferred", "run", "core_hours"} <= tables["flow"][0].keys()
+    flows = jfc("flow", "report", "--csv", "--by", "state").stdout.splitlines()
+    assert "RUNNING,1" in flows
+    assert jfc("flow", "report", "--csv", "--by", "worker").status == 2
+    assert "--by goes with --csv" in jfc("job", "report", "--by", "flow").stderr
+    assert "--json and --csv" in jfc("job", "report", "--json", "--csv").stderr

@@ -33,7 +33,7 @@ def test_a_folder_outside_is_left_alone(project: Project, place: str) -> None:
     marker = {"attempt": 1, "uuid": doc.uuid, "index": 1}
     (folder / RunFolder.MARKER).write_text(json.dumps(marker))
     doc = flow.jobs.update(doc, {"run_dir": run_dir})
-    assert "does not lie below" in remove_folders(project, [doc])["1"]
+    assert "does not lie below" in remove_folders(project, [doc]).failed["1"]
     answer = Jfc(project.name)("job", "files", "delete", "1", "-y")
     assert answer.status != 0
     assert "does not lie below" in " ".join(answer.stderr.split())

@@ -43,6 +43,6 @@ def delete(
             if not (yes or force):
                 click.confirm(f"Remove {folder} on {host.name}?", abort=True, err=True)
             if not host.remove(folder, owner=owner_of(doc)):
-                raise RunFolderError(f"{host.name}: there is no run folder of the job at {folder}")
+                raise RunFolderError(f"{host.name}: there is no run folder any more at {folder}")
     removed = {"removed": str(folder), "worker": doc.worker}
     say(f"Removed {folder}", removed, as_json=as_json)

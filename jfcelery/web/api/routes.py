@@ -24,6 +24,7 @@ from jfcelery.controller.queries import (
 from jfcelery.controller.reasons import reasons
 from jfcelery.controller.reports import flows_report, jobs_report
 from jfcelery.controller.resolve import flow_uuid
+from jfcelery.controller.tables import Report, table_of, to_csv
 from jfcelery.controller.trends import Interval
 from jfcelery.controller.workers import worker_infos
 from jfcelery.database.documents import Change, JobDoc
@@ -46,7 +47,6 @@ from jfcelery.web.api.models import (
     Text,
 )
 from jfcelery.web.door import caller_of
-from jfcelery.web.reports import Report, table_of, to_csv
 
 if TYPE_CHECKING:
     from jfcelery.web.current import Current
@@ -234,8 +234,11 @@ def report(
     number: Annotated[int | None, Query(ge=1, le=366)] = None,
     zone: Annotated[Text, Query(description="Time zone in which periods begin.")] = "UTC",
     form: Annotated[Literal["json", "csv"], Query(description="Of the answer.")] = "json",
+    by: Annotated[
+        Literal["period", "state", "worker", "flow"], Query(description="Rows of the CSV.")
+    ] = "period",
 ) -> Response:
-    """Return numbers by state and period; with ``form=csv`` the table of periods."""
+    """Return numbers by state and period, and what jobs took; with ``form=csv`` one table."""
     workers = control.project.workers
     found: Report = (
         jobs_report(control.queue, interval, number, zone, workers=workers)
@@ -243,8 +246,8 @@ def report(
         else flows_report(control.queue, interval, number, zone)
     )
     if form == "csv":
-        name = f'attachment; filename="jfcelery-{kind}-{interval}.csv"'
-        text = to_csv(*table_of(found))
+        name = f'attachment; filename="jfcelery-{kind}-{interval}-by-{by}.csv"'
+        text = to_csv(*table_of(found, by))
         return Response(text, media_type="text/csv", headers={"content-disposition": name})
     from dataclasses import asdict
 

@@ -9,12 +9,12 @@ from fastapi import Request
 from nicegui import ui
 
 from jfcelery.controller.reports import flows_report, jobs_report
+from jfcelery.controller.tables import table_of
 from jfcelery.controller.trends import Interval
 from jfcelery.web.pages.frame import card, frame, live, markup
 from jfcelery.web.pages.listing import View, filter_form
 from jfcelery.web.pages.markup import Safe, badge, duration, table
 from jfcelery.web.pages.overview import failures
-from jfcelery.web.reports import table_of
 
 if TYPE_CHECKING:
     from jfcelery.web.current import Current
@@ -37,6 +37,7 @@ def add_reports(current: Current) -> None:
                     markup(downloads(kind, interval))
             with card("What jobs took"):
                 live(lambda: usage_of(current, interval))
+                markup(usage_downloads(interval))
             with card("Failures of the last days"):
                 live(lambda: failures(current))
 
@@ -48,6 +49,15 @@ def downloads(kind: str, interval: str) -> Safe:
         f'<p><a href="{address}&amp;form=csv" download>CSV</a> · '
         f'<a href="{address}" download="jfcelery-{kind}-{interval}.json">JSON</a></p>'
     )
+
+
+def usage_downloads(interval: str) -> Safe:
+    """Return links to what jobs took."""
+    address = f"/api/reports/jobs?interval={interval}&amp;zone=local&amp;form=csv"
+    links = (
+        f'<a href="{address}&amp;by={by}" download>CSV by {by}</a>' for by in ("worker", "flow")
+    )
+    return Safe(f"<p>{' · '.join(links)}</p>")
 
 
 def trends_of(current: Current, kind: str, interval: str) -> Safe:

@@ -264,6 +264,9 @@ def test_reports_come_as_json_and_csv(program: TestClient, make_flow: MakeFlow) 
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["period"] for row in rows] == list(data["trends"])
     assert sum(int(row["COMPLETED"]) for row in rows) == 1
+    workers = program.get("/api/reports/jobs?form=csv&by=worker").text.splitlines()
+    assert [line.split(",")[:2] for line in workers] == [["worker", "jobs"], ["here", "1"]]
+    assert program.get("/api/reports/flows?form=csv&by=worker").status_code == 400
     assert program.get("/api/reports/flows").status_code == 200
     assert program.get("/api/reports/jobs?zone=Nowhere").status_code == 400
 

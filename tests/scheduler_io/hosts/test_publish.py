@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jfcelery.errors import InputError, RunFolderError, TransferError
+from jfcelery.errors import ForeignFolderError, InputError, RunFolderError, TransferError
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts import archive, scripts
 
@@ -120,7 +120,8 @@ def test_foreign_folder_is_kept(host: LocalHost, folder: RunFolder) -> None:
     with pytest.raises(RunFolderError, match="no run folder of jfcelery") as caught:
         publish(host, folder, "x")
     assert "Move the folder away" in caught.value.remedy
-    assert not host.remove(folder)
+    with pytest.raises(ForeignFolderError, match="is kept: it holds no marker of the job"):
+        host.remove(folder)
     assert Path(folder / "precious").read_text() == "mine"
 
 
@@ -259,9 +260,11 @@ def test_remove_leaves_what_another_job_made(host: LocalHost, folder: RunFolder)
         marker = {"project": "a b", "uuid": "u-1", "index": index}
         host.publish(folder, FILES, attempt=attempt, marker=marker)
     for owner in ({"uuid": "u", "index": 12}, {"uuid": "u-1", "index": 2}, {"uuid": "*"}):
-        assert not host.remove(folder, owner=owner)
+        with pytest.raises(ForeignFolderError):
+            host.remove(folder, owner=owner)
     assert siblings(folder) == ["", ".attempt1", ".attempt2"]
-    assert host.remove(folder, owner={"uuid": "u-1", "index": 1, "project": "a b"}) is False
+    with pytest.raises(ForeignFolderError):
+        host.remove(folder, owner={"uuid": "u-1", "index": 1, "project": "a b"})
     assert siblings(folder) == ["", ".attempt1"]
     assert host.remove(folder, owner={"uuid": "u-1", "index": 12})
     assert not Path(folder.path).exists()
