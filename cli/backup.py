@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,11 +47,10 @@ def create(folder: Path, compress: bool, tools: Path | None, python: bool, as_js
 
     with open_controller() as controller:
         project, queue = controller.project, controller.queue
-        if _by_tools(tools, "mongodump", python=python):
-            counts = mongodump.dump(project, queue, folder, compress=compress, tools=tools)
-        else:
-            with progress("Backup", _size(controller.queue)) as advance:
-                counts = backup.dump(project, queue, folder, compress=compress, progress=advance)
+        by_tools = _by_tools(tools, "mongodump", python=python)
+        dump = partial(mongodump.dump, tools=tools) if by_tools else backup.dump
+        with progress("Backup", _size(queue)) as advance:
+            counts = dump(project, queue, folder, compress=compress, progress=advance)
     _report(f"Backup in {folder.absolute()}", counts, as_json=as_json)
 
 
@@ -66,12 +66,11 @@ def restore(folder: Path, tools: Path | None, python: bool, as_json: bool) -> No
 
     with open_controller() as controller:
         project, queue = controller.project, controller.queue
-        if _by_tools(tools, "mongorestore", python=python):
-            counts = mongodump.restore(project, queue, folder, tools=tools)
-        else:
-            total = sum(backup.read_manifest(folder).counts.values())
-            with progress("Restore", total) as advance:
-                counts = backup.restore(project, queue, folder, progress=advance)
+        by_tools = _by_tools(tools, "mongorestore", python=python)
+        load = partial(mongodump.restore, tools=tools) if by_tools else backup.restore
+        total = sum(backup.read_manifest(folder).counts.values())
+        with progress("Restore", total) as advance:
+            counts = load(project, queue, folder, progress=advance)
         controller.actions.wake()
     _report("Restored", counts, as_json=as_json)
 

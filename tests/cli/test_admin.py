@@ -9,11 +9,11 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from bson import encode
 
-from jfcelery.controller import JobController
+from jfcelery.controller import JobController, mongodump
 from jfcelery.database import upgrades
 from jfcelery.states import JobState
+from tests.support import mongotools
 from tests.support.calling import Jfc
 from tests.support.queued import Queued
 
@@ -189,30 +189,67 @@ def test_a_damaged_backup_is_refused(
     assert controller.count_flows() == 1
 
 
-def test_mongodump_is_called_without_secrets_on_its_command_line(
+@pytest.mark.parametrize("compress", [False, True])
+def test_a_backup_by_mongodbs_own_tools(
+    jfc: Jfc,
+    make_flow: MakeFlow,
+    make_project: ProjectFactory,
+    controller: JobController,
+    tmp_path: Path,
+    compress: bool,
+) -> None:
+    """They get the address in a file that only we can read; how far they are is told."""
+    flow = make_flow({"a": [], "b": ["a"]})
+    flow.bring("a", _S.FAILED)
+    tools, folder = tmp_path / "tools", tmp_path / "backup"
+    mongotools.install(tools)
+    seen: list[int] = []
+    controller.queue.check()
+    counts = mongodump.dump(
+        controller.project,
+        controller.queue,
+        folder,
+        compress=compress,
+        tools=tools,
+        progress=seen.append,
+    )
+    assert counts["jobs"] == counts["payloads"] == 2
+    assert seen == sorted(seen)
+    assert set(range(1, sum(counts.values()) + 1)) <= set(seen)
+    assert (folder / "jobs.bson.gz").exists() is compress
+    assert "mongodb://" not in (tools / "calls").read_text()
+    assert "mongodb://" in (tools / "config").read_text()
+    assert set((tools / "modes").read_text().split()) == {"600"}
+    full = jfc("backup", "restore", str(folder), "-m", str(tools))
+    assert full.status == 1
+    assert "not empty" in full.stderr
+    copy = JobController(make_project())
+    seen.clear()
+    restored = mongodump.restore(
+        copy.project, copy.queue, folder, tools=tools, progress=seen.append
+    )
+    assert restored == counts
+    assert set(range(1, sum(counts.values()) + 1)) <= set(seen)
+    ours = [doc | {"project": copy.project.name} for doc in controller.queue.jobs.find({})]
+    assert list(copy.queue.jobs.find({})) == ours
+    again = make_project()
+    answer = Jfc(again.name)("backup", "restore", str(folder), "-m", str(tools), "--json")
+    assert answer.data == counts
+
+
+def test_a_tool_of_mongodb_that_fails_says_why(
     jfc: Jfc, make_flow: MakeFlow, tmp_path: Path
 ) -> None:
-    """The tools get the address in a file, and their files the usual names."""
+    """Its last words are told, not its bars; nor may the tool be missing."""
     make_flow({"a": []})
-    tools = tmp_path / "tools"
-    tools.mkdir()
-    tool = tools / "mongodump"
+    tool = tmp_path / "mongodump"
     tool.write_text(
-        "#!/bin/sh\n"
-        f'echo "$@" >> {tmp_path}/calls\n'
-        f"stat -c %a $2 >> {tmp_path}/modes\n"
-        f"cat $2 >> {tmp_path}/config\n"
-        'mkdir -p "$8/$4"\n'
-        'printf "\\005\\000\\000\\000\\000" > "$8/$4/$6.bson"\n'
+        "#!/bin/sh\necho 'Failed: no space' >&2\necho '[#.] x.jobs 1/2 (50.0%)' >&2\nexit 1\n"
     )
     tool.chmod(tool.stat().st_mode | stat.S_IXUSR)
-    folder = tmp_path / "backup"
-    answer = jfc("backup", "create", str(folder), "-m", str(tools), "--json")
-    assert answer.data["jobs"] == 1
-    assert (folder / "jobs.bson").read_bytes() == encode({})
-    assert json.loads((folder / "jfcelery.json").read_text())["counts"]["flows"] == 1
-    assert "mongodb://" not in (tmp_path / "calls").read_text()
-    assert "mongodb://" in (tmp_path / "config").read_text()
-    assert set((tmp_path / "modes").read_text().split()) == {"600"}
-    assert jfc("backup", "create", "x", "-m", str(tmp_path)).status == 1
-    assert jfc("backup", "create", "x", "-m", str(tools), "-p").status == 2
+    answer = jfc("backup", "create", str(tmp_path / "backup"), "-m", str(tmp_path))
+    assert answer.status == 1
+    assert "mongodump fails: Failed: no space" in answer.stderr
+    (tmp_path / "none").mkdir()
+    assert jfc("backup", "create", "x", "-m", str(tmp_path / "none")).status == 1
+    assert jfc("backup", "create", "x", "-m", str(tmp_path), "-p").status == 2
