@@ -116,7 +116,10 @@ _UNKNOWN = re.compile(
     r"Unknown Job Id(?: Error)? (\S+)|^qstat: (\S+) Job has finished", re.MULTILINE
 )
 _JOB = re.compile(r"^\s*Job Id: *", re.MULTILINE)
-_FIELD = re.compile(r"^\s+([\w.]+) = (.*)$")
+_FIELD = re.compile(r"^ {4}([\w.]+) = (.*)$")
+#: What goes on from the line before; some terminals made blanks of the tab.
+_MORE = ("\t", " " * 8)
+_TIME = re.compile(r"(\d+):(\d\d):(\d\d)")
 _KILLED = re.compile(r"PBS: job killed: (.*)")
 
 
@@ -209,14 +212,14 @@ class Pbs(Scheduler):
 
 
 def _fields(text: str) -> dict[str, str]:
-    """Return the fields of a job; long values go on in lines that begin with a tab."""
+    """Return the fields of a job; other lines belong to the value of an environment variable."""
     fields: dict[str, str] = {}
     last = ""
     for line in text.splitlines():
         if found := _FIELD.match(line):
             last = found[1]
             fields[last] = found[2]
-        elif line.startswith("\t") and last:
+        elif line.startswith(_MORE) and last:
             fields[last] += line.strip()
     return fields
 
@@ -250,6 +253,22 @@ def _report(fields: dict[str, str], words: str) -> EndReport:
     exit_code = code if code <= KILLED_BASE else None
     if deleted:
         return EndReport(EndReason.CANCELLED, exit_code, sent, said)
+    if sent and _is_over_time(fields):
+        return EndReport(EndReason.TIMEOUT, exit_code, sent, said)
     if sent:
         return EndReport(EndReason.UNKNOWN, exit_code, sent, said)
     return EndReport(EndReason.FAILED if code else EndReason.COMPLETED, code, words=said)
+
+
+def _is_over_time(fields: dict[str, str]) -> bool:
+    """Return whether a job took longer than it was to: many a PBS says no more of it than that."""
+    used, most = (
+        _TIME.fullmatch(fields.get(f"{kind}.walltime", ""))
+        for kind in ("resources_used", "Resource_List")
+    )
+    return used is not None and most is not None and _seconds(used) >= _seconds(most)
+
+
+def _seconds(found: re.Match[str]) -> int:
+    hours, minutes, seconds = map(int, found.groups())
+    return (hours * 60 + minutes) * 60 + seconds

@@ -1,7 +1,7 @@
 """Answers of real schedulers, recorded; where this machine has none, put together from the sources.
 
 Slurm 22.05.8 and Grid Engine 8.1.9 are those of the testbed. What PBS Professional and Torque
-print is laid out as in the samples of their guides.
+print is laid out as in the samples of their guides; ``data/qstat`` has answers of real ones.
 """
 
 from __future__ import annotations
