@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.folders import RunFolder, queue_job_name
+from jfcelery.scheduler_io.hosts.simulated import SimulatedHost
 from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.scheduler_io.schedulers.base import Answer, QueueJob, QueueState
 from jfcelery.scheduler_io.script import build_script
@@ -38,6 +39,12 @@ class Bench:
     def queue(self) -> WorkerQueue:
         """The queue."""
         return WorkerQueue(self.host, self.worker, settle_s=self.settle_s, timeout=self.timeout)
+
+    @property
+    def round_trips(self) -> int:
+        """How many commands the host has run."""
+        assert isinstance(self.host, SimulatedHost)
+        return self.host.count("run")
 
     def new(self, attempt: int = 1) -> QueueJob:
         """Return a new job, without folder and id."""
