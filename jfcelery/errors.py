@@ -35,6 +35,7 @@
     │   ├── SchedulerDownError
     │   └── DiskFullError
     ├── BackPressureError           (transient) a limit is reached: wait and go on
+    │   └── SubmissionBusyError     another submission of the same job is under way
     └── StepError                   charged to the job
         ├── SubmissionRejectedError
         ├── TransferError           (transient)
@@ -212,6 +213,10 @@ class BackPressureError(JfceleryError):
     """Raised when a limit (of the site or of the project) asks to wait."""
 
     transient = True
+
+
+class SubmissionBusyError(BackPressureError):
+    """Raised when another submission of the same job is under way."""
 
 
 class StepError(JfceleryError):

@@ -18,7 +18,7 @@ from jfcelery.tasks.checkout import send_checkout
 from jfcelery.tasks.dispatch import dispatch
 from jfcelery.tasks.lease import kept
 from jfcelery.tasks.limits import limits_of
-from jfcelery.tasks.places import take_place
+from jfcelery.tasks.places import place_if_submitted, take_place
 from jfcelery.tasks.pool import queue_for
 from jfcelery.tasks.step import Work, charged, commit_step, is_free, owner
 from jfcelery.tasks.submit import noted, submission, submit, submitted
@@ -150,7 +150,7 @@ def _submit(runtime: Runtime, worker: str, works: Sequence[Work]) -> list[JobDoc
         if any(isinstance(answer, str) for answer in answers):
             noted(runtime, described)
         for work, answer in zip(placed, answers, strict=False):
-            with charged(work, submit.name):
+            with charged(work, submit.name), place_if_submitted(work):
                 if isinstance(answer, JfceleryError):
                     raise answer
                 done.append(commit_step(work, submit.name, submitted(work, answer)))

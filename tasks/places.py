@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from jfcelery.database.slots import Slots
-from jfcelery.errors import BackPressureError
+from jfcelery.errors import BackPressureError, SubmissionBusyError
 from jfcelery.states import JobState
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jfcelery.database.documents import JobDoc
     from jfcelery.tasks.runtime import Runtime
     from jfcelery.tasks.step import Work
 
-#: Jobs that are sent on at once when places become free.
+#: Jobs that are sent on at once, at most, when places become free.
 AT_ONCE = 8
 
 
@@ -30,6 +33,22 @@ def take_place(work: Work) -> None:
         raise BackPressureError(f"max_jobs of {work.doc.worker} ({limit}) is reached")
 
 
+@contextmanager
+def place_if_submitted(work: Work) -> Iterator[None]:
+    """Give a job's place back if the block finds that its queue has no room for it now.
+
+    Nobody is sent on for that: the queue has no room for others either. Any other error leaves it
+    open whether the job is in the queue.
+    """
+    try:
+        yield
+    except SubmissionBusyError:
+        raise
+    except BackPressureError:
+        Slots(work.runtime.queue, work.doc.worker).release(work.doc.id)
+        raise
+
+
 def free_place(runtime: Runtime, doc: JobDoc, worker: str | None = None) -> None:
     """Give a job's place back, and send on the next that waits for one.
 
@@ -44,15 +63,21 @@ def free_place(runtime: Runtime, doc: JobDoc, worker: str | None = None) -> None
 
 
 def send_waiting(runtime: Runtime, worker: str) -> None:
-    """Send on the jobs of a worker that wait for a place, by priority and age."""
+    """Send on as many jobs of a worker that wait as it has free places, by priority and age."""
     from jfcelery.tasks.dispatch import dispatch
 
+    described = runtime.project.workers.get(worker)
+    if described is None:
+        return  # it was taken out of the project
+    most = AT_ONCE
+    if described.max_jobs is not None:
+        most = min(described.max_jobs - len(Slots(runtime.queue, worker).held()), AT_ONCE)
     query = {"state": JobState.UPLOADED.value, "worker": worker}
     order = [("priority", -1), ("created_on", 1)]
     now = runtime.jobs.now()
     waiting = runtime.jobs.find(query, sort=order)
     free = (doc for doc in waiting if not doc.is_locked(now) and doc.remote.waiting)
-    for _, doc in zip(range(AT_ONCE), free, strict=False):
+    for _, doc in zip(range(most), free, strict=False):
         if doc.retry_at is not None:
             doc = _without_wait(runtime, doc)  # noqa: PLW2901
         dispatch(runtime, doc)

@@ -9,7 +9,7 @@ from jfcelery.folders import RunFolder, queue_job_name
 from jfcelery.scheduler_io.queue import Submission
 from jfcelery.states import JobState
 from jfcelery.tasks.limits import limits_of
-from jfcelery.tasks.places import take_place
+from jfcelery.tasks.places import place_if_submitted, take_place
 from jfcelery.tasks.pool import queue_for
 from jfcelery.tasks.step import Commit, Step, Work
 
@@ -26,7 +26,7 @@ def submit_body(work: Work) -> Commit:
     runtime, doc, worker = work.runtime, work.doc, work.worker
     take_place(work)
     one = submission(work)
-    with runtime.hosts.lease(doc.worker) as host:
+    with runtime.hosts.lease(doc.worker) as host, place_if_submitted(work):
         queue = queue_for(host, worker, None)
         limits = limits_of(runtime.project, worker)
         queue_id = queue.submit(one.folder, name=one.name, attempt=one.attempt, limits=limits)

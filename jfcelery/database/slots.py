@@ -1,4 +1,8 @@
-"""The places (``max_jobs``) that a worker has in its queue, exact over all processes."""
+"""The places (``max_jobs``) that a worker has in its queue, exact over all processes.
+
+A worker without a limit has no record: its jobs take no places. When the first one asks for one, it
+is made, with a place for each job that is in the queue by then.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.connection import translated
 from jfcelery.database.records import change_record
+from jfcelery.states import QUEUED_STATES
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -23,22 +28,43 @@ class Slots:
 
     def __init__(self, queue: QueueDatabase, worker: str) -> None:
         self.queue = queue
+        self.worker = worker
         self.key = f"slots:{worker}"
 
     def acquire(self, job: str, limit: int | None) -> bool:
         """Take a place for a job, and return whether it has one now."""
         if limit is None:
+            self._forget()
             return True
         got = False
 
         def take(record: Mapping[str, Any]) -> dict[str, Any] | None:
             nonlocal got
+            counted = bool(record.get("counted"))
             held: list[str] = record.get("held", [])
+            if not counted:
+                held = sorted({*held, *self._queued()})
             got = job in held or len(held) < limit
-            return {"held": [*held, job]} if got and job not in held else None
+            if counted and (not got or job in held):
+                return None
+            return {"held": [*held, job] if got and job not in held else held, "counted": True}
 
         change_record(self.queue, self.key, take)
         return got
+
+    def _queued(self) -> list[str]:
+        """Return the jobs that have a queue job on the worker."""
+        states = [state.value for state in QUEUED_STATES]
+        queries = (
+            {"state": {"$in": states}, "worker": self.worker},
+            {"cancel.worker": self.worker},
+        )
+        return [row["_id"] for query in queries for row in self.queue.jobs.find(query, {"_id": 1})]
+
+    def _forget(self) -> None:
+        """Drop the record: from now on jobs come into the queue without a place."""
+        with translated():
+            self.queue.auxiliary.delete_one({"_id": self.key})
 
     def release(self, job: str) -> bool:
         """Give a job's place back, and return whether it had one."""

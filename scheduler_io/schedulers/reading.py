@@ -12,6 +12,7 @@ from jfcelery.errors import (
     JfceleryError,
     RunFolderError,
     SchedulerDownError,
+    SubmissionBusyError,
     SubmissionRejectedError,
 )
 from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, Output
@@ -27,7 +28,7 @@ _WRONG: dict[str, tuple[type[JfceleryError], str]] = {
     "missing": (RunFolderError, "the run folder of {name} is gone"),
     "foreign": (RunFolderError, "the run folder of {name} holds another attempt, or no script"),
     "cancelled": (SubmissionRejectedError, "{name} was cancelled before it was submitted"),
-    "busy": (BackPressureError, "another submission of {name} is under way"),
+    "busy": (SubmissionBusyError, "another submission of {name} is under way"),
     "silent": (SchedulerDownError, "the queue cannot be asked for {name}: {words}"),
     "unwritable": (RunFolderError, "the run folder of {name} cannot be written to: {words}"),
 }

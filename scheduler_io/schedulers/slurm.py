@@ -106,7 +106,7 @@ _STDERR = re.compile(
     r"\*\*\* (?:JOB|STEP) \S+ ON \S+ (CANCELLED|FAILED) AT \S+(?: DUE TO ([^*]+?))?(?: \*\*\*|,|$)",
     re.MULTILINE,
 )
-_OOM = re.compile(r"oom[-_ ]kill|Exceeded job memory limit|OOM Killed", re.IGNORECASE)
+_OOM = re.compile(r"oom[-_ ]kill|exceeded (?:job |virtual )?memory limit|OOM Killed", re.IGNORECASE)
 _DUE_TO = {
     "TIME LIMIT": EndReason.TIMEOUT,
     "PREEMPTION": EndReason.PREEMPTED,

@@ -256,35 +256,6 @@ def test_a_limit_makes_the_job_wait_without_an_error(
     assert bench.runtime.jobs.get("a").remote.waiting is None
 
 
-def test_max_jobs_is_never_exceeded_and_always_filled(make_bench: MakeBench) -> None:
-    """With two places, never more than two jobs are in the queue, and all complete."""
-    bench = make_bench(worker={"max_jobs": 2})
-    flow = add(bench, {f"j{n}": [] for n in range(7)})
-    most = 0
-    for _ in range(200):
-        if bench.messages:
-            bench.deliver(bench.messages.pop(0))
-        else:
-            bench.beat()
-        states = list(bench.states(flow).values())
-        most = max(most, states.count("SU") + states.count("RU"))
-        if set(states) == {"C"}:
-            break
-    assert set(bench.states(flow).values()) == {"C"}
-    assert most == 2
-    assert sorted(bench.starts()) == [f"j{n}_1 1" for n in range(7)]
-
-
-def test_priority_goes_before_age(make_bench: MakeBench) -> None:
-    """With one place, the job of highest priority runs first."""
-    bench = make_bench(worker={"max_jobs": 1})
-    flow = add(bench, {"old": [], "young": []})
-    young = bench.runtime.jobs.get("young")
-    bench.runtime.jobs.update(young, {"priority": 5})
-    bench.run_until_rest(flow)
-    assert bench.starts() == ["young_1 1", "old_1 1"]
-
-
 def test_a_raising_job_is_failed_with_its_error(bench: Bench) -> None:
     """FAILED keeps class and message; children that need the output stay WAITING."""
     flow = add(bench, {"a": [], "b": ["a"]})
