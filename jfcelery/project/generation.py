@@ -232,7 +232,11 @@ def _of_model(model: type[BaseModel], values: Mapping[str, Any]) -> list[Entry]:
 
 def _of_field(name: str, field: FieldInfo, values: Mapping[str, Any]) -> Entry:
     given = values.get(name)
-    default = None if field.is_required() else field.get_default(call_default_factory=True)
+    default = (
+        None
+        if field.is_required()
+        else field.get_default(call_default_factory=True, validated_data={})
+    )
     inner = _model_in(field)
     active = given is not None or field.is_required() or default not in (None, {}, [])
     if inner is not None:

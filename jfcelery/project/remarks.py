@@ -47,7 +47,7 @@ def _in_vain(model: BaseModel, path: tuple[str, ...]) -> Iterator[Problem]:
     for name, field in type(model).model_fields.items():
         value = getattr(model, name)
         if name not in model.model_fields_set or value == field.get_default(
-            call_default_factory=True
+            call_default_factory=True, validated_data={}
         ):
             continue
         found = _IN_VAIN.search(field.description or "")

@@ -71,10 +71,10 @@ def spoils() -> int:
     os.environ["SPOILT"] = "1"
     os.chdir("/")
     os.umask(0)
+    np.random.seed(1)  # noqa: NPY002 - which may import modules, and so needs the path
+    random.seed(1)
     sys.path[:] = []
     sys.argv[:] = ["spoilt"]
-    random.seed(1)
-    np.random.seed(1)  # noqa: NPY002
     logging.getLogger("jobflow").handlers.clear()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
