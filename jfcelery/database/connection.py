@@ -65,10 +65,19 @@ def translated(
         if not _is_outage(error):
             raise
         _Failures.count += 1
-        raise raised(
-            f"{what} does not answer: {_line(error)}",
-            remedy="Check that it runs and can be reached: 'jfc project check'.",
-        ) from error
+        raise raised(f"{what} does not answer: {_line(error)}", remedy=_remedy(error)) from error
+
+
+#: The server's error code for a login that it refuses.
+AUTHENTICATION_FAILED = 18
+
+
+def _remedy(error: Exception) -> str:
+    if getattr(error, "code", None) == AUTHENTICATION_FAILED:
+        return "Check username, password and auth_source of the store in the project file."
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "Name the file of its certificate's authority: tlsCAFile in mongoclient_kwargs."
+    return "Check that it runs and can be reached: 'jfc project check'."
 
 
 #: The server's error codes that say that it, or the login, is at fault, not the operation.

@@ -69,8 +69,18 @@ def check_broker(project: Project) -> None:
     except (redis.RedisError, OSError, ValueError) as error:
         raise BrokerUnavailableError(
             f"The broker of project {project.name!r} does not answer: {_line(error)}",
-            remedy="Check 'broker' in the project file, and that the Redis server runs.",
+            remedy=_remedy(error),
         ) from error
+
+
+def _remedy(error: BaseException) -> str:
+    import redis
+
+    if isinstance(error, redis.AuthenticationError):
+        return "Check user and password in 'broker.url' of the project file."
+    if "CERTIFICATE_VERIFY_FAILED" in str(error):
+        return "Name the file of its certificate's authority: 'broker.tls.ca_certs'."
+    return "Check 'broker' in the project file, and that the Redis server runs."
 
 
 def _line(error: BaseException) -> str:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+#: This machine only.
+LOOPBACK = "127.0.0.1"
 #: How often a server is started anew when another process took its port in between.
 ATTEMPTS = 5
 #: How long a server may take to end after SIGTERM, in seconds.
@@ -56,47 +58,48 @@ def running(argv: Sequence[str], folder: Path) -> Iterator[subprocess.Popen[byte
 
 
 @contextlib.contextmanager
-def redis_server(folder: Path) -> Iterator[Server]:
-    """Run a Redis (or Valkey) server on a port of the loopback interface."""
+def redis_server(folder: Path, address: str = LOOPBACK) -> Iterator[Server]:
+    """Run a Redis (or Valkey) server on a port of the loopback or another interface."""
     binary = str(find_broker())
     for _ in range(ATTEMPTS):
-        port = _free_port()
-        argv = [binary, "--bind", "127.0.0.1", "--port", str(port), "--dir", str(folder)]
-        argv += ["--save", "", "--appendonly", "no", "--maxmemory-policy", "noeviction"]
+        port = _free_port(address)
+        argv = [binary, "--bind", address, "--port", str(port), "--dir", str(folder)]
+        argv += ["--protected-mode", "no", "--maxmemory-policy", "noeviction"]
+        argv += ["--save", "", "--appendonly", "no"]
         with running(argv, folder) as process:
-            if _answers(process, port):
-                yield Server(f"redis://127.0.0.1:{port}/0", process, folder)
+            if _answers(process, address, port):
+                yield Server(f"redis://{address}:{port}/0", process, folder)
                 return
     raise RuntimeError(f"Redis does not start: {_tail(folder)}")
 
 
 @contextlib.contextmanager
-def mongo_server(folder: Path) -> Iterator[Server]:
+def mongo_server(folder: Path, address: str = LOOPBACK) -> Iterator[Server]:
     """Run the MongoDB-compatible server of the ``embedded`` extra."""
     binary = str(find_database())
-    argv = [binary, "--host", "127.0.0.1", "--port", "0", "--storage-path", str(folder / "data")]
+    argv = [binary, "--host", address, "--port", "0", "--storage-path", str(folder / "data")]
     argv += ["--log-file-max", "64MB", "--cache-size", "256M", "--write-tickets", "2"]
     with running(argv, folder) as process:
-        port = wait_until(lambda: _announced_port(process, folder), "the database to listen")
-        yield Server(f"mongodb://127.0.0.1:{port}/?directConnection=true", process, folder)
+        port = wait_until(lambda: announced_port(process, folder), "the database to listen")
+        yield Server(f"mongodb://{address}:{port}/?directConnection=true", process, folder)
 
 
-def _free_port() -> int:
-    """Return a TCP port of the loopback interface that nobody uses at this moment."""
+def _free_port(address: str) -> int:
+    """Return a TCP port of an interface that nobody uses at this moment."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+        probe.bind((address, 0))
         port: int = probe.getsockname()[1]
     return port
 
 
-def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
+def _answers(process: subprocess.Popen[bytes], address: str, port: int) -> bool:
     """Wait for a PONG of exactly this process; False if it ended instead."""
 
     def look() -> str | None:
         if process.poll() is not None:
             return "ended"
         try:
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as client:
+            with socket.create_connection((address, port), timeout=5) as client:
                 client.sendall(b"INFO server\r\n")
                 answer = client.recv(4096)
         except OSError:
@@ -106,11 +109,11 @@ def _answers(process: subprocess.Popen[bytes], port: int) -> bool:
     return wait_until(look, "Redis to answer") == "ready"
 
 
-def _announced_port(process: subprocess.Popen[bytes], folder: Path) -> str | None:
+def announced_port(process: subprocess.Popen[bytes], folder: Path) -> str | None:
     """Return the port that the database says it listens on."""
     if process.poll() is not None:
         raise RuntimeError(f"the database does not start: {_tail(folder)}")
-    found = re.search(r"listening on 127\.0\.0\.1:(\d+)", (folder / "log").read_text())
+    found = re.search(r"listening on [\d.]+:(\d+)", (folder / "log").read_text())
     return found[1] if found else None
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
-import subprocess
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pymongo
@@ -14,10 +11,9 @@ from celery import Celery
 from jfcelery import services
 from jfcelery.errors import BrokerUnavailableError, ProjectInvalidError
 from jfcelery.project import Project
-from jfcelery.services.binaries import find_broker
 from jfcelery.services.external import external_database
 from jfcelery.tasks.settings import celery_settings
-from tests.support.waiting import wait_until
+from tests.support.encrypted import make_certificates, tls_broker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -130,86 +126,8 @@ def tls_redis(session_folder: Path) -> Iterator[tuple[int, Path]]:
     folder = session_folder / "tls"
     folder.mkdir()
     make_certificates(folder)
-    with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(
-            [
-                find_broker(),
-                *("--bind", "127.0.0.1", "--port", "0", "--tls-port", "0"),
-                *("--unixsocket", str(folder / "s"), "--save", "", "--dir", str(folder)),
-                *("--tls-cert-file", str(folder / "server.pem")),
-                *("--tls-key-file", str(folder / "server.key")),
-                *("--tls-ca-cert-file", str(folder / "ca.pem")),
-            ],
-            stdout=log,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield enable_tls(folder / "s"), folder
-    finally:
-        process.terminate()
-        process.wait()
-
-
-def enable_tls(path: Path) -> int:
-    """Have a Redis listen on a free port with TLS, and return the port."""
-    import socket
-
-    import redis
-
-    wait_until(path.exists, "Redis to listen")
-    with redis.Redis(unix_socket_path=str(path)) as client:
-        while True:
-            with socket.create_server(("127.0.0.1", 0)) as free:
-                port: int = free.getsockname()[1]
-            try:
-                client.config_set("tls-port", port)
-            except redis.ResponseError:  # somebody was quicker
-                continue
-            return port
-
-
-def make_certificates(folder: Path) -> None:
-    """Write a certificate authority, and what it signed for server and client."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-    from cryptography.x509.oid import NameOID
-
-    def name(text: str) -> x509.Name:
-        return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
-
-    now = datetime.now(UTC)
-    ca_key = ec.generate_private_key(ec.SECP256R1())
-    for who in ("ca", "server", "client"):
-        key = ca_key if who == "ca" else ec.generate_private_key(ec.SECP256R1())
-        authority = x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key())
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name(who))
-            .issuer_name(name("ca"))
-            .public_key(key.public_key())
-            .serial_number(x509.random_serial_number())
-            .not_valid_before(now - timedelta(days=1))
-            .not_valid_after(now + timedelta(days=1))
-            .add_extension(x509.BasicConstraints(ca=who == "ca", path_length=None), critical=True)
-            .add_extension(
-                x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-                critical=False,
-            )
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
-            )
-            .add_extension(authority, critical=False)
-            .sign(ca_key, hashes.SHA256())
-        )
-        (folder / f"{who}.pem").write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        (folder / f"{who}.key").write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
+    with tls_broker(folder) as port:
+        yield port, folder
 
 
 def tls_project(port: int, tls: dict[str, Any] | None) -> Project:
@@ -243,5 +161,6 @@ def test_broker_behind_tls(tls_redis: tuple[int, Path]) -> None:
 def test_unknown_certificate_is_refused(tls_redis: tuple[int, Path]) -> None:
     """Without the authority's certificate the server is not believed."""
     project = tls_project(tls_redis[0], None)
-    with pytest.raises(BrokerUnavailableError, match=r"(?i)certificate"):
+    with pytest.raises(BrokerUnavailableError, match=r"(?i)certificate") as caught:
         services.check_broker(project)
+    assert "broker.tls.ca_certs" in caught.value.remedy
