@@ -104,6 +104,7 @@ def scene(
     found = Scene(bench, flow.uuid, jobs)
     _bring(found)
     yield found
+    (tmp_path / "go").touch()  # jobs that still wait for it must not outlive the test
     bench.runtime.close()
 
 
