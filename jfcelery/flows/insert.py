@@ -132,7 +132,8 @@ def _insert_flow(queue: QueueDatabase, flow: dict[str, Any]) -> None:
 def _end_insertion(queue: QueueDatabase, entries: FlowEntries) -> None:
     with translated():
         result = queue.flows.update_one(
-            {"_id": entries.uuid}, {"$set": {"inserting": False, "version": 2}}
+            {"_id": entries.uuid, "removing": {"$exists": False}},
+            {"$set": {"inserting": False, "version": 2}},
         )
     if not result.matched_count:
         raise ConflictError(
@@ -340,8 +341,15 @@ def existing(uuids: Iterable[str], queue: QueueDatabase) -> set[str]:
 
 
 def remove_insertion(queue: QueueDatabase, flow: str) -> None:
-    """Remove what an interrupted insertion of a flow left."""
+    """Remove what an interrupted insertion of a flow left; one that came to its end stays."""
     with translated():
+        # From here on it cannot come to its end any more; its end may also have been written
+        # already, and only the database's answer been lost.
+        marked = queue.flows.update_one(
+            {"_id": flow, "inserting": True}, {"$set": {"removing": True}}
+        )
+        if not marked.matched_count and queue.flows.find_one({"_id": flow}, {"_id": 1}):
+            return
         keys = [raw["_id"] for raw in queue.jobs.find({"flow": flow}, {"_id": 1})]
         for piece in chunks(keys, BULK):
             delete_payloads(queue, piece)

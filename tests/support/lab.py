@@ -83,8 +83,8 @@ class Lab:
     ) -> None:
         self._cleanup.close()
 
-    def relay(self, host: str = "hpca", port: int = 22) -> Relay:
-        """Start a relay to a port of a host."""
+    def relay(self, host: str = "hpca", port: int = 22, *, address: str = "127.0.0.1") -> Relay:
+        """Start a relay to a port of a host, on an address of this machine."""
         folder = self._folder / f"r{self._count}"
         self._count += 1
         folder.mkdir()
@@ -92,7 +92,7 @@ class Lab:
         config = folder / "c.json"
         target = [bed.data["hosts"][host]["address"], port]
         netns = f"/proc/{bed.pid('host:ws')}/ns/net"
-        endpoints = [["it", ["127.0.0.1", 0], target]]
+        endpoints = [["it", [address, 0], target]]
         config.write_text(
             json.dumps({"netns": netns, "control": str(folder / "s"), "endpoints": endpoints})
         )
@@ -104,14 +104,14 @@ class Lab:
         self._cleanup.callback(_end, process)
         with os.fdopen(ready) as stream:
             number = int(json.loads(stream.readline())["it"])
-        self.know(number, host)
+        self.know(number, host, address)
         return Relay(number, folder)
 
-    def know(self, port: int, host: str) -> None:
+    def know(self, port: int, host: str, address: str = "127.0.0.1") -> None:
         """Write a host's key into known_hosts, under a port of this machine."""
         key = (Path(self.cluster.bed.data["state"]) / "keys" / f"host_{host}.pub").read_text()
         with (self._home / ".ssh" / "known_hosts").open("a") as stream:
-            stream.write(f"[127.0.0.1]:{port} {' '.join(key.split()[:2])}\n")
+            stream.write(f"[{address}]:{port} {' '.join(key.split()[:2])}\n")
 
     def sshd(self, *options: str, host: str = "hpca") -> int:
         """Start an SSH server with options of its own on a host; return its port there."""

@@ -15,7 +15,7 @@ from jfcelery.execution.warm.place import retire
 from jfcelery.tasks.queues import all_queues
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from jfcelery.project import Project
 
@@ -33,6 +33,7 @@ class System:
         folder: For the logs.
         app: The Celery app.
         env: More environment variables.
+        prefix: Command in which all processes are started, such as one that enters a machine.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class System:
         *,
         app: str = "jfcelery.tasks.app:app",
         env: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
     ) -> None:
         assert project.source is not None
         self.project = project
         self.folder = folder
         self.app = app
+        self.prefix = prefix
         self.env = {
             **os.environ,
             "JFCELERY_PROJECT": project.name,
@@ -93,7 +96,8 @@ class System:
         self._keeper.start()
 
     def _start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "celery", "-A", self.app, *arguments]
+        celery = [sys.executable, "-m", "celery", "-A", self.app, *arguments]
+        command = [*self.prefix, *celery]
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
                 command, env=self.env, stdout=log, stderr=log, start_new_session=True

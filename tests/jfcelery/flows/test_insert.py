@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from pymongo.collection import Collection
+from pymongo.errors import AutoReconnect
 
 from jfcelery.controller.archive import archive
 from jfcelery.database import payloads
 from jfcelery.database.payloads import load_payload
-from jfcelery.errors import ConflictError, InputError
+from jfcelery.errors import ConflictError, DatabaseUnavailableError, InputError
 from jfcelery.flows import insert
 from jfcelery.flows.insert import Placement, add_dynamic, add_flow
 from jfcelery.states import FlowState, JobState
@@ -133,6 +134,26 @@ def test_an_insertion_that_was_taken_for_dead_leaves_nothing(
         add_flow(jobs.queue, flow, HERE)
     assert jobs.queue.jobs.count_documents({}) == 0
     assert jobs.queue.history.count_documents({}) == 0
+
+
+def test_an_insertion_whose_end_was_not_acknowledged_stays_whole(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its jobs may run already: the error of the connection takes none of them away."""
+    flow, update_one = flow_of({"a": [], "b": []}), Collection.update_one
+
+    def unanswered(collection: Any, query: Any, change: Any, **options: Any) -> Any:
+        result = update_one(collection, query, change, **options)
+        if change == {"$set": {"inserting": False, "version": 2}}:
+            raise AutoReconnect
+        return result
+
+    monkeypatch.setattr(Collection, "update_one", unanswered)
+    with pytest.raises(DatabaseUnavailableError):
+        add_flow(jobs.queue, flow, HERE)
+    assert not jobs.flows.get(flow.uuid).inserting
+    assert jobs.queue.jobs.count_documents({}) == 2
+    assert load_payload(jobs.queue, jobs.get("a").id) == {"uuid": "a"}
 
 
 def test_a_job_that_is_made_again_has_the_history_of_both(jobs: Jobs) -> None:
