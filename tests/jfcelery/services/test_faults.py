@@ -20,12 +20,16 @@ import redis
 from pymongo.errors import PyMongoError
 
 from jfcelery import services
-from jfcelery.errors import ServiceStartError
+from jfcelery.database.connection import open_queue
+from jfcelery.database.jobs import Jobs
+from jfcelery.errors import DatabaseUnavailableError, ServiceStartError
+from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.project import Project
 from jfcelery.services import binaries, service
 from jfcelery.services.locks import LockFile
 from jfcelery.services.processes import ProcessIdentity
 from jfcelery.services.spawn import spawn
+from jfcelery.states import JobState
 from tests.support.embedded import (
     broker,
     database,
@@ -35,6 +39,7 @@ from tests.support.embedded import (
     record_of,
     script,
 )
+from tests.support.entries import flow_of
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -42,6 +47,8 @@ if TYPE_CHECKING:
 
 #: Writes that must have been acknowledged before the server is killed.
 WRITES = 60
+#: Jobs whose states are changed: more than can be before the server is dead.
+JOBS = 1000
 
 
 class Writers:
@@ -64,7 +71,7 @@ class Writers:
             number = next(self._numbers)
             try:
                 self._write(number)
-            except (PyMongoError, redis.RedisError):
+            except (PyMongoError, redis.RedisError, DatabaseUnavailableError):
                 return
             self.acknowledged.append(number)
 
@@ -80,18 +87,28 @@ class Writers:
 
 
 def test_killed_database_loses_nothing_acknowledged(embedded: Project) -> None:
-    """A kill -9 under load leaves every acknowledged write where the next start finds it."""
-    found = services.database_endpoint(embedded)
-    options: dict[str, Any] = {"w": "majority", "journal": True, "retryWrites": False}
-    with pymongo.MongoClient[dict[str, Any]](found.uri, **options) as client:
-        things = client[found.name]["things"]
-        writers = Writers(lambda number: things.insert_one({"_id": number}))
-        writers.wait_for(WRITES)
-        kill(database(embedded))
-        acknowledged = writers.join()
-    again = services.database_endpoint(embedded)
-    with pymongo.MongoClient[dict[str, Any]](again.uri) as client:
-        assert acknowledged <= {doc["_id"] for doc in client[again.name]["things"].find()}
+    """A kill -9 amid changes of state leaves each acknowledged one, with its history."""
+    queue = open_queue(embedded)
+    jobs = Jobs(queue)
+    flow = flow_of({f"job-{number}": [] for number in range(JOBS)})
+    add_flow(queue, flow, Placement(worker="here"))
+    docs = list(jobs.find({}))
+
+    def check_out(number: int) -> None:
+        fields = {"epoch": 1, "attempt": 1}
+        jobs.transition(docs[number], "checkout", JobState.CHECKED_OUT, by="test", fields=fields)
+
+    writers = Writers(check_out)
+    writers.wait_for(WRITES)
+    kill(database(embedded))
+    acknowledged = writers.join()
+    queue.close()
+    jobs = Jobs(open_queue(embedded))
+    for number in acknowledged:
+        doc = jobs.get(docs[number].uuid)
+        assert doc.state is JobState.CHECKED_OUT
+        assert [change.event for change in jobs.history.of(doc)] == ["insert", "checkout"]
+    jobs.queue.close()
 
 
 def test_killed_broker_loses_nothing_acknowledged(embedded: Project) -> None:
