@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from jobflow import Flow, job
-
-if TYPE_CHECKING:
-    from jobflow import Job
+from jobflow.core.job import Job
 
 
 @job
@@ -30,3 +28,8 @@ def chain(length: int) -> Flow:
 def crowd(size: int) -> Flow:
     """Return a flow of jobs that have nothing to do with each other."""
     return Flow([increment(number) for number in range(size)], name=f"crowd of {size}")
+
+
+def plain_crowd(size: int) -> Flow:
+    """Return independent jobs that need nothing but Python where they run."""
+    return Flow([Job(abs, function_args=(-number,)) for number in range(size)])

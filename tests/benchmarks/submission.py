@@ -14,36 +14,25 @@ jobs to care for meanwhile. Both use the same database server, one after the oth
 from __future__ import annotations
 
 import json
-import os
-import shutil
 import sys
-import tempfile
-from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING
 
 import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.benchmarks.place import LATENCY, Place
 from tests.benchmarks.submitters import Submitter, ours, theirs
-from tests.support.cluster import own_installed_cluster
 from tests.support.foreign import RELEASE, environment
-from tests.support.lab import Lab
-from tests.support.servers import mongo_server, redis_server
-from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
-#: Milliseconds by which the link delays each direction.
-LATENCY = 25
 #: What a queue job does: it sleeps, longer than the benchmark takes.
 COMMAND = "sh -c 'exec sleep 3600' {}"
-#: Seconds in which Slurm must have cancelled all jobs.
-PATIENCE = 180.0
 
 
 @dataclass(frozen=True)
@@ -66,63 +55,6 @@ class Rate:
         return self.jobs / self.seconds
 
 
-class Place:
-    """A cluster behind a slow link, with servers beside this process and a home of its own.
-
-    Args:
-        state: The state folder of a testbed that is up and that nobody else uses; None for one
-            that lives as long as the context.
-    """
-
-    def __init__(self, state: Path | None) -> None:
-        self._state = state
-        self._cleanup = ExitStack()
-
-    def __enter__(self) -> Self:
-        with ExitStack() as stack:
-            self.folder = Path(tempfile.mkdtemp(prefix="jfcs-", dir="/tmp"))
-            stack.callback(shutil.rmtree, self.folder, ignore_errors=True)
-            self.cluster = stack.enter_context(own_installed_cluster("submission", self._state))
-            if not self.cluster.bed.is_up():
-                raise click.UsageError(f"no testbed is up at {self._state}")
-            home = self._make_home()
-            for name in ("mongo", "redis", "lab"):
-                (self.folder / name).mkdir()
-            self.mongo = stack.enter_context(mongo_server(self.folder / "mongo")).url
-            self.redis = stack.enter_context(redis_server(self.folder / "redis")).url
-            lab = stack.enter_context(Lab(self.cluster, self.folder / "lab", home))
-            relay = lab.relay("hpca")
-            relay.set(latency_ms=LATENCY)
-            self._port = relay.port
-            self._cleanup = stack.pop_all()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._cleanup.close()
-
-    def _make_home(self) -> Path:
-        home = self.folder / "home"
-        (home / ".ssh").mkdir(parents=True, mode=0o700)
-        shutil.copy(self.cluster.known_hosts, home / ".ssh" / "known_hosts")
-        os.environ["HOME"] = str(home)
-        return home
-
-    def worker(self) -> dict[str, Any]:
-        """Return a worker for the cluster, with a work folder of its own."""
-        worker = self.cluster.worker("hpca", "slurm", execution_cmd=COMMAND)
-        return {**worker, "host": "127.0.0.1", "port": self._port}
-
-    def queued(self) -> int:
-        """Return how many jobs stand in Slurm's queue."""
-        listing: str = self.cluster.bed.on("hpca", "squeue", "--noheader").stdout
-        return len(listing.splitlines())
-
-    def clear(self) -> None:
-        """Cancel all jobs."""
-        self.cluster.bed.on("hpca", "scancel", "--user=hpc")
-        wait_until(lambda: not self.queued(), "Slurm to be empty", every=1, deadline=PATIENCE)
-
-
 def measure(
     place: Place, program: str, start: AbstractContextManager[Submitter], jobs: int
 ) -> Rate:
@@ -134,8 +66,8 @@ def measure(
     place.clear()
     try:
         with start as submitter:
-            submitter.seconds(1)
-            seconds = submitter.seconds(jobs)
+            submitter.until_queued(1)
+            seconds = submitter.until_queued(jobs)
             queued = place.queued()
     finally:
         place.clear()
@@ -146,9 +78,12 @@ def measure(
 
 def rates(place: Place, prefix: Path, jobs: int, their_jobs: int) -> Iterator[Rate]:
     """Measure jobflow-remote, which is installed in an environment of its own, then jfcelery."""
-    other = theirs(place.folder / "theirs", prefix, place.mongo, place.worker())
+    other = theirs(
+        place.folder / "theirs", prefix, place.mongo, place.worker(execution_cmd=COMMAND)
+    )
     yield measure(place, RELEASE, other, their_jobs)
-    own = ours(place.folder / "ours", place.mongo, place.redis, place.worker())
+    worker = place.worker(execution_cmd=COMMAND)
+    own = ours(place.folder / "ours", place.mongo, place.redis, worker)
     yield measure(place, "jfcelery", own, jobs)
 
 

@@ -82,12 +82,12 @@ class System:
         """Return the memory of each process of the system."""
         found = {one.name: one.pid for one in Runner(self.project).info().processes}
         found |= {one.name: one.pid or 0 for one in services.status(self.project)}
-        return [_memory(name, pid) for name, pid in found.items() if pid]
+        return [memory_of(name, pid) for name, pid in found.items() if pid]
 
     def servers(self) -> list[Memory]:
         """Return the memory of the servers from which warm jobs are forked."""
         pids = pids_of("jfcelery.execution.warm.server", str(warm_folder(self.project)))
-        return [_memory("warm", pid) for pid in pids]
+        return [memory_of("warm", pid) for pid in pids]
 
 
 @contextmanager
@@ -110,7 +110,8 @@ def running_system(*, warm: bool) -> Iterator[System]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _memory(name: str, pid: int) -> Memory:
+def memory_of(name: str, pid: int) -> Memory:
+    """Return the memory of a process."""
     sizes = {}
     for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]:
         key, value = line.split()[:2]

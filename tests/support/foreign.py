@@ -32,12 +32,19 @@ class InstallationError(Exception):
     """Raised where pip cannot install what is wanted."""
 
 
-def environment(release: str = RELEASE, *, above: bool = False, cache: Path = CACHE) -> Path:
+def environment(
+    release: str = RELEASE,
+    *,
+    above: bool = False,
+    beside: tuple[str, ...] = (),
+    cache: Path = CACHE,
+) -> Path:
     """Return the prefix of an environment that holds a release; made when missing.
 
     Args:
         release: What pip installs.
         above: Whether it lies above the running environment, and gets only what that lacks.
+        beside: What else pip installs there.
         cache: Where environments are kept.
 
     Raises:
@@ -54,7 +61,7 @@ def environment(release: str = RELEASE, *, above: bool = False, cache: Path = CA
             if above:
                 below = sysconfig.get_path("purelib")
                 (site_packages(prefix) / "running.pth").write_text(f"{below}\n")
-            pip = [str(prefix / "bin" / "python"), "-m", "pip", "install", "-q", release]
+            pip = [str(prefix / "bin" / "python"), "-m", "pip", "install", "-q", release, *beside]
             done = subprocess.run(
                 pip, capture_output=True, text=True, timeout=PATIENCE, check=False
             )
