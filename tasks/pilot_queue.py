@@ -136,6 +136,17 @@ class PilotQueue:
             self._bury(host, [look.doc.name for look in looks if look.is_over])
         return looks
 
+    def cancel(self, doc: BatchDoc) -> None:
+        """Cancel a pilot's queue job, and bury the pilot once that is gone.
+
+        Raises:
+            HostError: The host or the scheduler does not answer.
+        """
+        job = self._queue_job(doc)
+        with self.runtime.hosts.lease(self.name) as host:
+            if self._queue(host).cancel([job]).get(job.queue_id):
+                self._bury(host, [doc.name])
+
     def _queue(self, host: Host) -> WorkerQueue:
         return WorkerQueue(host, self.worker, timeout=self.worker.timeout_execute)
 

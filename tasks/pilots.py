@@ -11,6 +11,7 @@ import logging
 import math
 from contextlib import suppress
 from datetime import timedelta
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.batches import Batches
@@ -95,13 +96,17 @@ def _jobs(runtime: Runtime, worker: str) -> int:
 
 
 def _pauses(runtime: Runtime, worker: str) -> bool:
-    """Return whether a pilot that failed a short while ago would but fail again."""
-    latest = Batches(runtime.queue).latest(worker, LOOKED_AT)
-    in_a_row = next((i for i, doc in enumerate(latest) if not doc.failed), len(latest))
-    if not in_a_row or latest[0].end_time is None:
+    """Return whether a pilot that failed a short while ago would but fail again.
+
+    Pilots that still wait in the queue, or run, say nothing about that.
+    """
+    query = {"worker": worker, "state": BatchState.FINISHED.value}
+    ended = Batches(runtime.queue).find(query, sort=[("end_time", -1)], limit=LOOKED_AT)
+    failed = list(takewhile(lambda doc: doc.failed, ended))
+    if not failed or failed[0].end_time is None:
         return False
-    pause = min(PAUSE * (1 << (in_a_row - 1)), LONGEST_PAUSE)
-    return runtime.queue.clock.now() - latest[0].end_time < pause
+    pause = min(PAUSE * (1 << (len(failed) - 1)), LONGEST_PAUSE)
+    return runtime.queue.clock.now() - failed[0].end_time < pause
 
 
 def _place_and_submit(runtime: Runtime, doc: BatchDoc, limit: int) -> bool:
@@ -111,6 +116,7 @@ def _place_and_submit(runtime: Runtime, doc: BatchDoc, limit: int) -> bool:
         batches.drop(doc)
         return False
     with suppress(ConflictError):
+        doc = batches.update(doc, {})  # nobody has given it up meanwhile
         try:
             fields = PilotQueue(runtime, doc.worker).submit(doc)
         except BackPressureError as error:
@@ -120,8 +126,24 @@ def _place_and_submit(runtime: Runtime, doc: BatchDoc, limit: int) -> bool:
             logger.error("No pilot for worker %s: %s", doc.worker, error)  # noqa: TRY400
             finish(runtime, doc, error.message, failed=True)
             return False
-        batches.update(doc, fields)
+        try:
+            batches.update(doc, fields)
+        except ConflictError:
+            _cancel_if_unknown(runtime, doc, fields)
+            raise
     return True
+
+
+def _cancel_if_unknown(runtime: Runtime, doc: BatchDoc, fields: Mapping[str, Any]) -> None:
+    """Cancel the queue job of a pilot that was given up while it was being submitted.
+
+    Whoever stood still for so long that another one took the pilot on may submit it after that one
+    found no place for it: then nobody would ever ask for the queue job, nor give back its jobs.
+    """
+    known = next(Batches(runtime.queue).find({"_id": doc.batch_uid}), None)
+    if known is None or known.state is BatchState.FINISHED:
+        logger.warning("Pilot %s was given up before it was submitted: cancelled.", doc.batch_uid)
+        PilotQueue(runtime, doc.worker).cancel(doc.with_fields(dict(fields)))
 
 
 def finish(

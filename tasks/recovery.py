@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from jfcelery.controller.lineage import have_dependents
 from jfcelery.flows.recovery import Decision, causes_of, decide
 from jfcelery.states import JobState, sources_of
+from jfcelery.tasks.outputs import local_folder
+from jfcelery.tasks.places import free_place
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,6 +39,7 @@ def recovered(work: Work, error_class: str, error: str) -> Commit | Decision:
         error_class: Name of the class of its error.
         error: The error, in one line.
     """
+    from jfcelery.tasks.checkout import send_checkout
     from jfcelery.tasks.step import Commit
 
     doc = work.doc
@@ -51,8 +54,10 @@ def recovered(work: Work, error_class: str, error: str) -> Commit | Decision:
     if have_dependents(work.runtime.jobs, [doc]):
         return Decision(why="other jobs have come from it already")
 
+    _give_back(work, decision)
+
     def then(changed: JobDoc) -> None:
-        _after(work, changed)
+        send_checkout(work.runtime)
         _tell(work, decision)(changed)
 
     return Commit("recover", JobState.READY, decision.why, decision.fields, then, by=ACTOR)
@@ -66,16 +71,16 @@ def pause_flow(runtime: Runtime, doc: JobDoc, why: str) -> None:
         jobs.transition_many(left, "pause", JobState.PAUSED, by=ACTOR, why=why)
 
 
-def _after(work: Work, changed: JobDoc) -> None:
-    """Give back what the earlier attempt had, and have the new one begin."""
-    from jfcelery.tasks.checkout import send_checkout
-    from jfcelery.tasks.outputs import local_folder
-    from jfcelery.tasks.places import free_place
+def _give_back(work: Work, decision: Decision) -> None:
+    """Give back what this attempt had, as long as the lease keeps the next one from beginning.
 
+    A place that was given back later might be the next attempt's own. One whose queue job is still
+    to be cancelled is given back when that is confirmed.
+    """
     if not work.worker.is_local:
         shutil.rmtree(local_folder(work), ignore_errors=True)
-    free_place(work.runtime, changed, work.doc.worker)
-    send_checkout(work.runtime)
+    if not decision.fields.get("cancel"):
+        free_place(work.runtime, work.doc)
 
 
 def _tell(work: Work, decision: Decision) -> Callable[[JobDoc], None]:

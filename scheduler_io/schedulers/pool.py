@@ -92,15 +92,14 @@ submit() {{
 }}
 """
 
-# What still waits is taken away from the pilots; a pilot that has it is asked to kill it.
+# What still waits is taken away from the pilots; else the one that has it is asked to kill it, also
+# where the caches of a network file system do not show yet which that is.
 _CANCEL = f"""
 cancel() {{
-  local dir=@DIR@ id one
+  local dir=@DIR@ id
   for id in "${{ids[@]}}"; do
     mv "$dir/{WAITING}/$id" "$dir/{LOST}/$id" 2>/dev/null && continue
-    for one in "$dir/{CLAIMED}"/*/"$id"; do
-      if [ -e "$one" ]; then : >"$dir/{KILL}/$id"; fi
-    done
+    [ -e "$dir/{LOST}/$id" ] || {{ : >"$dir/{KILL}/$id"; }} 2>/dev/null
   done
   return 0
 }}

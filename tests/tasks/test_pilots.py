@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
+from jobflow import Flow
+from jobflow.core.job import Job
 
 from jfcelery.controller import JobController
 from jfcelery.controller.reasons import reasons
 from jfcelery.database.batches import Batches
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import BatchState, JobState
+from jfcelery.submission import submit_flow
 from jfcelery.tasks import pilot_queue
 from jfcelery.tasks.pilots import pilot_places, submit_needed, tend
 from jfcelery.tasks.pool import requeue
@@ -131,6 +134,17 @@ def test_pilots_run_the_jobs_of_a_pool(batch_bench: MakeBatchBench) -> None:
     go_on_until(bench, all_ended, "pilots to end")
     assert sum(doc.begun for doc in pilots(bench)) == 6
     assert pilot_places(bench.runtime, "here").held() == []
+
+
+def test_the_jobs_of_a_pilot_start_warm(batch_bench: MakeBatchBench) -> None:
+    """One after the other they are forked from the same process, which has imported jobflow."""
+    bench = batch_bench(worker={"execution_cmd": None}, max_wait=5)
+    flow = Flow([Job(os.getppid), Job(os.getppid)])
+    submit_flow(flow, project=bench.project)
+    assert set(bench.run_until_rest(flow.uuid, rounds=2000).values()) == {"C"}
+    controller = JobController.from_project(bench.project)
+    first, second = (controller.get_job_output(uuid) for uuid in flow.job_uuids)
+    assert first == second
 
 
 def test_a_job_in_a_pilot_is_batch_running_and_names_it(batch_bench: MakeBatchBench) -> None:
@@ -272,6 +286,44 @@ def test_pilots_that_cannot_run_are_not_submitted_one_after_the_other(
         submit_needed(bench.runtime, "here")
     assert len(pilots(bench)) == before
     assert "3" in pilots(bench)[0].why
+
+
+def test_a_pilot_that_waits_does_not_hide_those_that_fail(batch_bench: MakeBatchBench) -> None:
+    """While one stands in the queue, others that fail are not submitted one after the other."""
+    bench = batch_bench(worker={"pre_run": "exit 3", "max_jobs": 9}, parallel_jobs=1)
+    batches = Batches(bench.runtime.queue)
+    failed = batches.insert("here")
+    now = bench.runtime.queue.clock.now()
+    ended = {"state": BatchState.FINISHED.value, "failed": True, "end_time": now}
+    batches.update(failed, ended)
+    batches.update(batches.insert("here"), {"process_id": "17"})
+    add(bench, *"abcdef")
+    bench.drain()
+    go_on_until(bench, lambda: job(bench, "a").state is JobState.BATCH_SUBMITTED, "a pool")
+    before = len(pilots(bench))
+    submit_needed(bench.runtime, "here")
+    assert len(pilots(bench)) == before
+
+
+def test_a_pilot_that_was_given_up_while_it_was_submitted_is_cancelled(
+    batch_bench: MakeBatchBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever submits may stand still until others have forgotten the pilot."""
+    bench = held(batch_bench, max_wait=None)
+    submit, submitted = pilot_queue.PilotQueue.submit, []
+
+    def stalled(self: pilot_queue.PilotQueue, doc: BatchDoc) -> dict[str, Any]:
+        assert Batches(bench.runtime.queue).drop(doc)
+        submitted.append(submit(self, doc))
+        return submitted[-1]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pilot_queue.PilotQueue, "submit", stalled)
+        add(bench, "a")
+        go_on_until(bench, lambda: submitted, "a pilot to be submitted")
+    pid = int(submitted[0]["process_id"].partition("-")[0])
+    go_on_until(bench, lambda: not alive(pid), "the pilot to be gone")
+    assert submitted[0]["process_id"] not in {doc.process_id for doc in pilots(bench)}
 
 
 def test_a_silent_pilot_is_cancelled_only_if_it_stays_so(

@@ -10,13 +10,18 @@ import pytest
 from jfcelery.controller.bulk import Manner
 from jfcelery.controller.reasons import reasons
 from jfcelery.controller.rerun import Rerun
+from jfcelery.database.slots import Slots
+from jfcelery.errors import RunFolderError
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.flows.recovery import causes_of, decide
 from jfcelery.project.recovery import BUILT_IN
+from jfcelery.scheduler_io.hosts.this_machine import ThisMachine
 from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport
 from jfcelery.states import JobState
-from jfcelery.tasks import recovery
+from jfcelery.tasks import recovery, step
+from jfcelery.tasks.checkout import checkout
+from jfcelery.tasks.upload import upload
 from tests.support.bench import QUICK, Bench, quick_worker
 from tests.support.entries import QUICK_JOB, flow_of
 
@@ -167,6 +172,36 @@ def test_a_job_moves_to_another_worker(
     (heard,) = [words for key, words in told if key == "a_1"]
     assert heard.startswith(why.partition(" ... ")[0])  # the history cuts out the middle
     bench.runtime.close()
+
+
+def test_the_place_of_the_next_attempt_is_not_given_back(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next attempt may have a place before the step is over that gave the job up."""
+    rules = [{"on": ["RunFolderError"]}]
+    bench = make_bench(worker={"max_jobs": 1}, recovery=rules)
+    add(bench, {"a": []})
+    checkout(bench.runtime)
+    slots = Slots(bench.runtime.queue, "here")
+    assert slots.acquire("a_1", 1)
+    commit = step.commit_step
+    held: list[list[str]] = []
+
+    def overtaken(*args: Any, **options: Any) -> JobDoc:
+        held.append(slots.held())
+        changed = commit(*args, **options)
+        assert slots.acquire("a_1", 1)  # as the submission of the next attempt does
+        return changed
+
+    def broken(*_args: object, **_options: object) -> None:
+        raise RunFolderError("somebody else's")
+
+    monkeypatch.setattr(step, "commit_step", overtaken)
+    monkeypatch.setattr(ThisMachine, "publish", broken)
+    assert not upload.run(bench.runtime, "a", 1, bench.runtime.jobs.get("a").epoch)
+    assert bench.runtime.jobs.get("a").state is JobState.READY
+    assert held == [[]]
+    assert slots.held() == ["a_1"]
 
 
 def test_an_exception_of_the_job_is_met_by_its_class(make_bench: MakeBench) -> None:

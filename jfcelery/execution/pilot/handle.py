@@ -106,9 +106,13 @@ class Handle:
         self._move(self._own / name, self.folder / LOST / name)
         (self.folder / KILL / name).unlink(missing_ok=True)
 
+    def is_unwanted(self, name: str) -> bool:
+        """Return whether an entry is to be killed."""
+        return (self.folder / KILL / name).exists()
+
     def put_back(self, name: str) -> None:
         """Let an entry wait again whose job was not begun, for another pilot."""
-        if (self.folder / KILL / name).exists():
+        if self.is_unwanted(name):
             self.give_back(name)
         else:
             self._move(self._own / name, self.folder / WAITING / name)

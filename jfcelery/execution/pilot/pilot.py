@@ -199,6 +199,9 @@ class Pilot:
     def _start(self, entry: Entry, slot: Slot) -> bool:
         """Start a job, or leave it to another pilot where this one cannot start it."""
         try:
+            if self.handle.is_unwanted(entry.name):
+                self.handle.give_back(entry.name)
+                return False
             if _is_stale(entry):
                 self._say(f"{entry.folder} is gone, or holds another attempt than {entry.job}")
                 self.handle.give_back(entry.name)

@@ -150,6 +150,21 @@ def test_a_job_that_waits_is_taken_away_and_one_that_runs_is_asked_for(
     assert not (tmp_path / "pool" / KILL / entry).exists()
 
 
+def test_a_job_that_is_claimed_unseen_is_killed_by_its_pilot(
+    queue: WorkerQueue, folder: RunFolder, tmp_path: Path
+) -> None:
+    """Over NFS an entry may be in no folder for a while: whoever claimed it finds the wish."""
+    entry = queue.submit(folder, name=NAME, attempt=1)
+    (tmp_path / "pool/pool" / entry).rename(tmp_path / "hidden")
+    assert queue.cancel([job(entry, folder)]) == {entry: True}
+    pilot = Handle(tmp_path / "pool", "jfp-1")
+    pilot.open()
+    (tmp_path / "hidden").rename(tmp_path / "pool/claimed/jfp-1" / entry)
+    assert pilot.is_unwanted(entry)
+    pilot.give_back(entry)
+    assert not pilot.is_unwanted(entry)
+
+
 @pytest.mark.parametrize("hidden", ["", "pool", "claimed", "lost"])
 def test_a_pool_that_cannot_be_seen_is_not_empty(
     queue: WorkerQueue, folder: RunFolder, tmp_path: Path, hidden: str
