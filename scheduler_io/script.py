@@ -62,7 +62,7 @@ _SCRIPT = _Template(r"""
 # Queue job @@name
 _jfc_dir=@@dir
 _jfc_id=@@id
-_jfc_host=$(uname -n)
+{ read -r _jfc_host </proc/sys/kernel/hostname; } 2>/dev/null || _jfc_host=$(uname -n)
 _jfc_status=$_jfc_dir/@@status
 _jfc_signal='' _jfc_passed='' _jfc_again=@@again
 _jfc_note() { printf '%s\n' "$@" >>"$_jfc_status"; }
@@ -138,6 +138,7 @@ _jfc_run() {
   local stage failed told left sent
   _jfc_read
   [ -z "$sent" ] || exit $((128 + sent))
+  case $1 in /*) exec "$@" ;; esac
   if [ "$(type -t "$1")" = file ]; then exec "$@"; else "$@"; fi
 }
 cd "$_jfc_dir" || exit @@no_folder
@@ -145,7 +146,7 @@ if ! ln -s "$_jfc_id" @@claim 2>/dev/null && [ "$(readlink @@claim)" != "$_jfc_i
   echo "jfcelery: queue job $(readlink @@claim) has begun this job already" >&2
   exit @@duplicate
 fi
-rm -f @@end
+[ ! -e @@end ] || rm -f @@end
 trap '_jfc_end $?' EXIT
 for _jfc_n in @@signals; do trap "_jfc_pass $_jfc_n" "$_jfc_n"; done
 _jfc_clock

@@ -63,6 +63,7 @@ def _register_others(app: Celery, current: Current) -> None:
     from jfcelery.tasks.bundle import run_bundle
     from jfcelery.tasks.cancel import cancel_all
     from jfcelery.tasks.checkout import checkout
+    from jfcelery.tasks.harvest import run_harvest
     from jfcelery.tasks.poll import poll_host, tick
     from jfcelery.tasks.sweep import sweep
 
@@ -71,6 +72,9 @@ def _register_others(app: Celery, current: Current) -> None:
 
     def bundle_task(worker: str, entries: Sequence[Sequence[str | int]]) -> None:
         run_bundle(current.get(), worker, entries)
+
+    def harvest_task(worker: str, entries: Sequence[Sequence[str | int]]) -> None:
+        run_harvest(current.get(), worker, entries)
 
     def tick_task() -> None:
         tick(current.get())
@@ -84,7 +88,15 @@ def _register_others(app: Celery, current: Current) -> None:
     def sweep_task() -> None:
         sweep(current.get())
 
-    for function in (checkout_task, bundle_task, tick_task, poll_task, cancel_task, sweep_task):
+    for function in (
+        checkout_task,
+        bundle_task,
+        harvest_task,
+        tick_task,
+        poll_task,
+        cancel_task,
+        sweep_task,
+    ):
         name = function.__name__.removesuffix("_task")
         # Several a second would drown the jobs' steps in Flower.
         shown = task_name(name) not in PERIODIC

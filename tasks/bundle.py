@@ -7,12 +7,9 @@ behind through these, and they find its folders and queue jobs.
 
 from __future__ import annotations
 
-import contextlib
-import logging
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from jfcelery.database.documents import job_key
-from jfcelery.errors import ConflictError, HostError, JfceleryError, ServiceError
+from jfcelery.errors import JfceleryError
 from jfcelery.states import JobState
 from jfcelery.tasks.checkout import send_checkout
 from jfcelery.tasks.dispatch import dispatch
@@ -20,74 +17,59 @@ from jfcelery.tasks.lease import kept
 from jfcelery.tasks.limits import limits_of
 from jfcelery.tasks.places import place_if_submitted, take_place
 from jfcelery.tasks.pool import queue_for
-from jfcelery.tasks.step import Work, charged, commit_step, is_free, owner
+from jfcelery.tasks.step import Commit, Work, charged
 from jfcelery.tasks.submit import noted, submission, submit, submitted
+from jfcelery.tasks.together import (
+    ask_together,
+    commit_all,
+    send_alone,
+    take_all,
+    whose_turn_it_is,
+)
 from jfcelery.tasks.upload import publication, upload, uploaded
+from jfcelery.tasks.watch import watch_soon
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
 
-    from jfcelery.database.documents import JobDoc
-    from jfcelery.scheduler_io.hosts.base import Publication
+    from jfcelery.scheduler_io.hosts.parcels import Publication
     from jfcelery.tasks.runtime import Runtime
-    from jfcelery.tasks.step import Step
-
-logger = logging.getLogger(__name__)
-T = TypeVar("T")
 
 #: Bytes of run folders that go together; a job that does not fit any more goes alone.
 MOST_BYTES = 16 * 1024 * 1024
 
+_STATES = frozenset({JobState.CHECKED_OUT, JobState.UPLOADED})
+
 
 def run_bundle(runtime: Runtime, worker: str, entries: Sequence[Sequence[str | int]]) -> None:
-    """Upload and submit jobs of one worker together, and send each on from where it is then.
+    """Upload and submit jobs of one worker together; the poll sees their ends.
 
     Args:
         runtime: The project.
         worker: Name of the worker.
         entries: uuid, index and epoch of each job.
     """
-    taken = _take(runtime, worker, entries)
+    docs = whose_turn_it_is(runtime, worker, entries, _STATES)
+    for doc in docs:
+        if doc.cancel:  # an earlier queue job must go first
+            dispatch(runtime, doc)
+    taken = take_all(runtime, [doc for doc in docs if not doc.cancel])
     fresh = [work for work in taken if work.doc.state is JobState.CHECKED_OUT]
     waiting = [work for work in taken if work.doc.state is JobState.UPLOADED]
     with kept(runtime.jobs, [work.doc for work in waiting], runtime.lease_term):
         done = _upload(runtime, worker, fresh)
-    for doc in _submit(runtime, worker, waiting + done):
-        dispatch(runtime, doc)
+    _submit(runtime, worker, waiting + done)
     if taken:
         send_checkout(runtime)  # there is room for the next
-
-
-def _take(runtime: Runtime, worker: str, entries: Sequence[Sequence[str | int]]) -> list[Work]:
-    """Take the leases of those jobs whose turn it is."""
-    epochs = {job_key(str(uuid), int(index)): epoch for uuid, index, epoch in entries}
-    described = runtime.project.workers.get(worker)
-    if described is None or not runtime.host_records.get(described.host_key).available:
-        return []  # the sweeper sends them once it is back
-    taken = []
-    now = runtime.jobs.now()
-    for doc in runtime.jobs.find({"_id": {"$in": list(epochs)}}):
-        if doc.epoch != epochs[doc.id] or doc.worker != worker or not is_free(doc, now):
-            continue
-        if doc.state not in {JobState.CHECKED_OUT, JobState.UPLOADED}:
-            continue
-        if doc.cancel:  # an earlier queue job must go first
-            dispatch(runtime, doc)
-            continue
-        with contextlib.suppress(ConflictError):
-            taken.append(Work(runtime, runtime.jobs.acquire(doc, owner(), runtime.lease_term)))
-    order = {key: number for number, key in enumerate(epochs)}
-    return sorted(taken, key=lambda work: order[work.doc.id])
 
 
 def _upload(runtime: Runtime, worker: str, works: Sequence[Work]) -> list[Work]:
     """Put the run folders in place; return the jobs that go on, under lease."""
     if not works:
         return []
-    done: list[Work] = []
     with kept(runtime.jobs, [work.doc for work in works], runtime.lease_term):
-        folders = _folders(runtime, works)
+        folders = _folders(works)
 
         def publish() -> list[JfceleryError | None]:
             with runtime.hosts.transfer(worker) as host:
@@ -96,17 +78,17 @@ def _upload(runtime: Runtime, worker: str, works: Sequence[Work]) -> list[Work]:
                     work_dir=folders[0][1].folder.path.parents[3],
                 )
 
-        answers = _together(upload, [work for work, _ in folders], publish)
+        answers = ask_together(upload, [work for work, _ in folders], publish)
+        achieved: list[tuple[Work, Commit]] = []
         for (work, one), error in zip(folders, answers, strict=False):
             with charged(work, upload.name):
                 if error is not None:
                     raise error
-                doc = commit_step(work, upload.name, uploaded(one), hold=True)
-                done.append(Work(runtime, doc))
-    return done
+                achieved.append((work, uploaded(one)))
+        return [Work(runtime, doc) for doc in commit_all(achieved, upload.name, hold=True)]
 
 
-def _folders(runtime: Runtime, works: Sequence[Work]) -> list[tuple[Work, Publication]]:
+def _folders(works: Sequence[Work]) -> list[tuple[Work, Publication]]:
     """Make the run folders; those that would be too much go alone."""
     folders, size = [], 0
     for work in works:
@@ -116,8 +98,8 @@ def _folders(runtime: Runtime, works: Sequence[Work]) -> list[tuple[Work, Public
             if size + more <= MOST_BYTES:
                 size += more
                 folders.append((work, one))
-            elif doc := _given_back(work):
-                dispatch(runtime, doc)
+            else:
+                send_alone(work)
     return folders
 
 
@@ -125,14 +107,11 @@ def _size(content: bytes | Path) -> int:
     return len(content) if isinstance(content, bytes) else content.stat().st_size
 
 
-def _submit(runtime: Runtime, worker: str, works: Sequence[Work]) -> list[JobDoc]:
-    """Submit jobs that are uploaded, and return those that have a chain before them."""
+def _submit(runtime: Runtime, worker: str, works: Sequence[Work]) -> None:
+    """Submit jobs that are uploaded, or put them into their worker's pool."""
     if not works:
-        return []
+        return
     described = runtime.project.get_worker(worker)
-    if described.is_batch:  # each is an entry of its own in the pool
-        return [doc for work in works if (doc := _given_back(work))]
-    done: list[JobDoc] = []
     with kept(runtime.jobs, [work.doc for work in works], runtime.lease_term):
         placed = []
         for work in works:
@@ -146,40 +125,14 @@ def _submit(runtime: Runtime, worker: str, works: Sequence[Work]) -> list[JobDoc
                 limits = limits_of(runtime.project, described)
                 return queue.submit_all([submission(work) for work in placed], limits=limits)
 
-        answers = _together(submit, placed, ask)
-        if any(isinstance(answer, str) for answer in answers):
-            noted(runtime, described)
+        answers = ask_together(submit, placed, ask)
+        achieved: list[tuple[Work, Commit]] = []
         for work, answer in zip(placed, answers, strict=False):
             with charged(work, submit.name), place_if_submitted(work):
                 if isinstance(answer, JfceleryError):
                     raise answer
-                done.append(commit_step(work, submit.name, submitted(work, answer)))
-    return done
-
-
-def _together(step: Step, works: Sequence[Work], ask: Callable[[], list[T]]) -> list[T]:
-    """Do for many jobs what failed for all or none of them; the answers are the jobs' own."""
-    if not works:
-        return []
-    try:
-        return ask()
-    except ServiceError:
-        raise
-    except HostError:
-        for work in works:
-            with charged(work, step.name):
-                raise
-    except Exception as error:  # noqa: BLE001 - the outermost edge: each job meets it alone
-        logger.warning("%s of %d jobs together failed, now alone: %s", step.name, len(works), error)
-        for work in works:
-            if doc := _given_back(work):
-                dispatch(work.runtime, doc)
-    return []
-
-
-def _given_back(work: Work) -> JobDoc | None:
-    """Give a job's lease back, and return the job if it was still ours."""
-    try:
-        return work.runtime.jobs.release(work.doc)
-    except ConflictError:
-        return None
+                achieved.append((work, submitted(work, answer)))
+        if achieved:
+            noted(runtime, described)
+        if commit_all(achieved, submit.name):
+            watch_soon(runtime, described)

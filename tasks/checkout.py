@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.connection import translated
-from jfcelery.errors import BrokerUnavailableError, ConflictError
+from jfcelery.errors import BrokerUnavailableError
 from jfcelery.states import JobState
-from jfcelery.tasks.dispatch import dispatch, dispatch_all
+from jfcelery.tasks.dispatch import dispatch_all
 from jfcelery.tasks.ready import candidates
 from jfcelery.tasks.sending import sender
 
@@ -77,15 +77,15 @@ def _checkout(runtime: Runtime) -> int:
         room = _places(runtime, name, most) - coming.get(name, 0)
         if room <= 0 or not runtime.host_records.get(worker.host_key).available:
             continue
-        taken = []
-        for doc in candidates(runtime, name, room):
-            with contextlib.suppress(ConflictError):
-                taken.append(_claim(runtime, doc))
-                if worker.is_local:  # nothing is saved by going together
-                    dispatch(runtime, taken[-1])
+        taken = runtime.jobs.transition_many(
+            candidates(runtime, name, room),
+            "checkout",
+            _S.CHECKED_OUT,
+            by="checkout",
+            fields=_claim,
+        )
         claimed += len(taken)
-        if not worker.is_local:
-            dispatch_all(runtime, taken)
+        dispatch_all(runtime, taken)
     return claimed
 
 
@@ -129,8 +129,8 @@ def _coming(runtime: Runtime) -> dict[str, int]:
     }
 
 
-def _claim(runtime: Runtime, doc: JobDoc) -> JobDoc:
-    fields = {
+def _claim(doc: JobDoc) -> dict[str, Any]:
+    return {
         "epoch": doc.epoch + 1,
         "attempt": doc.attempt + 1,
         "swept": 0,
@@ -147,4 +147,3 @@ def _claim(runtime: Runtime, doc: JobDoc) -> JobDoc:
         "remote.end": None,
         "remote.absent": 0,
     }
-    return runtime.jobs.transition(doc, "checkout", _S.CHECKED_OUT, by="checkout", fields=fields)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jfcelery.states import JobState
 from jfcelery.tasks.pipeline import tail
 from jfcelery.tasks.queues import control_queue, host_queue
 from jfcelery.tasks.sending import sender, task_name
@@ -14,10 +15,18 @@ if TYPE_CHECKING:
     from jfcelery.database.documents import JobDoc
     from jfcelery.tasks.runtime import Runtime
 
-#: From so many jobs of one remote worker on they go together.
+#: From so many jobs of one worker on they go together.
 BUNDLE_FROM = 4
 #: So many go together at most: the first is in the queue when the last is, not before.
 BUNDLE_MOST = 32
+
+#: Tasks for many jobs in one state.
+_TOGETHER = {
+    JobState.CHECKED_OUT: "bundle",
+    JobState.UPLOADED: "bundle",
+    JobState.RUN_FINISHED: "harvest",
+    JobState.DOWNLOADED: "harvest",
+}
 
 
 def dispatch(runtime: Runtime, doc: JobDoc) -> None:
@@ -35,19 +44,20 @@ def dispatch(runtime: Runtime, doc: JobDoc) -> None:
 
 
 def dispatch_all(runtime: Runtime, docs: Sequence[JobDoc]) -> None:
-    """Send jobs of one worker that were just checked out: together where that saves round trips.
+    """Send jobs of one worker that have just come into one state: together where they are many.
 
     Raises:
         BrokerUnavailableError: They cannot be sent.
     """
-    for bundle in _bundles(runtime, docs):
+    for bundle in _bundles(docs):
         if len(bundle) < BUNDLE_FROM:
             for doc in bundle:
                 dispatch(runtime, doc)
             continue
         worker = bundle[0].worker
         numbers = ", ".join(doc.db_id for doc in bundle)
-        sender(runtime.project).bundle(
+        sender(runtime.project).together(
+            _TOGETHER[bundle[0].state],
             worker,
             [(doc.uuid, doc.index, doc.epoch) for doc in bundle],
             queue=queue_of(runtime, bundle[0]),
@@ -55,12 +65,8 @@ def dispatch_all(runtime: Runtime, docs: Sequence[JobDoc]) -> None:
         )
 
 
-def _bundles(runtime: Runtime, docs: Sequence[JobDoc]) -> Iterator[Sequence[JobDoc]]:
+def _bundles(docs: Sequence[JobDoc]) -> Iterator[Sequence[JobDoc]]:
     """Cut jobs into bundles of like size."""
-    worker = runtime.project.workers.get(docs[0].worker) if docs else None
-    if worker is None or worker.is_local or len(docs) < BUNDLE_FROM:
-        yield from ([doc] for doc in docs)
-        return
     count = -(-len(docs) // BUNDLE_MOST)
     for number in range(count):
         yield docs[number * len(docs) // count : (number + 1) * len(docs) // count]

@@ -10,12 +10,13 @@ from jfcelery.execution.stores import insert_documents, read_documents
 from jfcelery.flows.finish import add_new_jobs, halt
 from jfcelery.flows.release import release_children, settle
 from jfcelery.states import JobState
-from jfcelery.tasks.outputs import fetched, outcome_of
+from jfcelery.tasks.outputs import fetched, local_folder, outcome_of
 from jfcelery.tasks.recovery import recovered
 from jfcelery.tasks.runtime import jobstore_outages
 from jfcelery.tasks.step import Commit, Step, Work
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from jfcelery.database.documents import JobDoc
@@ -24,16 +25,15 @@ if TYPE_CHECKING:
 
 def finalize_body(work: Work) -> Commit:
     """Take in what the job returned; safe to repeat, since all of it is upserted."""
-    folder = fetched(work)
-    outcome = outcome_of(work, folder)
-    times = {"start_time": outcome.start_time, "end_time": outcome.end_time}
+    folder, outcome = came_of(work)
 
     def then(doc: JobDoc) -> None:
         _after(work, doc, outcome)
 
     if outcome.error is not None:
         fields: dict[str, Any] = {
-            **times,
+            "start_time": outcome.start_time,
+            "end_time": outcome.end_time,
             "error": outcome.error.text,
             "error_class": outcome.error.name,
             "release": True,
@@ -44,7 +44,24 @@ def finalize_body(work: Work) -> Commit:
         why = recovery.after(outcome.error.summary)
         return Commit("finalize", JobState.FAILED, why, fields, then)
     _insert(work, folder, outcome)
-    fields = {**times, "stored_data": outcome.stored_data, "error": None, "error_class": None}
+    return completed(outcome, then)
+
+
+def came_of(work: Work) -> tuple[Path, Outcome]:
+    """Return where the files of an ended job are on this machine, and what it returned."""
+    folder = fetched(work)
+    return folder, outcome_of(work, folder)
+
+
+def completed(outcome: Outcome, then: Callable[[JobDoc], None] | None = None) -> Commit:
+    """Return the commit of a job that returned, once what it returned is taken in."""
+    fields = {
+        "start_time": outcome.start_time,
+        "end_time": outcome.end_time,
+        "stored_data": outcome.stored_data,
+        "error": None,
+        "error_class": None,
+    }
     return Commit("finalize", JobState.COMPLETED, "", {**fields, "release": True}, then)
 
 
@@ -74,9 +91,12 @@ def _after(work: Work, doc: JobDoc, outcome: Outcome) -> None:
         query = {"_id": {"$in": new}, "state": JobState.WAITING.value}
         settle(runtime.jobs, runtime.jobs.find(query))
     send_checkout(runtime)
-    if runtime.project.runner.delete_tmp_folder and not work.worker.is_local:
-        from jfcelery.tasks.outputs import local_folder
+    remove_copy(work)
 
+
+def remove_copy(work: Work) -> None:
+    """Remove the copy of a remote job's files, unless it is to be kept."""
+    if work.runtime.project.runner.delete_tmp_folder and not work.worker.is_local:
         shutil.rmtree(local_folder(work), ignore_errors=True)
 
 

@@ -10,6 +10,7 @@ from jfcelery.errors import OutputMissingError
 from jfcelery.execution.outcome import Outcome, read_outcome
 from jfcelery.execution.reason import why_no_output
 from jfcelery.folders import RunFolder
+from jfcelery.scheduler_io.hosts.parcels import Retrieval
 
 if TYPE_CHECKING:
     from jfcelery.tasks.step import Work
@@ -27,11 +28,17 @@ def local_folder(work: Work) -> Path:
 def fetch(work: Work) -> Path:
     """Bring the files that a job left to this machine, in one round trip."""
     doc, worker = work.doc, work.worker
-    into = local_folder(work)
-    if worker.is_local:
-        return into
-    # It must not exist before: then the files come into place all at once.
-    patterns = [
+    one = retrieval(work)
+    if not worker.is_local:
+        with work.runtime.hosts.transfer(doc.worker) as host:
+            host.fetch(one.folder, one.patterns, one.into)
+    return one.into
+
+
+def retrieval(work: Work) -> Retrieval:
+    """Return which files of a job are to be brought to this machine, and where to."""
+    doc = work.doc
+    patterns = (
         RunFolder.OUTPUT,
         RunFolder.STORE_DATA,
         RunFolder.additional_store("*"),
@@ -39,10 +46,10 @@ def fetch(work: Work) -> Path:
         RunFolder.end(doc.attempt),
         RunFolder.QUEUE_ERR,
         RunFolder.QUEUE_OUT,
-    ]
-    with work.runtime.hosts.transfer(doc.worker) as host:
-        host.fetch(RunFolder.of(worker.work_dir, doc.uuid, doc.index), patterns, into)
-    return into
+    )
+    # The local folder must not exist before: then the files come into place all at once.
+    folder = RunFolder.of(work.worker.work_dir, doc.uuid, doc.index)
+    return Retrieval(folder, patterns, local_folder(work))
 
 
 def fetched(work: Work) -> Path:

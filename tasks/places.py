@@ -10,7 +10,7 @@ from jfcelery.errors import BackPressureError, SubmissionBusyError
 from jfcelery.states import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from jfcelery.database.documents import JobDoc
     from jfcelery.tasks.runtime import Runtime
@@ -57,14 +57,20 @@ def free_place(runtime: Runtime, doc: JobDoc, worker: str | None = None) -> None
         doc: The job.
         worker: Where the place is; by default the worker on which the job runs.
     """
-    name = worker or doc.worker
-    if Slots(runtime.queue, name).release(doc.id):
-        send_waiting(runtime, name)
+    free_places(runtime, [doc], worker or doc.worker)
+
+
+def free_places(runtime: Runtime, docs: Sequence[JobDoc], worker: str) -> None:
+    """Give back the places that jobs have on a worker, and send on as many that wait for one."""
+    slots = Slots(runtime.queue, worker)
+    released = [slots.release(doc.id) for doc in docs]
+    if any(released):
+        send_waiting(runtime, worker)
 
 
 def send_waiting(runtime: Runtime, worker: str) -> None:
     """Send on as many jobs of a worker that wait as it has free places, by priority and age."""
-    from jfcelery.tasks.dispatch import dispatch
+    from jfcelery.tasks.dispatch import dispatch_all
 
     described = runtime.project.workers.get(worker)
     if described is None:
@@ -77,16 +83,8 @@ def send_waiting(runtime: Runtime, worker: str) -> None:
     now = runtime.jobs.now()
     waiting = runtime.jobs.find(query, sort=order)
     free = (doc for doc in waiting if not doc.is_locked(now) and doc.remote.waiting)
-    for _, doc in zip(range(most), free, strict=False):
-        if doc.retry_at is not None:
-            doc = _without_wait(runtime, doc)  # noqa: PLW2901
-        dispatch(runtime, doc)
-
-
-def _without_wait(runtime: Runtime, doc: JobDoc) -> JobDoc:
-    from jfcelery.errors import ConflictError
-
-    try:
-        return runtime.jobs.update(doc, {"retry_at": None})
-    except ConflictError:
-        return doc
+    chosen = [doc for _, doc in zip(range(most), free, strict=False)]
+    late = [doc for doc in chosen if doc.retry_at is not None]
+    ready = [doc for doc in chosen if doc.retry_at is None]
+    ready += runtime.jobs.update_many(late, lambda _: {"retry_at": None})
+    dispatch_all(runtime, ready)

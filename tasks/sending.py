@@ -53,13 +53,19 @@ class Sender:
         with _translated():
             chain(*links, app=self.app).apply_async()
 
-    def bundle(
-        self, worker: str, entries: Sequence[tuple[str, int, int]], *, queue: str, label: str
+    def together(
+        self,
+        name: str,
+        worker: str,
+        entries: Sequence[tuple[str, int, int]],
+        *,
+        queue: str,
+        label: str,
     ) -> None:
         """Send one task for many jobs of a worker: uuid, index and epoch of each."""
         with _translated():
             self.app.send_task(
-                task_name("bundle"),
+                task_name(name),
                 args=(worker, entries),
                 queue=queue,
                 argsrepr=label,
@@ -86,6 +92,10 @@ class Sender:
     def poll(self, host_key: str) -> None:
         """Ask for a host's queue to be looked at."""
         self.send("poll", host_key, queue=host_queue(self.project, host_key), expires=EXPIRES)
+
+    def watch(self, host_key: str) -> None:
+        """Ask for a host to be polled, and watched, because it just got jobs."""
+        self.poll(host_key)
 
 
 #: By name of the project, address of the broker, and what stands before its keys.

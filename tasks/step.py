@@ -119,12 +119,13 @@ class Step:
             doc = jobs.acquire(doc, owner(), runtime.lease_term)
         except ConflictError:
             return False
-        return self._run_leased(Work(runtime, doc))
+        return self.run_leased(Work(runtime, doc))
 
     def _may_start(self, runtime: Runtime, doc: JobDoc) -> bool:
         return doc.state == self.source and is_free(doc, runtime.jobs.now())
 
-    def _run_leased(self, work: Work) -> bool:
+    def run_leased(self, work: Work) -> bool:
+        """Run the step on a job whose lease is held; return whether the chain goes on."""
         jobs, doc = work.runtime.jobs, work.doc
         with charged(work, self.name):
             with kept(jobs, [doc], work.runtime.lease_term):
@@ -180,9 +181,7 @@ def commit_step(work: Work, name: str, commit: Commit, *, hold: bool = False) ->
         ConflictError: The lease was lost.
     """
     jobs, doc = work.runtime.jobs, work.doc
-    troubles = {} if "remote" in commit.fields else FRESH  # which are all in there
-    lease = {} if hold else NO_LEASE
-    fields = {**lease, **troubles, **commit.fields}
+    fields = fields_of(commit, hold=hold)
     while True:
         try:
             return jobs.transition(
@@ -195,6 +194,18 @@ def commit_step(work: Work, name: str, commit: Commit, *, hold: bool = False) ->
             )
         except ConflictError:
             doc = jobs.still_ours(doc)
+
+
+def fields_of(commit: Commit, *, hold: bool) -> dict[str, Any]:
+    """Return all fields that a commit sets.
+
+    Args:
+        commit: What was achieved.
+        hold: Keep the lease, for the next step.
+    """
+    troubles = {} if "remote" in commit.fields else FRESH  # which are all in there
+    lease = {} if hold else NO_LEASE
+    return {**lease, **troubles, **commit.fields}
 
 
 #: Fields that forget the troubles of the step before.

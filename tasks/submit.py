@@ -12,8 +12,10 @@ from jfcelery.tasks.limits import limits_of
 from jfcelery.tasks.places import place_if_submitted, take_place
 from jfcelery.tasks.pool import queue_for
 from jfcelery.tasks.step import Commit, Step, Work
+from jfcelery.tasks.watch import watch_soon
 
 if TYPE_CHECKING:
+    from jfcelery.database.documents import JobDoc
     from jfcelery.project import WorkerBase
     from jfcelery.tasks.runtime import Runtime
 
@@ -60,7 +62,11 @@ def submitted(work: Work, queue_id: str) -> Commit:
     }
     if work.worker.is_batch:
         return Commit("submit", JobState.BATCH_SUBMITTED, "put into the pool", fields)
-    return Commit("submit", JobState.SUBMITTED, f"queue job {queue_id}", fields)
+
+    def then(_doc: JobDoc) -> None:
+        watch_soon(work.runtime, work.worker)
+
+    return Commit("submit", JobState.SUBMITTED, f"queue job {queue_id}", fields, then)
 
 
 submit = Step("submit", JobState.UPLOADED, submit_body)

@@ -11,7 +11,7 @@ from jfcelery.execution.inputs import JobInput
 from jfcelery.execution.references import collect_for_job
 from jfcelery.execution.warm.place import warm_command
 from jfcelery.folders import RunFolder, queue_job_name
-from jfcelery.scheduler_io.hosts.base import Publication
+from jfcelery.scheduler_io.hosts.parcels import Publication
 from jfcelery.scheduler_io.script import build_script
 from jfcelery.states import JobState
 from jfcelery.tasks.cancel import cancel_requested

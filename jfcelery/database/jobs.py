@@ -165,7 +165,7 @@ class Jobs:
         target: JobState,
         *,
         by: str,
-        why: str = "",
+        why: str | Callable[[JobDoc], str] = "",
         fields: Mapping[str, Any] | Callable[[JobDoc], Mapping[str, Any]] | None = None,
     ) -> list[JobDoc]:
         """Change the state of many jobs alike, with few round trips.
@@ -175,7 +175,7 @@ class Jobs:
             event: The row of the state table.
             target: The new state.
             by: Who does it.
-            why: The reason, in one line.
+            why: The reason, in one line, or what returns that of one job.
             fields: More fields to set, or what returns those of one job.
 
         Returns:
@@ -197,14 +197,15 @@ class Jobs:
         event: str,
         target: JobState,
         by: str,
-        why: str,
+        why: str | Callable[[JobDoc], str],
         fields: Mapping[str, Any] | Callable[[JobDoc], Mapping[str, Any]] | None,
     ) -> list[JobDoc]:
         token, now = uuid4().hex, self.now()
         planned = {}
         for doc in docs:
             extra = fields(doc) if callable(fields) else fields
-            change = self._change(doc, event, target, by, why, extra, now=now)
+            reason_of = why(doc) if callable(why) else why
+            change = self._change(doc, event, target, by, reason_of, extra, now=now)
             planned[doc.id] = (doc, change | {"token": token})
         self.history.ensure(docs)
         changed = self._written(planned, token)

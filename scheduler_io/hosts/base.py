@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
@@ -17,17 +16,19 @@ from jfcelery.errors import (
     RunFolderError,
     TransferError,
 )
-from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts import scripts
 from jfcelery.scheduler_io.hosts.answers import answer_of, answers_of, storage_error
 from jfcelery.scheduler_io.hosts.archive import Sink, Source, pack, read_sums, unpack
 from jfcelery.scheduler_io.hosts.deadline import Deadline
+from jfcelery.scheduler_io.hosts.parcels import Publication
 from jfcelery.scheduler_io.hosts.wire import marked, new_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path, PurePosixPath
+    from pathlib import Path, PurePath, PurePosixPath
 
+    from jfcelery.folders import RunFolder
+    from jfcelery.scheduler_io.hosts.parcels import Retrieval
     from jfcelery.scheduler_io.hosts.process import Process
 
 #: Seconds that a command may take where nothing else is said.
@@ -52,32 +53,6 @@ class CommandResult:
     def ok(self) -> bool:
         """Whether it ended with exit code 0."""
         return self.exit_code == 0
-
-
-@dataclass(frozen=True)
-class Publication:
-    """A run folder that is to be put in place.
-
-    Args:
-        folder: Where.
-        files: Contents, or files of this machine, by name.
-        attempt: Of the job.
-        marker: What to note about the job in the folder.
-        keep: Put what the attempt before left, but for jfcelery's own files, beside the new.
-    """
-
-    folder: RunFolder
-    files: Mapping[str, bytes | Path]
-    attempt: int
-    marker: Mapping[str, object]
-    keep: bool = False
-
-    @property
-    def contents(self) -> dict[str, bytes | Path]:
-        """All files, the marker too."""
-        # The attempt comes first and once: the scripts find it there.
-        note = {"attempt": self.attempt} | dict(self.marker) | {"attempt": self.attempt}
-        return {**self.files, RunFolder.MARKER: f"{json.dumps(note, default=str)}\n".encode()}
 
 
 class Host(ABC):
@@ -290,6 +265,57 @@ class Host(ABC):
             shutil.rmtree(arriving, ignore_errors=True)
         return names
 
+    def fetch_all(
+        self, wanted: Sequence[Retrieval], *, work_dir: PurePath
+    ) -> list[JfceleryError | bool]:
+        """Copy files of many run folders to this machine in one round trip.
+
+        Args:
+            wanted: What, of one worker.
+            work_dir: The worker's, below which all of the folders are.
+
+        Returns:
+            For each, what ``fetch`` would raise; whether its files came. Those that would be too
+            much together with the ones before do not come, and are to be fetched alone.
+
+        Raises:
+            HostError: The host failed as a whole.
+            TransferError: The files did not arrive as they lie there.
+            DiskFullError: The disk of this machine is full.
+        """
+        deadline = Deadline(self.name, stall=self.timeout)
+        arriving = wanted[0].into.with_name(f".bundle.{new_token()}")
+        places = [str(one.folder.path.relative_to(work_dir)) for one in wanted]
+        script = scripts.fetch_all(
+            work_dir, [(place, one.patterns) for place, one in zip(places, wanted, strict=True)]
+        )
+        try:
+            with self._process(script, deadline) as process:
+                source = Source(process.receive)
+                said, word = _read_answers(source)
+                names = self._arrive(source, arriving) if word == "files" else []
+                process.read_all()
+                code = process.wait()
+            if word not in {"files", "nothing"} or code:
+                raise storage_error(self.name, f"cannot read {work_dir}", process.stderr)
+            came: list[JfceleryError | bool] = []
+            for number, (one, place) in enumerate(zip(wanted, places, strict=True)):
+                error = self._retrieval_error(one, said.get(number, ""), process.stderr)
+                if error is None and said[number] == "found":
+                    own = [n.removeprefix(f"{place}/") for n in names if n.startswith(f"{place}/")]
+                    _move_in(arriving / place, one.into, own)
+                came.append(said[number] == "found" if error is None else error)
+        finally:
+            shutil.rmtree(arriving, ignore_errors=True)
+        return came
+
+    def _retrieval_error(self, one: Retrieval, word: str, stderr: str) -> JfceleryError | None:
+        if word in {"found", "later"}:
+            return None
+        if word == "missing":
+            return RunFolderError(f"{self.name}: the run folder {one.folder} is not there")
+        return storage_error(self.name, f"cannot read {one.folder}", stderr)
+
     def _arrive(self, source: Source, arriving: Path) -> list[str]:
         sums = read_sums(source)
         try:
@@ -344,6 +370,16 @@ class Host(ABC):
         if word not in {"yes", "no"}:
             raise storage_error(self.name, f"cannot remove {folder}", result.stderr)
         return word == "yes"
+
+
+def _read_answers(source: Source) -> tuple[dict[int, str], str]:
+    """Return what was answered about each folder, and the word that ends these answers."""
+    said: dict[int, str] = {}
+    while True:
+        word, rest = answer_of(source.readline().decode(errors="replace"))
+        if not word.isdecimal():
+            return said, word
+        said[int(word)] = rest.partition(" ")[0]
 
 
 def _by_number(answers: Sequence[tuple[str, str]], count: int) -> list[str]:

@@ -7,7 +7,7 @@ import threading
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-from jfcelery.scheduler_io.hosts.local import LocalHost
+from jfcelery.scheduler_io.hosts.this_machine import ThisMachine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,7 +114,7 @@ class Hosts:
         from jfcelery.project.worker import BaseRemoteWorker
 
         if data is None or not isinstance(worker, BaseRemoteWorker):
-            return LocalHost(timeout=worker.timeout_execute)
+            return ThisMachine(timeout=worker.timeout_execute)
         return self._make_remote(name, worker, data)
 
     def _make_remote(self, name: str, worker: BaseRemoteWorker, data: ConnectionData) -> Host:

@@ -17,12 +17,14 @@ from jfcelery.scheduler_io.hosts.wire import PRELUDE, quote_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import PurePosixPath
+    from pathlib import PurePath, PurePosixPath
 
 #: Where the run folders of a bundle arrive, below the worker's ``work_dir``; a token follows.
 BUNDLE = ".jfc_bundle"
 #: The file of a bundle that says where each of its folders goes.
 ROWS = ".jfc_rows"
+#: Bytes of files that come together in one stream; a folder that does not fit comes alone.
+MOST_BYTES = 64 * 1024 * 1024
 #: Minutes after which what an interrupted transfer left is taken to be dead.
 STALE_MINUTES = 24 * 60
 
@@ -174,6 +176,45 @@ printf '%s\\n\\n' "$list"
 tar chf - -- "$@"
 """
 
+# The files of many folders, by their paths below one that all have in common. `each NUMBER FOLDER
+# NAME...` adds those of one folder to the list; beyond so many bytes a folder is left for later.
+_FETCH_ALL = """\
+cd "$w" || say cannot-read
+nl='
+'
+all=$nl total=0
+each() {
+  number=$1 dir=$2 found=
+  shift 2
+  if [ ! -d "$dir" ]; then echo "$answer $number missing"; return; fi
+  if [ ! -r "$dir" ] || [ ! -x "$dir" ]; then
+    echo "$dir: Permission denied" >&2; echo "$answer $number cannot-read"; return
+  fi
+  for name in "$@"; do
+    case $nl$found in *"$nl$name$nl"*) continue;; esac
+    if [ -f "$name" ]; then found=$found$name$nl; fi
+  done
+  if [ -n "$found" ]; then
+    size=$(IFS=$nl; set -f; ls -lnLd -- $found | awk '{ s += $5 } END { printf "%.0f", s }')
+    if [ "$all" != "$nl" ] && [ $((total + size)) -gt $most ]; then
+      echo "$answer $number later"; return
+    fi
+    total=$((total + size)) all=$all$found
+  fi
+  echo "$answer $number found"
+}
+$folders_here
+[ "$all" != "$nl" ] || say nothing
+IFS=$nl; set -f; set -- $all; set +f; unset IFS
+list=$(sums -- "$@") || {
+  [ $? -eq 3 ] || say cannot-read
+  list=$(for name in "$@"; do echo "-  $name"; done)
+}
+echo "$answer files"
+printf '%s\\n\\n' "$list"
+tar chf - -- "$@"
+"""
+
 _READ = """\
 if [ ! -e "$p" ]; then
   d=${p%/*}
@@ -273,6 +314,21 @@ def fetch(folder: RunFolder, patterns: Sequence[str]) -> str:
     here = " ".join(quote_pattern(pattern) for pattern in patterns)
     names = _variables(f=folder, answer=ANSWER)
     return _COMMON + names + _FETCH.replace("$patterns_here", here)
+
+
+def fetch_all(work_dir: PurePath, folders: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """Return the script that prints one tar stream with files of many folders.
+
+    Args:
+        work_dir: The folder below which all of them are.
+        folders: Path below it, and patterns, of each.
+    """
+    calls = []
+    for number, (place, patterns) in enumerate(folders):
+        names = " ".join(quote_pattern(f"{place}/{pattern}") for pattern in patterns)
+        calls.append(f"each {number} {shlex.quote(place)} {names}")
+    variables = _variables(w=work_dir, answer=ANSWER, most=MOST_BYTES)
+    return _COMMON + variables + _FETCH_ALL.replace("$folders_here", "\n".join(calls))
 
 
 def read_text(path: PurePosixPath, tail: int | None) -> str:

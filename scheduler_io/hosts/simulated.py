@@ -18,13 +18,13 @@ from jfcelery.scheduler_io.hosts.local import LocalHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from pathlib import Path, PurePosixPath
+    from pathlib import Path, PurePath, PurePosixPath
 
     from jfcelery.errors import JfceleryError
     from jfcelery.folders import RunFolder
-    from jfcelery.scheduler_io.hosts.base import Publication
+    from jfcelery.scheduler_io.hosts.parcels import Publication, Retrieval
 
-Operation = Literal["run", "publish", "publish_all", "fetch", "read_text", "remove"]
+Operation = Literal["run", "publish", "publish_all", "fetch", "fetch_all", "read_text", "remove"]
 When = Literal["before", "after"]
 
 
@@ -148,6 +148,13 @@ class SimulatedHost(LocalHost):
         """Copy files of a run folder, unless a fault is scripted."""
         with self._under("fetch", folder):
             return super().fetch(folder, patterns, into)
+
+    def fetch_all(
+        self, wanted: Sequence[Retrieval], *, work_dir: PurePath
+    ) -> list[JfceleryError | bool]:
+        """Copy files of many run folders, unless a fault is scripted."""
+        with self._under("fetch_all", " ".join(str(one.folder) for one in wanted)):
+            return super().fetch_all(wanted, work_dir=work_dir)
 
     def read_text(self, path: PurePosixPath, *, tail: int | None = None) -> str | None:
         """Return a text file, unless a fault is scripted."""

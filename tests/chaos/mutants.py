@@ -50,9 +50,9 @@ MUTANTS: dict[str, Mutant] = {
         "tasks/finalize.py", '{**fields, "release": True}, then)', "fields, then)", GUARD
     ),
     "place not given back at once": Mutant(
-        "tasks/poll.py",
-        "    dispatch(runtime, changed)\n    free_place(runtime, changed)",
-        "    dispatch(runtime, changed)",
+        "tasks/ends.py",
+        "free_places(runtime, changed, changed[0].worker)",
+        "pass",
         GUARD,
     ),
     "places never taken back by the sweep": Mutant(

@@ -19,7 +19,7 @@ from pymongo.collection import Collection
 
 from jfcelery.database.slots import Slots
 from jfcelery.flows.insert import Placement, add_flow
-from jfcelery.scheduler_io.hosts.local import LocalHost
+from jfcelery.scheduler_io.hosts.this_machine import ThisMachine
 from jfcelery.states import FlowState, JobState
 from tests.support.bench import Bench, Recorder, quick_worker
 from tests.support.entries import QUICK_JOB, flow_of
@@ -42,8 +42,8 @@ EVENTS = 150
 #: What changes the world: where a death matters.
 PLACES = [
     *((Collection, name) for name in ("update_one", "insert_one", "insert_many", "bulk_write")),
-    *((Recorder, name) for name in ("chain", "send")),
-    *((LocalHost, name) for name in ("run", "publish")),
+    *((Recorder, name) for name in ("chain", "send", "together")),
+    *((ThisMachine, name) for name in ("run", "publish", "publish_all")),
 ]
 EDGES = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"], "e": [], "f": ["d", "e"]}
 

@@ -17,6 +17,7 @@ from jfcelery.tasks import sending
 from jfcelery.tasks.bundle import run_bundle
 from jfcelery.tasks.cancel import cancel_all
 from jfcelery.tasks.checkout import checkout
+from jfcelery.tasks.harvest import run_harvest
 from jfcelery.tasks.pipeline import PIPELINE
 from jfcelery.tasks.poll import poll_host, tick
 from jfcelery.tasks.runtime import Runtime
@@ -48,18 +49,26 @@ class Recorder:
     """Takes messages in place of the broker."""
 
     messages: list[Message] = field(default_factory=list)
+    #: Hosts that are to be watched; nobody does: time is the test's.
+    watches: list[str] = field(default_factory=list)
 
     def chain(self, names: Sequence[str], args: tuple[Any, ...], *, queue: str, label: str) -> None:
         """Take a chain."""
         del queue
         self.messages.append(Message(list(names), args, label))
 
-    def bundle(
-        self, worker: str, entries: Sequence[tuple[str, int, int]], *, queue: str, label: str
+    def together(
+        self,
+        name: str,
+        worker: str,
+        entries: Sequence[tuple[str, int, int]],
+        *,
+        queue: str,
+        label: str,
     ) -> None:
         """Take many jobs that go together."""
         del queue
-        self.messages.append(Message(["jfcelery.bundle"], (worker, entries), label))
+        self.messages.append(Message([f"jfcelery.{name}"], (worker, entries), label))
 
     def send(self, name: str, *args: str) -> None:
         """Take a single task."""
@@ -80,6 +89,10 @@ class Recorder:
     def poll(self, host_key: str) -> None:
         """Take the wish for a poll."""
         self.send("poll", host_key)
+
+    def watch(self, host_key: str) -> None:
+        """Take the wish for a watch."""
+        self.watches.append(host_key)
 
 
 class Bench:
@@ -117,6 +130,7 @@ class Bench:
             return
         others: dict[str, Any] = {
             "jfcelery.bundle": run_bundle,
+            "jfcelery.harvest": run_harvest,
             "jfcelery.checkout": checkout,
             "jfcelery.sweep": sweep,
             "jfcelery.tick": tick,

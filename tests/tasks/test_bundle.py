@@ -1,4 +1,4 @@
-"""Many ready jobs of a remote host go together; each keeps its lease, commits and troubles."""
+"""Many ready jobs of a host go together; each keeps its lease, commits and troubles."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def events(bench: Bench, name: str) -> list[str]:
 def test_many_jobs_take_two_round_trips_until_they_are_submitted(
     bench: Bench, host: SimulatedHost
 ) -> None:
-    """One upload and one submission for all; each then has a chain of its own, and completes."""
+    """One upload, one submission for all; nothing more is sent until the poll sees their ends."""
     flow = add(bench)
     checkout(bench.runtime)
     (message,) = bench.messages
@@ -83,10 +83,7 @@ def test_many_jobs_take_two_round_trips_until_they_are_submitted(
     bench.deliver(bench.messages.pop())
     assert states(bench) == {JobState.SUBMITTED}
     assert [operation for operation, _ in host.log] == ["publish_all", "run"]
-    chains = [one for one in bench.messages if len(one.names) > 1]
-    assert {one.args[0] for one in chains} == set(NAMES)
-    assert all(one.names[0] == "jfcelery.check_run_status" for one in chains)
-    assert Message(["jfcelery.checkout"], ()) in bench.messages
+    assert bench.messages == [Message(["jfcelery.checkout"], ())]
     assert not any(doc.lock_id for doc in bench.runtime.jobs.find({}))
     assert bench.run_until_rest(flow) == dict.fromkeys(NAMES, "C")
     assert sorted(bench.starts()) == [f"{name}_1 1" for name in NAMES]
@@ -94,18 +91,24 @@ def test_many_jobs_take_two_round_trips_until_they_are_submitted(
     assert events(bench, "a") == expected
 
 
-def test_few_jobs_and_those_of_this_machine_go_alone(
-    bench: Bench, make_bench: MakeBench, host: SimulatedHost
-) -> None:
-    """Below the threshold, and where there is no network, a bundle would save nothing."""
-    del host
+def test_few_jobs_go_alone(bench: Bench) -> None:
+    """Below the threshold each has a chain of its own."""
     add(bench, "abc")
     checkout(bench.runtime)
     assert [one.names[0] for one in bench.messages] == ["jfcelery.upload"] * 3
-    local = make_bench()
-    add(local)
+
+
+def test_jobs_of_this_machine_go_together_too(make_bench: MakeBench) -> None:
+    """One task takes them all, as on a remote host."""
+    local = make_bench(worker={"max_jobs": 8})
+    flow = add(local)
     checkout(local.runtime)
-    assert {one.names[0] for one in local.messages} == {"jfcelery.upload"}
+    (message,) = local.messages
+    local.deliver(local.messages.pop())
+    assert message.names == ["jfcelery.bundle"]
+    assert set(local.states(flow).values()) == {"SU"}
+    assert local.run_until_rest(flow) == dict.fromkeys(NAMES, "C")
+    assert sorted(local.starts()) == [f"{name}_1 1" for name in NAMES]
 
 
 def test_large_crowds_are_cut_into_like_bundles(
@@ -239,12 +242,11 @@ def _dies(patch: pytest.MonkeyPatch, place: str, after: int) -> None:
     [
         ("publication", 2),
         ("host.publish_all", 0),
-        ("commit_step", 0),
-        ("commit_step", 3),
+        ("take_all", 0),
+        ("commit_all", 0),
         ("host.run", 0),
-        ("commit_step", len(NAMES)),
-        ("commit_step", len(NAMES) + 2),
-        ("dispatch", 3),
+        ("commit_all", 1),
+        ("send_checkout", 0),
     ],
 )
 def test_a_bundle_that_dies_costs_nothing(bench: Bench, place: str, after: int) -> None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from tests.tasks.conftest import MakeBench
 
 HERE = Placement(worker="here")
+#: What puts the run folders of a local worker in place.
+PUBLISH = "jfcelery.scheduler_io.hosts.this_machine.ThisMachine.publish"
 
 
 def add(bench: Bench, edges: Mapping[str, Sequence[str]]) -> str:
@@ -136,7 +138,7 @@ def test_a_fenced_off_step_commits_nothing(bench: Bench, monkeypatch: pytest.Mon
         fields = {"epoch": doc.epoch + 1, "lock_id": None, "lock_until": None}
         jobs.transition(doc, "stop", JobState.USER_STOPPED, by="user", fields=fields)
 
-    monkeypatch.setattr("jfcelery.scheduler_io.hosts.local.LocalHost.publish", stopped_meanwhile)
+    monkeypatch.setattr(PUBLISH, stopped_meanwhile)
     assert not upload.run(bench.runtime, "a", 1, epoch)
     assert jobs.get("a").state == JobState.USER_STOPPED
 
@@ -148,7 +150,7 @@ def _failing(bench: Bench, error: Exception, patch: pytest.MonkeyPatch) -> None:
     def fail(*_args: object, **_options: object) -> None:
         raise error
 
-    patch.setattr("jfcelery.scheduler_io.hosts.local.LocalHost.publish", fail)
+    patch.setattr(PUBLISH, fail)
 
 
 #: Every trouble that a host may have.

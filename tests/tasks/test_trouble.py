@@ -9,7 +9,7 @@ from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
 
 from jfcelery.errors import ConnectionLostError, TransferError
 from jfcelery.flows.insert import Placement, add_flow
-from jfcelery.scheduler_io.hosts.local import LocalHost
+from jfcelery.scheduler_io.hosts.this_machine import ThisMachine
 from jfcelery.states import JobState
 from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.sweep import sweep
@@ -71,7 +71,7 @@ def test_jobs_go_on_with_their_host_however_often_it_failed(
         def broken(*_args: object, **_options: object) -> None:
             raise ConnectionLostError("cable")
 
-        patch.setattr(LocalHost, "publish", broken)
+        patch.setattr(ThisMachine, "publish", broken)
         checkout(bench.runtime)
         doc = bench.runtime.jobs.get("a")
         bench.runtime.jobs.update(doc, {"swept": 8, "swept_at": bench.runtime.jobs.now()})
@@ -92,7 +92,7 @@ def test_a_trouble_ends_what_a_limit_said(bench: Bench, monkeypatch: pytest.Monk
     def broken(*_args: object, **_options: object) -> None:
         raise TransferError("half a file")
 
-    monkeypatch.setattr(LocalHost, "publish", broken)
+    monkeypatch.setattr(ThisMachine, "publish", broken)
     bench.drain()
     doc = bench.runtime.jobs.get("a")
     assert (doc.remote.error, doc.remote.waiting) == ("half a file", None)

@@ -9,6 +9,7 @@ import pytest
 
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts.local import LocalHost
+from jfcelery.scheduler_io.hosts.this_machine import ThisMachine
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,6 +19,13 @@ if TYPE_CHECKING:
 def host() -> LocalHost:
     """This machine as a host."""
     return LocalHost(timeout=60)
+
+
+@pytest.fixture(params=[LocalHost, ThisMachine])
+def any_host(request: pytest.FixtureRequest) -> LocalHost:
+    """This machine as a host, by the script for all hosts and as local workers use it."""
+    made: LocalHost = request.param(timeout=60)
+    return made
 
 
 @pytest.fixture

@@ -40,35 +40,35 @@ def publish(host: LocalHost, folder: RunFolder, text: str, attempt: int = 1) -> 
     host.publish(folder, {"a": text.encode()}, attempt=attempt, marker={"uuid": "u"})
 
 
-def test_new_folder(host: LocalHost, folder: RunFolder) -> None:
+def test_new_folder(any_host: LocalHost, folder: RunFolder) -> None:
     """The folder is made with all above it, its files and its marker."""
-    host.publish(folder, FILES, attempt=3, marker={"uuid": "u", "index": 1})
+    any_host.publish(folder, FILES, attempt=3, marker={"uuid": "u", "index": 1})
     assert contents(folder) == {"submit.sh": "#!/bin/sh\necho hi\n", "jfremote_in.json": "{}"}
     marker = json.loads(Path(folder / RunFolder.MARKER).read_text())
     assert marker == {"attempt": 3, "uuid": "u", "index": 1}
     assert siblings(folder) == [""]
 
 
-def test_marker_holds_the_true_attempt(host: LocalHost, folder: RunFolder) -> None:
+def test_marker_holds_the_true_attempt(any_host: LocalHost, folder: RunFolder) -> None:
     """What the caller notes cannot change the attempt that the marker tells."""
-    host.publish(folder, {}, attempt=2, marker={"attempt": 7, "note": {"attempt": 9}})
+    any_host.publish(folder, {}, attempt=2, marker={"attempt": 7, "note": {"attempt": 9}})
     assert json.loads(Path(folder / RunFolder.MARKER).read_text())["attempt"] == 2
-    publish(host, folder, "third", 3)
+    publish(any_host, folder, "third", 3)
     assert siblings(folder) == ["", ".attempt2"]
 
 
-def test_files_of_this_machine(host: LocalHost, folder: RunFolder, tmp_path: Path) -> None:
+def test_files_of_this_machine(any_host: LocalHost, folder: RunFolder, tmp_path: Path) -> None:
     """A file of this machine is copied with its right to be executed."""
     (tmp_path / "tool").write_text("#!/bin/sh\necho done\n")
     (tmp_path / "tool").chmod(0o755)
-    host.publish(folder, {"tool": tmp_path / "tool", "sub/x": b"1"}, attempt=1, marker={})
-    assert host.run(f"'{folder}/tool'; cat '{folder}/sub/x'").stdout == "done\n1"
+    any_host.publish(folder, {"tool": tmp_path / "tool", "sub/x": b"1"}, attempt=1, marker={})
+    assert any_host.run(f"'{folder}/tool'; cat '{folder}/sub/x'").stdout == "done\n1"
 
 
-def test_same_attempt_is_replaced(host: LocalHost, folder: RunFolder) -> None:
+def test_same_attempt_is_replaced(any_host: LocalHost, folder: RunFolder) -> None:
     """Publishing an attempt again replaces what was there, completely."""
-    host.publish(folder, {"old": b"1"}, attempt=1, marker={})
-    publish(host, folder, "new")
+    any_host.publish(folder, {"old": b"1"}, attempt=1, marker={})
+    publish(any_host, folder, "new")
     assert contents(folder) == {"a": "new"}
     assert siblings(folder) == [""]
 
@@ -83,12 +83,12 @@ def test_submitted_attempt_is_left_alone(host: LocalHost, folder: RunFolder, nam
     assert siblings(folder) == [""]
 
 
-def test_earlier_attempt_is_archived(host: LocalHost, folder: RunFolder) -> None:
+def test_earlier_attempt_is_archived(any_host: LocalHost, folder: RunFolder) -> None:
     """The folder of an earlier attempt is moved aside, submitted or not."""
-    publish(host, folder, "first", 1)
+    publish(any_host, folder, "first", 1)
     Path(folder / RunFolder.queue_id(1)).touch()
-    publish(host, folder, "second", 2)
-    publish(host, folder, "third", 3)
+    publish(any_host, folder, "second", 2)
+    publish(any_host, folder, "third", 3)
     assert contents(folder) == {"a": "third"}
     assert contents(folder.archived(2)) == {"a": "second"}
     assert siblings(folder) == ["", ".attempt1", ".attempt2"]
@@ -113,15 +113,15 @@ def test_newer_attempt_is_kept(host: LocalHost, folder: RunFolder) -> None:
     assert siblings(folder) == [""]
 
 
-def test_foreign_folder_is_kept(host: LocalHost, folder: RunFolder) -> None:
+def test_foreign_folder_is_kept(any_host: LocalHost, folder: RunFolder) -> None:
     """A folder that jfcelery did not make is never touched."""
     Path(folder.path).mkdir(parents=True)
     Path(folder / "precious").write_text("mine")
     with pytest.raises(RunFolderError, match="no run folder of jfcelery") as caught:
-        publish(host, folder, "x")
+        publish(any_host, folder, "x")
     assert "Move the folder away" in caught.value.remedy
     with pytest.raises(ForeignFolderError, match="is kept: it holds no marker of the job"):
-        host.remove(folder)
+        any_host.remove(folder)
     assert Path(folder / "precious").read_text() == "mine"
 
 
@@ -134,13 +134,13 @@ def test_foreign_file_is_kept(host: LocalHost, folder: RunFolder) -> None:
     assert Path(folder.path).read_text() == "mine"
 
 
-def test_many_at_once(host: LocalHost, folder: RunFolder) -> None:
+def test_many_at_once(any_host: LocalHost, folder: RunFolder) -> None:
     """Of several attempts published at once the newest is in place, and all are whole."""
 
     def one(attempt: int) -> None:
         files: Mapping[str, bytes | Path] = {f"f{i}": b"%d" % attempt for i in range(5)}
         try:
-            host.publish(folder, files, attempt=attempt, marker={})
+            any_host.publish(folder, files, attempt=attempt, marker={})
         except RunFolderError as error:
             assert "newer" in str(error)  # noqa: PT017 - it may or may not come
 
@@ -206,19 +206,19 @@ def test_file_that_shrinks_while_it_is_sent(
 
 
 @pytest.mark.parametrize("name", ["/etc/x", "../x", "a/../../x", "", "a\nb", "./x"])
-def test_names_that_lead_elsewhere(host: LocalHost, folder: RunFolder, name: str) -> None:
+def test_names_that_lead_elsewhere(any_host: LocalHost, folder: RunFolder, name: str) -> None:
     """No file can be written outside the folder."""
     with pytest.raises(InputError, match="cannot be the name"):
-        host.publish(folder, {name: b"x"}, attempt=1, marker={})
+        any_host.publish(folder, {name: b"x"}, attempt=1, marker={})
     assert not Path(folder.path).exists()
 
 
-def test_names_with_odd_characters(host: LocalHost, folder: RunFolder, tmp_path: Path) -> None:
+def test_names_with_odd_characters(any_host: LocalHost, folder: RunFolder, tmp_path: Path) -> None:
     """Names may hold what shells and tar treat specially."""
     names = ["a b", "it's", "-rf", "$(x)", "*", "#", "ä", "back\\slash", "--checkpoint=1"]
-    host.publish(folder, {name: name.encode() for name in names}, attempt=1, marker={})
+    any_host.publish(folder, {name: name.encode() for name in names}, attempt=1, marker={})
     assert contents(folder) == {name: name for name in names}
-    found = host.fetch(folder, ["*"], tmp_path / "in")
+    found = any_host.fetch(folder, ["*"], tmp_path / "in")
     assert sorted(found) == sorted(names)
 
 

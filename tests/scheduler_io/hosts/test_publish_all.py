@@ -12,7 +12,7 @@ import pytest
 from jfcelery.errors import RunFolderError, TransferError
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts import archive
-from jfcelery.scheduler_io.hosts.base import Publication
+from jfcelery.scheduler_io.hosts.parcels import Publication
 from jfcelery.scheduler_io.hosts.simulated import SimulatedHost
 
 if TYPE_CHECKING:
@@ -43,10 +43,10 @@ def names(work_dir: PurePosixPath) -> list[str]:
     return [path.name for path in Path(work_dir).iterdir() if path.name.startswith(".")]
 
 
-def test_all_are_in_their_places(host: LocalHost, work_dir: PurePosixPath) -> None:
+def test_all_are_in_their_places(any_host: LocalHost, work_dir: PurePosixPath) -> None:
     """Each with its own files and marker; nothing else is left."""
     sent = publications(work_dir, 5)
-    assert host.publish_all(sent, work_dir=work_dir) == [None] * 5
+    assert any_host.publish_all(sent, work_dir=work_dir) == [None] * 5
     for number, one in enumerate(sent):
         folder = Path(one.folder.path)
         assert (folder / "number").read_text() == str(number)
@@ -57,15 +57,15 @@ def test_all_are_in_their_places(host: LocalHost, work_dir: PurePosixPath) -> No
     assert names(work_dir) == []
 
 
-def test_each_meets_what_is_there(host: LocalHost, work_dir: PurePosixPath) -> None:
+def test_each_meets_what_is_there(any_host: LocalHost, work_dir: PurePosixPath) -> None:
     """An earlier attempt is moved aside, a submitted one kept; a foreign folder fails alone."""
     earlier, submitted, foreign, newer, fresh = publications(work_dir, 5, attempt=2)
-    host.publish(earlier.folder, {"old": b"x"}, attempt=1, marker={})
-    host.publish(submitted.folder, {"mine": b"x"}, attempt=2, marker={})
+    any_host.publish(earlier.folder, {"old": b"x"}, attempt=1, marker={})
+    any_host.publish(submitted.folder, {"mine": b"x"}, attempt=2, marker={})
     Path(submitted.folder / RunFolder.queue_id(2)).write_text("7")
     Path(foreign.folder.path).mkdir(parents=True)
-    host.publish(newer.folder, {}, attempt=3, marker={})
-    answers = host.publish_all([earlier, submitted, foreign, newer, fresh], work_dir=work_dir)
+    any_host.publish(newer.folder, {}, attempt=3, marker={})
+    answers = any_host.publish_all([earlier, submitted, foreign, newer, fresh], work_dir=work_dir)
     assert [type(answer) for answer in answers] == [
         type(None),
         type(None),
