@@ -26,7 +26,7 @@ from jfcelery.database.jobs import Jobs
 from jfcelery.database.schema import prepare
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import JobState
-from tests.benchmarks.submission import LATENCY, Place
+from tests.benchmarks.place import LATENCY, Place
 from tests.support.bench import QUICK
 from tests.support.entries import QUICK_JOB, flow_of
 from tests.support.projects import ProjectFactory
