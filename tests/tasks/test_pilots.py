@@ -138,7 +138,7 @@ def test_pilots_run_the_jobs_of_a_pool(batch_bench: MakeBatchBench) -> None:
 
 def test_the_jobs_of_a_pilot_start_warm(batch_bench: MakeBatchBench) -> None:
     """One after the other they are forked from the same process, which has imported jobflow."""
-    bench = batch_bench(worker={"execution_cmd": None}, max_wait=5)
+    bench = batch_bench(worker={"execution_cmd": None, "max_jobs": 1}, max_wait=5)
     flow = Flow([Job(os.getppid), Job(os.getppid)])
     submit_flow(flow, project=bench.project)
     assert set(bench.run_until_rest(flow.uuid, rounds=2000).values()) == {"C"}
