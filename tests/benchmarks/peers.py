@@ -44,20 +44,32 @@ from tests.support.tree import TREE
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: Jobs of each chain and of each crowd: ours, theirs (which take longer), FireWorks'.
-CHAIN, CROWD = (20, 10, 20), (60, 30, 60)
-#: Jobs of the large flow.
-LARGE = 5000
-#: Jobs that go over the slow link: ours, theirs.
-QUEUED, PILOT, ALONE = (200, 20), 300, (40, 12)
-#: Jobs of the measurement of steps.
-STEPS = 200
 #: Seconds that a system is left alone before its memory is read.
 REST = 5.0
 #: How often a short command is timed.
 REPEATS = 5
 #: The command line, as the installed script runs it.
 JFC = (sys.executable, "-c", "from jfcelery.cli.main import main; main()")
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """How many jobs each measurement has; where there are several: ours, theirs, FireWorks'.
+
+    Theirs take longer, so that fewer will do.
+    """
+
+    chain: tuple[int, int, int] = (20, 10, 20)
+    crowd: tuple[int, int, int] = (60, 30, 60)
+    large: int = 5000
+    queued: tuple[int, int] = (200, 20)
+    pilot: int = 300
+    alone: tuple[int, int] = (40, 12)
+    steps: int = 200
+
+
+#: Enough to see that everything works.
+FEW = Sizes((2, 1, 2), (6, 2, 4), 200, (8, 2), 8, (4, 1), 20)
 
 PARTS = ("local", "large", "steps", "link")
 OURS, THEIRS, OTHERS = "jfcelery", RELEASE.replace("==", " "), RAPIDFIRE.replace("==", " ")
@@ -115,12 +127,14 @@ class Bench:
         mongo: The database server.
         redis: The broker, which jfcelery alone uses.
         prefix: Where jobflow-remote is installed.
+        sizes: How many jobs there are.
     """
 
     folder: Path
     mongo: Server
     redis: Server
     prefix: Path
+    sizes: Sizes
 
     def ours(self, name: str, *, warm: bool) -> Any:
         """Start jfcelery."""
@@ -148,7 +162,7 @@ class Bench:
 
 
 @contextmanager
-def bench(prefix: Path) -> Iterator[Bench]:
+def bench(prefix: Path, sizes: Sizes) -> Iterator[Bench]:
     """Start the servers."""
     with ExitStack() as stack:
         folder = Path(tempfile.mkdtemp(prefix="jfcp-", dir="/tmp"))
@@ -157,7 +171,7 @@ def bench(prefix: Path) -> Iterator[Bench]:
             (folder / name).mkdir()
         mongo = stack.enter_context(mongo_server(folder / "mongo"))
         redis = stack.enter_context(redis_server(folder / "redis"))
-        yield Bench(folder, mongo, redis, prefix)
+        yield Bench(folder, mongo, redis, prefix, sizes)
 
 
 def seconds_of(argv: Sequence[str], variables: dict[str, str], times: int = 1) -> float:
@@ -175,6 +189,7 @@ def seconds_of(argv: Sequence[str], variables: dict[str, str], times: int = 1) -
 
 def local(table: Table, where: Bench) -> None:
     """Measure jobs on this machine."""
+    chain, crowd = where.sizes.chain, where.sizes.crowd
     edge, rate = "from a job to its child, local", "independent jobs, local, jobs/min"
     for way, goals in {"warm": ("< 1 s", "≥ 600"), "cold": ("< 2.5 s", "≥ 70")}.items():
         with where.ours(way, warm=way == "warm") as program:
@@ -182,28 +197,28 @@ def local(table: Table, where: Bench) -> None:
                 time.sleep(REST)
                 _memory(table, where, program)
             program.until_complete(1, "crowd")
-            seconds = program.until_complete(CHAIN[0], "chain") / CHAIN[0]
+            seconds = program.until_complete(chain[0], "chain") / chain[0]
             table.add(f"{edge}, {way}", goals[0], OURS, f"{seconds:.2f} s")
-            seconds = program.until_complete(CROWD[0], "crowd")
-            table.add(f"{rate}, {way}", goals[1], OURS, f"{60 * CROWD[0] / seconds:.0f}")
+            seconds = program.until_complete(crowd[0], "crowd")
+            table.add(f"{rate}, {way}", goals[1], OURS, f"{60 * crowd[0] / seconds:.0f}")
     with where.theirs() as program:
         time.sleep(REST)
         processes = [process.pid for process in program.processes]
         table.add(_MEMORY, "< 350 MB", THEIRS, f"{_megabytes([*processes, _pid(where.mongo)])} MB")
         program.until_complete(1, "crowd")
-        seconds = program.until_complete(CHAIN[1], "chain") / CHAIN[1]
+        seconds = program.until_complete(chain[1], "chain") / chain[1]
         table.add(f"{edge}, cold", "", THEIRS, f"{seconds:.2f} s")
-        seconds = program.until_complete(CROWD[1], "crowd")
-        table.add(f"{rate}, cold", "", THEIRS, f"{60 * CROWD[1] / seconds:.0f}")
+        seconds = program.until_complete(crowd[1], "crowd")
+        table.add(f"{rate}, cold", "", THEIRS, f"{60 * crowd[1] / seconds:.0f}")
     try:
         rapid = FireWorks.install(where.folder / "fireworks", where.mongo.url)
     except InstallationError as error:
         print(f"FireWorks: {error}", file=sys.stderr)
         return
-    seconds = rapid.until_complete(CHAIN[2], "chain") / CHAIN[2]
+    seconds = rapid.until_complete(chain[2], "chain") / chain[2]
     table.add(f"{edge}, warm", "", OTHERS, f"{seconds:.2f} s")
-    seconds = rapid.until_complete(CROWD[2], "crowd")
-    table.add(f"{rate}, warm", "", OTHERS, f"{60 * CROWD[2] / seconds:.0f}")
+    seconds = rapid.until_complete(crowd[2], "crowd")
+    table.add(f"{rate}, warm", "", OTHERS, f"{60 * crowd[2] / seconds:.0f}")
 
 
 _MEMORY = "standing memory, idle, with the services"
@@ -230,26 +245,29 @@ def large(table: Table, where: Bench) -> None:
     """Measure what people do to a flow of thousands of jobs; nobody runs it."""
     folder = where.folder / "large"
     folder.mkdir()
+    size = where.sizes.large
     own = ProjectFactory(folder, where.mongo.url, where.redis.url)(base_dir=str(folder / "base"))
-    flow = jobs.crowd(LARGE)
+    flow = jobs.crowd(size)
     began = time.monotonic()
     submit_flow(flow, project=own)
-    insert, goal = f"insert a flow of {LARGE} jobs", "< 3 s"
+    insert, goal = f"insert a flow of {size} jobs", "< 3 s"
     table.add(insert, goal, OURS, f"{time.monotonic() - began:.1f} s")
     variables = {"JFCELERY_PROJECTS_FOLDER": str(folder), "JFCELERY_PROJECT": own.name}
-    _commands(table, OURS, JFC, variables)
+    _commands(table, size, OURS, JFC, variables)
     with where.theirs() as program:
         program.end()  # nobody shall run the flow
-        said = program.python.run(SUBMIT, program.project, "crowd", str(LARGE), "timed")
+        said = program.python.run(SUBMIT, program.project, "crowd", str(size), "timed")
         table.add(insert, goal, THEIRS, f"{float(said.split()[-1]):.1f} s")
         jf = (str(where.prefix / "bin" / "jf"), "-p", program.project)
-        _commands(table, THEIRS, jf, program.python.variables())
+        _commands(table, size, THEIRS, jf, program.python.variables())
 
 
-def _commands(table: Table, program: str, base: Sequence[str], variables: dict[str, str]) -> None:
+def _commands(
+    table: Table, size: int, program: str, base: Sequence[str], variables: dict[str, str]
+) -> None:
     """Time what a person waits for at the terminal."""
     seconds = seconds_of([*base, "flow", "info", "1"], variables)
-    table.add(f"`flow info` of {LARGE} jobs", "< 1 s", program, f"{seconds:.1f} s")
+    table.add(f"`flow info` of {size} jobs", "< 1 s", program, f"{seconds:.1f} s")
     seconds = seconds_of([*base, "job", "list"], variables)
     table.add("`job list` of 100 jobs", "< 0.8 s", program, f"{seconds:.1f} s")
     seconds = seconds_of([*base, "--help"], variables, REPEATS)
@@ -263,7 +281,7 @@ def steps(table: Table, where: Bench) -> None:
     factory = ProjectFactory(folder, where.mongo.url, where.redis.url)
     for processes in (1, 2, 4):
         project = factory(base_dir=str(folder / "base"), workers=idle_worker(folder))
-        rate = steps_per_second(project, folder / str(processes), processes, STEPS)
+        rate = steps_per_second(project, folder / str(processes), processes, where.sizes.steps)
         what = f"Celery steps/s, {processes} process{'es' if processes > 1 else ''}"
         table.add(what, "≥ 100", OURS, f"{rate:.0f}")
 
@@ -271,32 +289,35 @@ def steps(table: Table, where: Bench) -> None:
 def link(table: Table, where: Bench) -> None:
     """Measure a real Slurm behind an SSH link with a round trip of 50 ms."""
     rate = "jobs/min over SSH with 50 ms, Slurm"
+    sizes = where.sizes
     with Place(None) as place:
-        for one in submission.rates(place, where.prefix, *QUEUED):
+        for one in submission.rates(place, where.prefix, *sizes.queued):
             name = OURS if one.program == "jfcelery" else THEIRS
             value = f"{one.per_second:.1f}"
             table.add("submission over that link, jobs/s", "≥ 8", name, value)
-        found = list(pilot.rates(place, PILOT, ALONE[0]))
+        found = list(pilot.rates(place, sizes.pilot, sizes.alone[0]))
         table.add(f"{rate}, pilot", "≥ 300", OURS, f"{found[0].per_minute:.0f}")
         table.add(f"{rate}, one queue job each", "", OURS, f"{found[1].per_minute:.0f}")
         path = f"export PATH={where.prefix}/bin:$PATH"
         worker = place.worker(pre_run=path)
         with theirs(place.folder / "alone", where.prefix, place.mongo, worker) as program:
             program.until_complete(1)
-            per_minute = 60 * ALONE[1] / program.until_complete(ALONE[1])
+            per_minute = 60 * sizes.alone[1] / program.until_complete(sizes.alone[1])
         table.add(f"{rate}, one queue job each", "", THEIRS, f"{per_minute:.1f}")
 
 
 @click.command()
 @click.argument("parts", nargs=-1, type=click.Choice(PARTS))
-def main(parts: tuple[str, ...]) -> None:
+@click.option("--few", is_flag=True, help="Few jobs each: only to see that everything works.")
+def main(*, parts: tuple[str, ...], few: bool) -> None:
     """Measure, and print the table."""
     table = Table()
     wanted = parts or PARTS
     measures = {"local": local, "large": large, "steps": steps, "link": link}
-    with bench(environment()) as where:
-        for part in wanted:
-            measures[part](table, where)
+    with bench(environment(), FEW if few else Sizes()) as where:
+        for part in PARTS:
+            if part in wanted:
+                measures[part](table, where)
     print(table.markdown())
 
 
