@@ -24,6 +24,7 @@ COMMANDS: dict[str, Entry] = {
     "worker": Entry("jfcelery.cli.worker:worker", "Look at workers, try them, hold them back."),
     "batch": Entry("jfcelery.cli.batch:batch", "Look at pilots, which run many jobs each."),
     "runner": Entry("jfcelery.cli.runner:runner", "Start, stop and look at the runner."),
+    "notify": Entry("jfcelery.cli.notify:notify", "Try out who is told what happens."),
     "doctor": Entry("jfcelery.cli.doctor:doctor", "Look for what is wrong, and what to do."),
     "execution": Entry("jfcelery.cli.execution:execution", "Run jobs on the worker."),
     "gui": Entry("jfcelery.cli.gui:gui", "Show the project in a browser; REST API, metrics."),

@@ -64,6 +64,7 @@ def _register_others(app: Celery, current: Current) -> None:
     from jfcelery.tasks.cancel import cancel_all
     from jfcelery.tasks.checkout import checkout
     from jfcelery.tasks.harvest import run_harvest
+    from jfcelery.tasks.notifications.telling import notify
     from jfcelery.tasks.poll import poll_host, tick
     from jfcelery.tasks.sweep import sweep
 
@@ -88,6 +89,9 @@ def _register_others(app: Celery, current: Current) -> None:
     def sweep_task() -> None:
         sweep(current.get())
 
+    def notify_task() -> None:
+        notify(current.get())
+
     for function in (
         checkout_task,
         bundle_task,
@@ -96,6 +100,7 @@ def _register_others(app: Celery, current: Current) -> None:
         poll_task,
         cancel_task,
         sweep_task,
+        notify_task,
     ):
         name = function.__name__.removesuffix("_task")
         # Several a second would drown the jobs' steps in Flower.

@@ -82,5 +82,4 @@ def queue_of(runtime: Runtime, doc: JobDoc) -> str:
 
 def label(doc: JobDoc) -> str:
     """Return how Flower shows a job's tasks."""
-    attempt = f" attempt={doc.attempt}" if doc.attempt > 1 else ""
-    return f"{doc.job.name} db={doc.db_id} on={doc.worker}{attempt}"
+    return f"{doc.job.name} db={doc.db_id} on={doc.worker} attempt={doc.attempt}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jfcelery.controller.lineage import have_dependents
 from jfcelery.flows.recovery import Decision, causes_of, decide
 from jfcelery.states import JobState, sources_of
+from jfcelery.tasks.notifications.jobs import note_recovery
 from jfcelery.tasks.outputs import local_folder
 from jfcelery.tasks.places import free_place
 
@@ -25,7 +26,7 @@ logger = logging.getLogger(__name__)
 ACTOR = "recovery"
 #: Called after a rule with ``notify`` took effect, with the runtime, the job as it is now, and what
 #: was done in one line. A listener may be called twice for one job; what it raises is logged.
-listeners: list[Callable[[Runtime, JobDoc, str], object]] = []
+listeners: list[Callable[[Runtime, JobDoc, str], object]] = [note_recovery]
 
 
 def recovered(work: Work, error_class: str, error: str) -> Commit | Decision:

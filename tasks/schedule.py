@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.tasks.notifications.telling import LOOK
 from jfcelery.tasks.queues import control_queue
 from jfcelery.tasks.sending import EXPIRES
 
@@ -21,6 +22,7 @@ def beat_schedule(project: Project) -> dict[str, dict[str, Any]]:
         "tick": TICK,
         "checkout": float(runner.delay_checkout),
         "sweep": float(min(runner.delay_advance_status, 10)),
+        "notify": LOOK,
     }
     queue = control_queue(project)
     return {

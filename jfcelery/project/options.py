@@ -1,17 +1,12 @@
-"""Smaller sections of the project file: polling, services, limits, notifications."""
+"""Smaller sections of the project file: polling, services, limits."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, model_validator
 
 from jfcelery.project.model import ConfigModel
-
-#: What people can be told about.
-Event = Literal[
-    "flow_completed", "flow_failed", "flow_stuck", "host_down", "host_up", "login_needed"
-]
 
 
 class PollConfig(ConfigModel):
@@ -98,25 +93,4 @@ class LimitsConfig(ConfigModel):
         default_factory=list,
         description="Limits per host, user and partition that count manual jobs too (Slurm, "
         "PBS, Grid Engine). While one is reached, jobs wait.",
-    )
-
-
-class NotificationRule(ConfigModel):
-    """Who is told about what. Accepted, not effective yet."""
-
-    urls: list[SecretStr] = Field(
-        min_length=1,
-        description="Addresses as apprise writes them (mailto://, slack://, matrix://, json://, "
-        "...). Accepted, not effective yet.",
-    )
-    events: list[Event] = Field(
-        default=["flow_failed", "host_down", "login_needed"],
-        description="What to tell: `flow_completed`, `flow_failed`, `flow_stuck`, `host_down`, "
-        "`host_up`, `login_needed`. Accepted, not effective yet.",
-    )
-    digest: float = Field(
-        default=300,
-        ge=0,
-        description="Seconds over which messages are collected into one. Accepted, not effective "
-        "yet.",
     )

@@ -25,7 +25,8 @@ from jfcelery.project.exec_config import ExecutionConfig
 from jfcelery.project.lookup import pick
 from jfcelery.project.masking import masked
 from jfcelery.project.model import AnyCaseLogLevel, ConfigModel, LogLevel
-from jfcelery.project.options import LimitsConfig, NotificationRule, PollConfig, ServicesConfig
+from jfcelery.project.notifications import NotificationRule
+from jfcelery.project.options import LimitsConfig, PollConfig, ServicesConfig
 from jfcelery.project.problems import problems_of
 from jfcelery.project.queue import QueueConfig
 from jfcelery.project.recovery import RecoveryRule
@@ -134,7 +135,7 @@ class Project(ConfigModel):
     )
     notifications: list[NotificationRule] = Field(
         default_factory=list,
-        description="Rules by which people are told. Accepted, not effective yet.",
+        description="Rules by which people are told what happens.",
     )
     preload: list[str] = Field(
         default_factory=list,

@@ -75,6 +75,10 @@ def _is_cause(text: str) -> str:
     return text
 
 
+#: How a job ended: a word of END_REASONS, or the class of its error.
+Cause = Annotated[str, AfterValidator(_is_cause)]
+
+
 class RecoveryRule(ConfigModel):
     """What to do, without a person, about jobs that ended in a certain way.
 
@@ -82,7 +86,7 @@ class RecoveryRule(ConfigModel):
     first that fits, is not used up, and can give the job what it says is applied.
     """
 
-    on: list[Annotated[str, AfterValidator(_is_cause)]] = Field(
+    on: list[Cause] = Field(
         min_length=1,
         description="Ends for which the rule is meant. How the queue job ended: `FAILED` (a code "
         "other than 0, or a signal), `TIMEOUT`, `OUT_OF_MEMORY`, `NODE_FAIL`, `PREEMPTED`, "
@@ -130,7 +134,8 @@ class RecoveryRule(ConfigModel):
     )
     notify: bool = Field(
         default=False,
-        description="Whether to tell about it, too: a warning in the log, and whoever listens.",
+        description="Whether to tell about it, too: a warning in the log, and a message by those "
+        "of the `notifications` that ask for `job_recovered`.",
     )
 
     @property

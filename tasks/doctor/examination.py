@@ -6,7 +6,14 @@ import logging
 from typing import TYPE_CHECKING, Protocol
 
 from jfcelery.errors import JfceleryError
-from jfcelery.tasks.doctor import database, machine, messages, runner, workers
+from jfcelery.tasks.doctor import (
+    database,
+    machine,
+    messages,
+    notifications,
+    runner,
+    workers,
+)
 from jfcelery.tasks.doctor.finding import Finding, error
 
 if TYPE_CHECKING:
@@ -36,6 +43,7 @@ CHECKS: dict[str, Check] = {
     "database": database.check,
     "broker": messages.check,
     "runner": runner.check,
+    "notifications": notifications.check,
     "hosts": workers.breakers,
     "workers": workers.check,
 }

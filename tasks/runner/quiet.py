@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 #: Tasks that run all the time.
-PERIODIC = frozenset(f"jfcelery.{name}" for name in ("tick", "checkout", "sweep", "poll"))
+PERIODIC = frozenset(f"jfcelery.{name}" for name in ("tick", "checkout", "sweep", "poll", "notify"))
 #: Celery's loggers that write a line for each task that is sent, received, done.
 LOGGERS = ("celery.beat", "celery.worker.strategy", "celery.app.trace")
 

@@ -57,6 +57,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "job why": ("ID [INDEX]", "--json"),
     "job history": ("ID [INDEX]", "--json"),
     "job logs": ("ID [INDEX]", "--follow/-f"),
+    "notify test": ("", "--rule/-r --json"),
     "job submit-script": ("ID [INDEX]", ""),
     "flow list": (
         "",

@@ -130,7 +130,7 @@ def test_every_file_that_is_linked_exists(page: str) -> None:
 
 
 #: Schemes of addresses that are no links.
-_OTHERS = ("redis", "rediss", "redis+socket", "mongodb")
+_OTHERS = ("redis", "rediss", "redis+socket", "mongodb", "mailtos", "jsons")
 
 
 def _is_link(address: str) -> bool:

@@ -56,8 +56,7 @@ def test_one_readable_chain_a_job(project: Project) -> None:
     flow = Queued(runtime.queue, {"a": []})
     doc = flow.bring("a", JobState.CHECKED_OUT)
     shown = label(doc)
-    assert shown == f"a db={doc.db_id} on=here"
-    assert label(doc.with_fields({"attempt": 2})) == f"{shown} attempt=2"
+    assert shown == f"a db={doc.db_id} on=here attempt=1"
     dispatch(runtime, doc)
     with sender(project).app.connection_for_read() as connection:
         waiting = connection.SimpleQueue(host_queue(project, "local"))
