@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,10 @@ def progress_bar() -> Iterator[Callable[[dict[JobState, int]], None]]:
     Yields:
         A function to call with the number of jobs in each state.
     """
+    if _in_notebook():
+        with _notebook_bar() as show:
+            yield show
+        return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (
@@ -38,3 +43,28 @@ def progress_bar() -> Iterator[Callable[[dict[JobState, int]], None]]:
             )
 
         yield show
+
+
+def _in_notebook() -> bool:
+    """Return whether this process is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return hasattr(shell, "kernel")
+
+
+@contextmanager
+def _notebook_bar() -> Iterator[Callable[[dict[JobState, int]], None]]:
+    """Show a bar in a notebook; unlike rich's it needs no ipywidgets."""
+    from IPython.display import HTML, display
+
+    from jfcelery.notebook import progress as bar
+
+    handle, shown = display(HTML(""), display_id=True), ""
+
+    def show(counts: dict[JobState, int]) -> None:
+        nonlocal shown
+        if (html := bar(counts)) != shown:
+            handle.update(HTML(html))
+            shown = html
+
+    yield show

@@ -19,6 +19,7 @@ from jfcelery.controller.arguments import (
 from jfcelery.controller.batches import PilotQueries
 from jfcelery.controller.flows import FlowActions
 from jfcelery.controller.info import FlowInfo, JobInfo
+from jfcelery.controller.listing import Listing
 from jfcelery.controller.resolve import flow_uuid
 from jfcelery.database.connection import open_queue
 from jfcelery.database.failures import with_whole_errors
@@ -30,6 +31,7 @@ from jfcelery.project import load_project
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pandas import DataFrame
     from pymongo.collection import Collection
 
     from jfcelery.database.connection import QueueDatabase
@@ -114,8 +116,11 @@ class JobController(JobActions, Administration, PilotQueries):
         limit: int = 0,
         skip: int = 0,
         **query: Unpack[JobQuery],
-    ) -> list[JobInfo]:
+    ) -> Listing[JobInfo]:
         """Return jobs as listings show them.
+
+        The list is shown as a table in a notebook; its method ``to_frame`` makes it a frame of
+        pandas.
 
         Args:
             sort: Fields and directions (1 ascending, -1 descending).
@@ -124,7 +129,7 @@ class JobController(JobActions, Administration, PilotQueries):
             **query: What selects the jobs.
         """
         docs = self.get_jobs_doc(sort=sort, limit=limit, skip=skip, **query)
-        return [JobInfo.of(doc) for doc in docs]
+        return Listing(JobInfo.of(doc) for doc in docs)
 
     def get_jobs_doc(
         self,
@@ -217,6 +222,24 @@ class JobController(JobActions, Administration, PilotQueries):
         doc = queries.find_one_job(self.queue, one_job(job_id, db_id, job_index))
         return job_output(self.project, self.queue, doc, load=load)
 
+    def get_outputs_frame(self, load: Any = False, **query: Unpack[JobQuery]) -> DataFrame:
+        """Return the outputs of COMPLETED jobs as a frame of pandas, a row for each job.
+
+        Rows have the db ids. Beside ``job_name``, ``job_uuid`` and ``job_index`` there is a column
+        for each entry of outputs that are mappings (``a.b`` for one within another), and the
+        column ``output`` for others.
+
+        Args:
+            load: Whether, or which, data of additional stores are loaded.
+            **query: What selects the jobs, as for :meth:`get_jobs_info`.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        from jfcelery.controller.outputs import outputs_frame
+
+        return outputs_frame(self.project, self.queue, self.get_jobs_doc(**query), load=load)
+
     # ------------------------------------------------------------------ flows
 
     def get_flows_info(
@@ -227,8 +250,11 @@ class JobController(JobActions, Administration, PilotQueries):
         skip: int = 0,
         with_jobs_info: bool = False,
         **query: Unpack[FlowQuery],
-    ) -> list[FlowInfo]:
+    ) -> Listing[FlowInfo]:
         """Return flows as listings show them.
+
+        The list is shown as a table in a notebook; its method ``to_frame`` makes it a frame of
+        pandas.
 
         Args:
             sort: Fields and directions (1 ascending, -1 descending).
@@ -239,7 +265,7 @@ class JobController(JobActions, Administration, PilotQueries):
             **query: ``job_ids, db_ids, flow_ids, states, start_date, end_date, name, metadata,
                 locked``; all that is given must hold.
         """
-        return queries.find_flows(
+        found = queries.find_flows(
             self.queue,
             flow_filter(query),
             sort=sort or (),
@@ -248,6 +274,7 @@ class JobController(JobActions, Administration, PilotQueries):
             skip=skip,
             with_jobs=with_jobs_info,
         )
+        return Listing(found)
 
     def count_flows(self, **query: Unpack[FlowQuery]) -> int:
         """Return how many flows a query, as in :meth:`get_flows_info`, selects."""

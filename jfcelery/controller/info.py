@@ -79,6 +79,11 @@ class JobInfo(BaseModel):
         job = {"name": doc.job.name, "metadata": doc.job.metadata, "hosts": doc.job.hosts}
         return cls.model_construct(**(shown | job))
 
+    def _repr_html_(self) -> str:
+        from jfcelery.notebook import job_card
+
+        return job_card(self)
+
     @property
     def is_locked(self) -> bool:
         """Whether a step holds, or held when it died, the job's lease."""
@@ -142,6 +147,11 @@ class FlowInfo(BaseModel):
             jobstore=doc.jobstore,
             jobs_info=jobs,
         )
+
+    def _repr_html_(self) -> str:
+        from jfcelery.notebook import flow_card
+
+        return flow_card(self)
 
     @property
     def n_jobs(self) -> int:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.controller.listing import pandas
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.flows import Flows
 from jfcelery.errors import DatabaseUnavailableError, JobNotFoundError
+from jfcelery.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jobflow import JobStore
+    from pandas import DataFrame
 
     from jfcelery.database.connection import QueueDatabase
     from jfcelery.database.documents import JobDoc
@@ -67,6 +70,46 @@ def job_output(project: Project, queue: QueueDatabase, doc: JobDoc, *, load: Any
             return store.get_output(doc.uuid, which=doc.index, load=load)
     finally:
         store.close()
+
+
+def outputs_frame(
+    project: Project, queue: QueueDatabase, docs: Sequence[JobDoc], *, load: Any = False
+) -> DataFrame:
+    """Return the outputs of the COMPLETED among some jobs, a row for each.
+
+    Args:
+        project: The project.
+        queue: Its database.
+        docs: The jobs.
+        load: Whether, or which, data of additional stores are loaded.
+
+    Raises:
+        InputError: pandas is not installed.
+        DatabaseUnavailableError: A JobStore cannot be reached.
+    """
+    module = pandas()
+    done = [doc for doc in docs if doc.state is JobState.COMPLETED]
+    stores = {flow: Flows(queue).get(flow).jobstore for flow in {doc.flow for doc in done}}
+    outputs: dict[tuple[str, int], Any] = {}
+    for name in set(stores.values()):
+        uuids = sorted({doc.uuid for doc in done if stores[doc.flow] == name})
+        store = connected_store(project, name)
+        try:
+            with translated(what="The JobStore's database"):
+                for piece in chunks(uuids, PIECE):
+                    for found in store.query({"uuid": {"$in": piece}}, load=load):
+                        outputs[found["uuid"], found["index"]] = found.get("output")
+        finally:
+            store.close()
+    rows = []
+    for doc in done:
+        if (doc.uuid, doc.index) in outputs:
+            output = outputs[doc.uuid, doc.index]
+            columns = output if isinstance(output, dict) else {"output": output}
+            about = {"job_name": doc.job.name, "job_uuid": doc.uuid, "job_index": doc.index}
+            rows.append({**columns, "db_id": doc.db_id, **about})
+    frame: DataFrame = module.json_normalize(rows)
+    return frame.set_index("db_id") if rows else frame
 
 
 def remove_outputs(project: Project, queue: QueueDatabase, docs: Sequence[JobDoc]) -> int:
