@@ -5,7 +5,6 @@ Completing must never fail, start a service or take long: whatever goes wrong gi
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -71,7 +70,7 @@ def _newest(
     queue = _queue(ctx)
     if queue is None:
         return []
-    query = {field: {"$regex": f"^{re.escape(incomplete)}"}} if incomplete else {}
+    query = {field: {"$gte": incomplete, "$lt": f"{incomplete}\uffff"}} if incomplete else {}
     fields = {field: 1, "name": 1, "job.name": 1, "state": 1}
     found = getattr(queue, collection).find(query, fields)
     return list(found.sort("created_on", -1).limit(MOST))

@@ -208,7 +208,7 @@ def _settle_outside(jobs: Jobs, entries: FlowEntries) -> None:
     internal = {entry.uuid for entry in entries.jobs}
     keys = [job_key(e.uuid, e.index) for e in entries.jobs if not internal.issuperset(e.parents)]
     if keys:
-        settle(jobs, jobs.find({"_id": {"$in": keys}}))
+        settle(jobs, jobs.of_keys(keys))
 
 
 def _plain(value: Any) -> Any:

@@ -86,8 +86,9 @@ def _ids(what: Flow | Job | str | Sequence[str]) -> list[str]:
 def _flows_of(jobs: Jobs, ids: Iterable[str]) -> list[str]:
     flows: dict[str, None] = {}
     for one in ids:
-        query = {"$or": [{"db_id": one}, {"uuid": one}, {"flow": one}]}
-        found: JobDoc | None = next(jobs.find(query, limit=1), None)
+        queries = ({field: one} for field in ("db_id", "uuid", "flow"))
+        each = (next(jobs.find(query, limit=1), None) for query in queries)
+        found: JobDoc | None = next(filter(None, each), None)
         if found is None:
             raise JobNotFoundError(f"There is no job or flow {one!r}.")
         flows[found.flow] = None
@@ -106,9 +107,9 @@ def _moving(counts: dict[JobState, int], jobs: Jobs, flows: list[str]) -> bool:
     if any(number for state, number in counts.items() if state not in _STILL):
         return True
     # Between a parent's end and the release of its children all may seem to rest.
-    pending = jobs.find({"flow": {"$in": flows}, "release": True}, limit=1)
-    if next(pending, None) is not None:
-        return True
+    for flow in flows:
+        if next(jobs.find({"flow": flow, "release": True}, limit=1), None) is not None:
+            return True
     return bool(counts.get(JobState.WAITING)) and _awaited_moves(jobs, flows)
 
 

@@ -88,8 +88,7 @@ def _after(work: Work, doc: JobDoc, outcome: Outcome) -> None:
         for job in flow.jobs
     ]
     if new and doc.state == JobState.COMPLETED:
-        query = {"_id": {"$in": new}, "state": JobState.WAITING.value}
-        settle(runtime.jobs, runtime.jobs.find(query))
+        settle(runtime.jobs, runtime.jobs.of_keys(new, JobState.WAITING))
     send_checkout(runtime)
     remove_copy(work)
 

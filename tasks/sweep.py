@@ -149,8 +149,9 @@ def _free_places(runtime: Runtime) -> None:
 def _tell_of_lost_pools(runtime: Runtime) -> None:
     """Warn of jobs in the pool of a worker that is no batch worker any more: nobody sees it."""
     plain = [name for name, worker in runtime.project.workers.items() if not worker.is_batch]
-    query = {"state": {"$in": [state.value for state in POOL_STATES]}, "worker": {"$in": plain}}
-    if doc := next(runtime.jobs.find(query, limit=1), None):
+    queries = ({"state": s.value, "worker": {"$in": plain}} for s in sorted(POOL_STATES))
+    found = (next(runtime.jobs.find(query, limit=1), None) for query in queries)
+    if doc := next(filter(None, found), None):
         logger.warning(
             "Job %s, and maybe others, are in the pool of worker %s, which has no 'batch:' any "
             "more: put that back, or rerun them",

@@ -91,11 +91,17 @@ class Actions:
 
     def delete_docs(self, docs: Sequence[JobDoc], manner: Manner, extent: Extent) -> Result:
         """Delete jobs that were read already."""
+        return self._delete(extent).run(docs, manner)
 
+    def delete_flows(self, uuids: Sequence[str], manner: Manner, extent: Extent) -> Result:
+        """Delete all jobs of flows."""
+        return self._delete(extent).run_flows(uuids, manner)
+
+    def _delete(self, extent: Extent) -> Delete:
         def tell(result: Result) -> None:
             self.tell(result, cancel=True)
 
-        return Delete(self.project, self.jobs, extent, tell).run(docs, manner)
+        return Delete(self.project, self.jobs, extent, tell)
 
     def set_state(self, state: JobState, selected: JobFilter, manner: Manner) -> Result:
         """Set the state of jobs by hand, whatever they are in."""

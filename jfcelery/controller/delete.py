@@ -69,13 +69,28 @@ class Delete:
 
     def run(self, docs: Sequence[JobDoc], manner: Manner) -> Result:
         """Delete jobs; those that are still in a queue, or whose folder stays, are refused."""
-        result, done = Result(), 0
-        for piece in chunks(docs, PIECE):
-            result += self._piece(piece, manner)
+        return self._run(chunks(docs, PIECE), manner)
+
+    def run_flows(self, uuids: Iterable[str], manner: Manner) -> Result:
+        """Delete all jobs of flows, of which only some at a time are held in memory."""
+        keys = [key for uuid in uuids for key in self.jobs.keys({"flow": uuid})]
+        pieces = chunks(keys, PIECE)
+        return self._run((list(self.jobs.find({"_id": {"$in": p}})) for p in pieces), manner)
+
+    def _run(self, pieces: Iterable[Sequence[JobDoc]], manner: Manner) -> Result:
+        changed: list[str] = []
+        refused: list[Refusal] = []
+        flows: dict[str, None] = {}
+        done = 0
+        for piece in pieces:
+            result = self._piece(piece, manner)
+            changed += result.changed
+            refused += result.refused
+            flows |= dict.fromkeys(doc.flow for doc in piece)
             done += len(piece)
             manner.progress(done)
-        self._settle(dict.fromkeys(doc.flow for doc in docs))
-        return result
+        self._settle(flows)
+        return Result(tuple(changed), tuple(refused))
 
     def _piece(self, docs: Sequence[JobDoc], manner: Manner) -> Result:
         gone: list[JobDoc] = []
@@ -150,7 +165,7 @@ class Delete:
         for flow in flows:
             with translated():
                 if queue.jobs.find_one({"flow": flow}, {"_id": 1}) is None:
-                    queue.flows.delete_one({"_id": flow, "inserting": {"$ne": True}})
+                    queue.flows.delete_one({"_id": flow, "inserting": False})
             with suppress(FlowNotFoundError):
                 self.jobs.flows.refresh(flow, exact=True)
 

@@ -50,7 +50,7 @@ class FlowActions:
 
     def delete(self, uuids: Sequence[str], manner: Manner, extent: Extent) -> Result:
         """Delete flows with all their jobs; a flow of which a job is refused stays with that."""
-        return self.actions.delete_docs(self.jobs_of(uuids), manner, extent)
+        return self.actions.delete_flows(uuids, manner, extent)
 
     def set_store(self, uuid: str, store: str | None) -> None:
         """Set the JobStore of a flow.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from jfcelery.database.chunks import chunks
@@ -31,12 +32,12 @@ class Lineage:
     below: tuple[JobDoc, ...]
     made: tuple[JobDoc, ...]
 
-    @property
+    @cached_property
     def kept(self) -> frozenset[str]:
         """The uuids of the jobs that stay when those that were made are taken away."""
         return frozenset({self.root.uuid, *(doc.uuid for doc in self.below)})
 
-    @property
+    @cached_property
     def gone(self) -> frozenset[str]:
         """The uuids of which no job stays when those that were made are taken away."""
         return frozenset(doc.uuid for doc in self.made) - self.kept

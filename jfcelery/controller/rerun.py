@@ -161,9 +161,10 @@ class Rerun:
     def _reset(self, line: Lineage, manner: Manner) -> Result:
         """Make the jobs below WAITING; hold those that were made until they are archived."""
         halted_by = {line.root.db_id, *(doc.db_id for doc in line.below)}
+        tokens = {generator_token(doc.id) for doc in (*line.made, *line.below, line.root)}
 
         def below(doc: JobDoc) -> Move:
-            fields = _waiting_for(doc, line)
+            fields = _waiting_for(doc, line, tokens)
             if doc.state in _HELD and not _halted_by(doc, halted_by):
                 return Move(fields=fields)
             return Move("reset", _S.WAITING, {**fresh(doc), **fields})
@@ -222,10 +223,9 @@ def held_by_itself(doc: JobDoc) -> bool:
     return doc.state is _S.WAITING and doc.unmet == [generator_token(doc.id)]
 
 
-def _waiting_for(doc: JobDoc, line: Lineage) -> dict[str, Any]:
+def _waiting_for(doc: JobDoc, line: Lineage, tokens: set[str]) -> dict[str, Any]:
     """Return the fields by which a job waits again for what is run again."""
     parents = [uuid for uuid in doc.parents if uuid not in line.gone]
-    tokens = {generator_token(made.id) for made in (*line.made, *line.below, line.root)}
     open_before = [u for u in doc.unmet if u not in line.gone and u not in tokens]
     unmet = dict.fromkeys([*open_before, *(u for u in parents if u in line.kept)])
     return {"parents": parents, "unmet": list(unmet)}

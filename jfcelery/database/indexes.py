@@ -1,7 +1,8 @@
 """The indexes of the queue's collections: one for every query that a step or listing makes.
 
 The embedded server uses an index only if the index's leading fields cover all fields of the
-filter, hence the number of them.
+filter, hence the number of them; a field of which a filter names several values must be the last
+of these, else it reads the whole collection.
 """
 
 from __future__ import annotations
@@ -16,26 +17,27 @@ if TYPE_CHECKING:
 #: collection attribute: its indexes, each a list of (field, direction).
 INDEXES: dict[str, list[list[tuple[str, int]]]] = {
     "jobs": [
-        [("_id", 1), ("version", 1)],
+        [("version", 1), ("_id", 1)],
         [("uuid", 1), ("index", -1)],
         [("db_id", 1)],
         [("flow", 1), ("state", 1)],
         [("state", 1), ("worker", 1), ("priority", -1), ("created_on", 1)],
-        [("worker", 1)],
+        [("worker", 1), ("state", 1)],
         [("unmet", 1)],
         [("parents", 1)],
         [("generator", 1)],
-        [("release", 1)],
+        [("release", 1), ("flow", 1)],
         [("cancel.worker", 1)],
         [("updated_on", -1)],
         [("created_on", -1)],
         [("job.name", 1)],
+        [("job.hosts", 1)],
         [("error_class", 1)],
         [("remote.process_id", 1)],
     ],
     "flows": [
-        [("_id", 1), ("version", 1)],
-        [("inserting", 1)],
+        [("version", 1), ("_id", 1)],
+        [("inserting", 1), ("_id", 1)],
         [("state", 1)],
         [("updated_on", -1)],
         [("created_on", -1)],
@@ -43,11 +45,11 @@ INDEXES: dict[str, list[list[tuple[str, int]]]] = {
     ],
     "history": [[("uuid", 1), ("index", 1)], [("flow", 1)], [("at", -1)]],
     "batches": [
-        [("_id", 1), ("version", 1)],
+        [("version", 1), ("_id", 1)],
         [("worker", 1), ("state", 1)],
         [("worker", 1), ("created_on", -1)],
     ],
-    "auxiliary": [[("_id", 1), ("version", 1)]],
+    "auxiliary": [[("version", 1), ("_id", 1)]],
 }
 
 

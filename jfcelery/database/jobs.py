@@ -86,6 +86,19 @@ class Jobs:
                 if (doc := _readable(raw)) is not None:
                     yield doc
 
+    def keys(self, query: Mapping[str, Any]) -> list[str]:
+        """Return the ``_id`` of all jobs that match a query."""
+        with translated():
+            return [raw["_id"] for raw in self.queue.jobs.find(dict(query), {"_id": 1})]
+
+    def of_keys(self, keys: Iterable[str], state: JobState | None = None) -> Iterator[JobDoc]:
+        """Yield the jobs of some ``_id``, in one state or in any."""
+        # The state is looked at here: with it in the query the embedded server reads all jobs.
+        for piece in chunks(keys, BULK):
+            for doc in self.find({"_id": {"$in": piece}}):
+                if state is None or doc.state is state:
+                    yield doc
+
     def of_worker(self, worker: str, states: Iterable[JobState]) -> Iterator[JobDoc]:
         """Yield the jobs of a worker in some states.
 

@@ -53,6 +53,8 @@ def delete_payloads(queue: QueueDatabase, keys: list[str]) -> None:
     """Delete serialised jobs, those in GridFS too, and the long errors of the jobs."""
     query = {"_id": {"$in": [*keys, *map(failure_key, keys)]}}
     with translated():
-        for document in queue.payloads.find({**query, "file": {"$exists": True}}, {"file": 1}):
-            queue.files.delete(document["file"])
+        # The file is looked for here: with it in the query the embedded server reads everything.
+        for document in queue.payloads.find(query, {"file": 1}):
+            if "file" in document:
+                queue.files.delete(document["file"])
         queue.payloads.delete_many(query)
