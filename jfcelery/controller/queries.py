@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.controller.info import FlowInfo, JobInfo
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
 
     from jfcelery.controller.filters import FlowFilter, JobFilter
     from jfcelery.database.connection import QueueDatabase
+
+#: The order of what changed last.
+NEWEST = [("updated_on", -1)]
+#: Fewer jobs than that are as well sorted all.
+MANY = 5000
+#: Of so many jobs at most the newest are looked for by going back in time.
+MOST_NEWEST = 1000
+#: How far to go back first, and at most.
+FIRST_SPAN, LONGEST_SPAN = timedelta(minutes=1), timedelta(days=3650)
 
 
 def find_jobs(
@@ -162,11 +172,35 @@ def _find(
 ) -> list[JobDoc]:
     if sort and sort[0][0] == "db_id":
         return _find_by_number(queue, query, sort[0][1], limit, skip)
+    if not query and list(sort) == NEWEST and 0 < limit + skip <= MOST_NEWEST:
+        found = _newest(queue, limit + skip)
+        if found is not None:
+            return [JobDoc.from_mongo(raw) for raw in found[skip:]]
     with translated(), _query_errors():
         cursor = queue.jobs.find(dict(query)).skip(skip).limit(limit)
         if sort:
             cursor = cursor.sort(list(sort))
         return [JobDoc.from_mongo(raw) for raw in cursor]
+
+
+def _newest(queue: QueueDatabase, number: int) -> list[dict[str, Any]] | None:
+    """Return the jobs that changed last, None if they are not found by looking back.
+
+    The embedded database sorts all jobs to find the newest, but has an index for those since a
+    time; so it is asked for ever longer times.
+    """
+    now, span = queue.clock.now(), FIRST_SPAN
+    with translated():
+        if queue.jobs.estimated_document_count() < MANY:
+            return None
+    while span < LONGEST_SPAN:
+        with translated():
+            since = {"updated_on": {"$gte": now - span}}
+            found = list(queue.jobs.find(since).sort(NEWEST).limit(number))
+        if len(found) == number:
+            return found
+        span *= 4
+    return None
 
 
 def _find_by_number(

@@ -161,10 +161,17 @@ def _resting(doc: JobDoc) -> Reason:
     error = (doc.error or doc.remote.error or "").strip().splitlines()
     texts = {
         _S.REMOTE_ERROR: f"A step failed for good: {doc.error_class}: {' '.join(error[:1])}",
-        _S.FAILED: f"The job itself raised: {doc.error_class}: {' '.join(error[-1:])}",
+        _S.FAILED: f"The job itself raised: {_raised(doc, ' '.join(error[-1:]))}",
         _S.PAUSED: f"It is paused{by}.",
         _S.STOPPED: f"It was stopped{by}.",
         _S.USER_STOPPED: f"It was stopped by a person{by}.",
         _S.COMPLETED: "It is done.",
     }
     return Reason(texts.get(doc.state, str(doc.state)), commands.get(doc.state, ""))
+
+
+def _raised(doc: JobDoc, line: str) -> str:
+    """Return an exception with its class, with which the last line of a trace begins already."""
+    name = doc.error_class or ""
+    begins = line.startswith((name, name.rpartition(".")[2]))
+    return line if begins else f"{name}: {line}"

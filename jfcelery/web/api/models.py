@@ -67,6 +67,11 @@ class JobSelection(_Selection):
     """Which jobs; nothing given selects all."""
 
     states: list[JobState] = Field(default=[], description="One of these states.")
+    uuids: list[Id] = Field(
+        default=[],
+        max_length=MOST_ROWS,
+        description="`uuid` of jobs, of each the one with the largest index.",
+    )
     workers: list[Text] = Field(default=[], max_length=100, description="One of these workers.")
     error_class: Text | None = Field(default=None, description="Class of the error.")
     error_regex: Text | None = Field(
@@ -78,6 +83,7 @@ class JobSelection(_Selection):
         return JobFilter(
             **self._common(),
             states=tuple(self.states),
+            newest=tuple(self.uuids),
             workers=tuple(self.workers),
             error_class=self.error_class,
             error_regex=self.error_regex,

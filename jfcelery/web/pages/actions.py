@@ -138,7 +138,7 @@ def _show_error(error: JfceleryError) -> None:
 
 
 async def _confirmed(content: Safe, verb: str) -> bool:
-    with ui.dialog() as dialog, ui.card():
+    with ui.dialog().props('aria-label="Confirm"') as dialog, ui.card():
         markup(content)
         with ui.row():
             ui.button("Cancel", on_click=lambda: dialog.submit("")).props("flat autofocus")
@@ -149,8 +149,9 @@ async def _confirmed(content: Safe, verb: str) -> bool:
 
 
 async def _asked(title: str, hint: str) -> str | None:
-    with ui.dialog() as dialog, ui.card():
+    with ui.dialog().props(f'aria-label="{title}"') as dialog, ui.card():
         field = ui.input(title).props(f'autofocus hint="{hint}"').classes("w-64")
+        field.on("keydown.enter", lambda: dialog.submit(field.value))
         with ui.row():
             ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat")
             ui.button("Preview", on_click=lambda: dialog.submit(field.value))

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at the database by a page that is open.
 LOOK_INTERVAL = 1.0
+#: Seconds between two looks at a file that grows; the host is asked each time.
+FOLLOW_INTERVAL = 2.0
 #: The pages of the navigation.
 PAGES = {
     "/": "Overview",
@@ -101,14 +103,25 @@ def card(title: str) -> ui.element:
     return made
 
 
-def later(title: str, load: Callable[[], Safe]) -> None:
-    """Show a part that is read only once somebody opens it."""
-    with ui.expansion(title).classes("card").props("dense"):
+def later(
+    title: str, load: Callable[[], Safe], *, goes_on: Callable[[], bool] | None = None
+) -> None:
+    """Show a part that is read only once somebody opens it.
+
+    Args:
+        title: Its heading.
+        load: Reads it and returns HTML; called in a thread.
+        goes_on: Whether it still grows; it is then read again and again while it is open.
+    """
+    with ui.expansion(title).classes("card").props("dense") as part:
         place = markup(Safe('<p class="soft">Open to load.</p>'))
-    opened = place.parent_slot.parent if place.parent_slot else place
 
     async def look() -> None:
+        more = bool(goes_on and await run.io_bound(goes_on))  # first: the last reading has it all
         shown = await run.io_bound(_guarded, load)
-        place.content = shown or ""
+        if shown is not None and shown != place.content:
+            place.content = shown
+        timer.active = more and part.value
 
-    opened.on("show", look)
+    timer = ui.timer(FOLLOW_INTERVAL, look, active=False, immediate=False)
+    part.on("show", look)

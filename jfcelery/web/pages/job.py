@@ -16,10 +16,11 @@ from jfcelery.controller.reasons import reasons
 from jfcelery.database.failures import with_whole_errors
 from jfcelery.database.history import History
 from jfcelery.database.payloads import load_payload
-from jfcelery.errors import JfceleryError
+from jfcelery.errors import JfceleryError, ServiceError
 from jfcelery.folders import RunFolder
 from jfcelery.messages import messenger
 from jfcelery.scripts import job_script
+from jfcelery.states import RESTING_STATES
 from jfcelery.web.api.answers import plain
 from jfcelery.web.api.models import JobSelection
 from jfcelery.web.pages.actions import ActionBar
@@ -37,6 +38,8 @@ from jfcelery.web.pages.markup import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jfcelery.database.documents import JobDoc
     from jfcelery.web.current import Current
 
@@ -71,7 +74,11 @@ def add_job(current: Current) -> None:
             later("Inputs", lambda: inputs_of(current, find(db_id)))
             later("Files of the run folder", lambda: files_of(current, find(db_id)))
             for name in (RunFolder.QUEUE_OUT, RunFolder.QUEUE_ERR):
-                later(f"End of {name}", partial(tail_of, current, doc, name))
+                later(
+                    f"End of {name}",
+                    partial(tail_of, current, find, db_id, name),
+                    goes_on=partial(goes_on, find, db_id),
+                )
             later("Submission script", lambda: script_of(current, find(db_id)))
 
 
@@ -137,9 +144,21 @@ def files_of(current: Current, doc: JobDoc) -> Safe:
     return Safe(f"<p><code>{text(doc.run_dir)}</code></p><ul>{items}</ul>")
 
 
-def tail_of(current: Current, doc: JobDoc, name: str) -> Safe:
+def goes_on(find: Callable[[str], JobDoc], db_id: str) -> bool:
+    """Return whether a job may yet write something."""
+    try:
+        return find(db_id).state not in RESTING_STATES
+    except ServiceError:
+        return True
+    except JfceleryError:  # it was deleted
+        return False
+
+
+def tail_of(current: Current, find: Callable[[str], JobDoc], db_id: str, name: str) -> Safe:
     """Return the end of a file in a job's run folder."""
-    return Safe(f"<pre>{text(messenger(current.project).file_tail(doc, name))}</pre>")
+    end = text(messenger(current.project).file_tail(find(db_id), name))
+    label = f'tabindex="0" role="log" aria-label="End of {text(name)}"'
+    return Safe(f'<div class="tail" {label}><pre>{end}</pre></div>')
 
 
 def script_of(current: Current, doc: JobDoc) -> Safe:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -11,7 +12,7 @@ from nicegui import run, ui
 
 from jfcelery.controller.info import JobInfo
 from jfcelery.controller.queries import find_flows, find_jobs
-from jfcelery.errors import JfceleryError
+from jfcelery.errors import InputError, JfceleryError
 from jfcelery.states import FlowState, JobState
 from jfcelery.web.api.models import FlowSelection, JobSelection
 from jfcelery.web.pages.actions import ActionBar
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 
 #: Rows of a page.
 ROWS = 100
+#: Filters of the page of jobs, which are those of the command line.
+FILTERS = (
+    *("state", "worker", "name", "id", "flow", "error_class", "error_regex"),
+    *("since", "until", "metadata", "locked"),
+)
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: Columns of the table of jobs: field, heading.
 COLUMNS = {
     "db_id": "Id",
@@ -118,9 +125,22 @@ def job_selection(params: Mapping[str, str]) -> JobSelection:
     }
     for name in ("name", "error_class", "error_regex"):
         fields[name] = params.get(name)
-    if "since" in params:
-        fields["start_date"] = params["since"]
+    for name, field in (("since", "start_date"), ("until", "end_date")):
+        if name in params:
+            fields[field] = params[name]
+    ids = params.get("id", "").replace(",", " ").split()
+    fields["uuids"] = [one for one in ids if _UUID.fullmatch(one)]
+    fields["db_ids"] = [one for one in ids if not _UUID.fullmatch(one)]
+    fields["metadata"] = _pairs(params.get("metadata", ""))
+    fields["locked"] = params.get("locked") == "yes"
     return JobSelection(**fields)
+
+
+def _pairs(given: str) -> dict[str, str]:
+    parts = [part.partition("=") for part in given.split(",") if part.strip()]
+    if not all(name.strip() and sign for name, sign, _ in parts):
+        raise InputError("Metadata are written name=value, separated by commas.")
+    return {name.strip(): value.strip() for name, _, value in parts}
 
 
 def job_rows(current: Current, selection: JobSelection, page: int) -> list[dict[str, Any]]:
@@ -156,12 +176,12 @@ def add_listings(current: Current) -> None:
 
     @ui.page("/jobs")
     def jobs(request: Request) -> None:
-        fields = ("state", "worker", "name", "flow", "error_class", "error_regex", "since")
-        view = View.of(request, fields)
+        view = View.of(request, FILTERS)
         with frame("Jobs", request, current) as caller:
-            choices: dict[str, Sequence[str] | None] = dict.fromkeys(fields)
+            choices: dict[str, Sequence[str] | None] = dict.fromkeys(FILTERS)
             choices["state"] = [str(state) for state in JobState]
             choices["worker"] = list(current.project.workers)
+            choices["locked"] = ["yes"]
             markup(filter_form("/jobs", view, choices))
             try:
                 selection = job_selection(view.params)

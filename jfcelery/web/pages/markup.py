@@ -67,6 +67,13 @@ def badge(state: str) -> Safe:
     return Safe(f'<span class="badge {look(state)}">{text(state)}</span>')
 
 
+def breaker(state: str) -> Safe:
+    """Return the state of a host's breaker in its colour, and why it is so."""
+    word, _, why = state.partition(": ")
+    kind = {"ok": "good", "paused": "held"}.get(word, "bad")
+    return Safe(f'<span class="badge {kind}">{text(word)}</span> {text(why)}'.rstrip())
+
+
 def when(moment: datetime | None) -> Safe:
     """Return a time in the server's zone."""
     if moment is None:
@@ -100,11 +107,15 @@ def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[object]]
 def facts(values: Mapping[str, object]) -> Safe:
     """Return names and values as a list; what has no value is left out."""
     rows = "".join(
-        f"<dt>{text(name.replace('_', ' '))}</dt><dd>{text(value)}</dd>"
+        f"<dt>{text(name.replace('_', ' '))}</dt><dd>{text(_joined(value))}</dd>"
         for name, value in values.items()
         if value not in (None, "", [], {}, ())
     )
     return Safe(f'<dl class="facts">{rows}</dl>')
+
+
+def _joined(value: object) -> object:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
 
 
 def bar(counts: Mapping[str, int], label: str) -> Safe:

@@ -19,7 +19,8 @@ from jfcelery.errors import ServiceError
 from jfcelery.messages import messenger
 from jfcelery.states import JobState
 from jfcelery.web.pages.frame import card, frame, live
-from jfcelery.web.pages.markup import Safe, badge, job_link, link, look, table, text
+from jfcelery.web.pages.markup import Safe, badge, breaker, job_link, link, look, table, text
+from jfcelery.web.pages.workers import celery_table, runner_table
 
 if TYPE_CHECKING:
     from jfcelery.database.documents import JobDoc
@@ -48,8 +49,11 @@ def add_overview(current: Current) -> None:
                     live(lambda: hosts(current))
                 with card("Recent failures"):
                     live(lambda: failures(current))
-                with card("Flows and Celery workers"):
-                    live(lambda: flows_and_workers(current))
+                with card("Flows"):
+                    live(lambda: flows(current))
+                with card("Celery workers and runner"):
+                    live(lambda: runner_table(current))
+                    live(lambda: celery_table(current))
 
 
 def state_tiles(current: Current) -> Safe:
@@ -68,15 +72,21 @@ def state_tiles(current: Current) -> Safe:
 def throughput(current: Current) -> Safe:
     """Return how many jobs ended in each of the last hours."""
     found = trends(current.controller().queue, JOB_TRENDS, "hours", HOURS, "local")
-    rows = [(period, *(number or "" for number in n.values())) for period, n in found.items()]
+    rows = [
+        (f"{period[-2:]}:00", *(number or "" for number in n.values()))
+        for period, n in found.items()
+    ]
     return table("Jobs that ended", ["Hour", *(badge(state) for state in JOB_TRENDS)], rows)
 
 
 def hosts(current: Current) -> Safe:
-    """Return the workers with the state of their hosts, and the messages that wait."""
+    """Return the workers with the breakers of their hosts, and the messages that wait."""
     controller = current.controller()
     infos = worker_infos(controller.project, controller.queue)
-    rows = [(info.name, info.host, info.active, info.state) for info in infos]
+    rows = [
+        (info.name, info.details.get("host", info.host), info.active, breaker(info.state))
+        for info in infos
+    ]
     shown = table("Workers", ["Worker", "Host", "Under way", "State"], rows)
     try:
         lengths = messenger(controller.project).queue_lengths()
@@ -107,13 +117,8 @@ def _newest(doc: JobDoc) -> Safe:
     return Safe(f"{job_link(doc.db_id)} {text(doc.job.name)}")
 
 
-def flows_and_workers(current: Current) -> Safe:
-    """Return the number of flows in each state, and the processes of the runner here."""
-    controller = current.controller()
-    counts = count_flows_by_state(controller.queue, FlowFilter())
-    flows = [(badge(s), link(f"/flows?state={s}", n)) for s, n in sorted(counts.items())]
-    processes = messenger(controller.project).runner_state()
-    return Safe(
-        table("Flows", ["Flows that are", "Number"], flows)
-        + table("The runner on this machine", ["Process", "State"], processes.items())
-    )
+def flows(current: Current) -> Safe:
+    """Return the number of flows in each state."""
+    counts = count_flows_by_state(current.controller().queue, FlowFilter())
+    rows = [(badge(s), link(f"/flows?state={s}", n)) for s, n in sorted(counts.items())]
+    return table("Flows", ["Flows that are", "Number"], rows)

@@ -30,7 +30,8 @@ def add_reports(current: Current) -> None:
         interval = wanted if wanted in set(Interval) else str(Interval.DAYS)
         with frame("Reports", request, current):
             choices = [str(one) for one in Interval]
-            markup(filter_form("/reports", view, {"interval": choices}))
+            chosen = View({"interval": interval}, 0)
+            markup(filter_form("/reports", chosen, {"interval": choices}))
             for kind in ("jobs", "flows"):
                 with card(f"{kind.capitalize()} by {interval}"):
                     live(partial(trends_of, current, kind, interval))

@@ -5,16 +5,19 @@ from __future__ import annotations
 #: The style sheet.
 CSS = """
 :root { --bg:#f4f6f8; --card:#fff; --ink:#1b2227; --soft:#56616b; --line:#d8dee4; --link:#0b57a4;
-  --good:#1b7f3b; --bad:#b3261e; --busy:#8a5a00; --held:#7b3fa0; --idle:#56616b; --moving:#0b57a4;
+  --good:#166e32; --bad:#b3261e; --busy:#7a5000; --held:#7b3fa0; --idle:#4d5761; --moving:#0b57a4;
   --wash:14%; }
 body.body--dark { --bg:#12161a; --card:#1c2227; --ink:#e8edf1; --soft:#a3adb6; --line:#343c44;
-  --link:#8ec5ff; --good:#6fd692; --bad:#ff9a90; --busy:#ffcf70; --held:#d7a6f2; --idle:#a3adb6;
+  --link:#8ec5ff; --good:#6fd692; --bad:#ff9a90; --busy:#ffcf70; --held:#d7a6f2; --idle:#b3bcc4;
   --moving:#8ec5ff; --wash:22%; }
 body { background:var(--bg); color:var(--ink); font:15px/1.5 system-ui,'DejaVu Sans',sans-serif; }
-a { color:var(--link); } a:focus-visible, button:focus-visible, input:focus-visible,
-select:focus-visible, summary:focus-visible, .scroll:focus-visible {
+a { color:var(--link); } td a, dd a, p a { text-decoration:underline; }
+a:focus-visible, button:focus-visible, input:focus-visible,
+select:focus-visible, summary:focus-visible, [tabindex]:focus-visible {
   outline:3px solid #ffb300; outline-offset:2px; }
 .nicegui-content { padding:0 !important; gap:0; display:block !important; }
+body { --q-primary:var(--link) !important; } .q-btn { text-transform:none; }
+.q-btn.bg-primary { color:var(--card) !important; }
 .q-table__card, .q-table { background:transparent; color:inherit; }
 .top { display:flex; flex-wrap:wrap; align-items:center; gap:.3rem 1rem; padding:.6rem 1rem;
   background:var(--card); border-bottom:1px solid var(--line); }
@@ -56,13 +59,17 @@ td time, .badge { white-space:nowrap; } .none { color:var(--soft); }
 .error { border-left:4px solid var(--bad); padding-left:.8rem; }
 pre, .tree, code { font:13px/1.45 ui-monospace,'DejaVu Sans Mono',monospace; }
 pre { white-space:pre-wrap; overflow-wrap:anywhere; max-height:28rem; overflow:auto; margin:0; }
+/* Turned over, so that it stays at its end while it grows. */
+.tail { display:flex; flex-direction:column-reverse; max-height:28rem; overflow:auto; }
+.tail pre { max-height:none; overflow:visible; flex:none; width:100%; }
 .tree details, .tree div { margin-left:1rem; overflow-wrap:anywhere; } .tree i {
   color:var(--soft); } summary { cursor:pointer; }
 form.filter { display:flex; flex-wrap:wrap; gap:.5rem; align-items:end; margin-bottom:.8rem; }
 form.filter label { display:flex; flex-direction:column; color:var(--soft); font-size:.85rem; }
+form.filter input { width:8.5rem; }
 form.filter input, form.filter select, button.plain { font:inherit; color:var(--ink);
   background:var(--card); border:1px solid var(--soft); border-radius:8px; padding:.35rem .6rem;
-  max-width:11rem; }
+  min-height:2.3rem; max-width:11rem; }
 button.plain { cursor:pointer; } .pager { display:flex; gap:1rem; align-items:center;
   margin-top:.8rem; }
 .buttons { display:flex; flex-wrap:wrap; gap:.4rem; margin:.4rem 0 .8rem; }

@@ -14,7 +14,7 @@ from jfcelery.database.hosts import HostRecords
 from jfcelery.messages import messenger
 from jfcelery.web.pages.actions import button, guarded
 from jfcelery.web.pages.frame import card, frame, live
-from jfcelery.web.pages.markup import Safe, facts, table, when
+from jfcelery.web.pages.markup import Safe, breaker, facts, table, when
 
 if TYPE_CHECKING:
     from jfcelery.web.current import Current
@@ -48,8 +48,8 @@ def worker_facts(current: Current, name: str) -> Safe:
     status = HostRecords(controller.queue).get(info.host)
     limit = "" if info.max_jobs is None else f" of {info.max_jobs}"
     values: dict[str, object] = {
-        "state": info.state,
-        "host": info.host,
+        "state": breaker(info.state),
+        "host": info.details.get("host", info.host),
         "type": info.type,
         "scheduler": info.scheduler,
         "jobs under way": f"{info.active}{limit}",

@@ -7,11 +7,16 @@ import shutil
 from typing import TYPE_CHECKING
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Error, expect, sync_playwright
 
 from jfcelery.controller import JobController
+from jfcelery.errors import JobNotFoundError
 from jfcelery.states import JobState
+from jfcelery.tasks.runner.layout import Layout
+from jfcelery.tasks.runner.lifecycle import Runner
 from tests.conftest import missing
+from tests.support.calling import Jfc
 from tests.support.projects import ProjectFactory
 from tests.support.queued import Queued
 from tests.support.web import web_server
@@ -20,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from playwright.sync_api import Browser, Locator, Page
+    from playwright.sync_api import Browser, Locator, Page, ViewportSize
 
     from tests.support.web import WebServer
 
@@ -61,9 +66,14 @@ def factory(
 
 
 @pytest.fixture(scope="module")
-def flow(factory: ProjectFactory) -> Queued:
+def controller(factory: ProjectFactory) -> JobController:
+    """The controller of the project."""
+    return JobController.from_project(factory("pages"))
+
+
+@pytest.fixture(scope="module")
+def flow(controller: JobController) -> Queued:
     """A flow with jobs in many states, made of jobs with the ids 1 to 5."""
-    controller = JobController.from_project(factory("pages"))
     edges = {"relax": [], "static": ["relax"], NASTY: ["static"], "bands": ["static"], "late": []}
     made = Queued(controller.queue, edges, name="silicon")
     made.bring("relax", JobState.COMPLETED)
@@ -83,6 +93,12 @@ def server(factory: ProjectFactory, flow: Queued) -> Iterator[WebServer]:
         yield running
 
 
+@pytest.fixture
+def at_home(factory: ProjectFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Commands of this process find the project."""
+    monkeypatch.setenv("JFCELERY_PROJECTS_FOLDER", str(factory.folder))
+
+
 @pytest.fixture(scope="module")
 def foreign() -> list[str]:
     """What the pages asked of anybody else, and errors of their scripts."""
@@ -92,7 +108,8 @@ def foreign() -> list[str]:
 @pytest.fixture(scope="module")
 def page(browser: Browser, server: WebServer, foreign: list[str]) -> Page:
     """A page of somebody who logged in with the printed link."""
-    opened = browser.new_context(viewport={"width": 1280, "height": 800}).new_page()
+    screen: ViewportSize = {"width": 1280, "height": 800}
+    opened = browser.new_context(viewport=screen, reduced_motion="reduce").new_page()
     opened.set_default_timeout(PATIENCE)
     opened.on("request", lambda r: None if _own(server, r.url) else foreign.append(r.url))
     opened.on("pageerror", lambda error: foreign.append(str(error)))
@@ -114,17 +131,28 @@ def show(page: Page, server: WebServer, path: str) -> Locator:
     return content
 
 
+def barriers(page: Page, **rules: bool) -> list[str]:
+    """Return what axe finds that keeps people from using a page; rules may be switched off."""
+    chosen = {name.replace("_", "-"): {"enabled": is_on} for name, is_on in rules.items()}
+    options = {"resultTypes": ["violations"], "rules": chosen}
+    found = Axe().run(page, options=options).response["violations"]
+    return [f"{one['id']}: {node['html'][:200]}" for one in found for node in one["nodes"]]
+
+
 def test_the_overview_counts_jobs_and_names_failures(page: Page, server: WebServer) -> None:
     """States lead to their jobs; hosts, throughput and failures are there."""
     content = show(page, server, "/")
     expect(content.locator(".tiles a", has_text="COMPLETED").locator("b")).to_have_text("2")
-    for heading in ("Ended in the last hours", "Hosts and queues", "Recent failures"):
-        expect(content.get_by_role("heading", name=heading)).to_be_visible()
+    headings = ("Ended in the last hours", "Hosts and queues", "Recent failures", "Flows")
+    for heading in (*headings, "Celery workers and runner"):
+        expect(content.get_by_role("heading", name=heading, exact=True)).to_be_visible()
     content.locator(".tiles a", has_text="FAILED").click()
     expect(page).to_have_url(re.compile("/jobs.state=FAILED"))
 
 
-def test_jobs_are_filtered_and_names_are_no_markup(page: Page, server: WebServer) -> None:
+def test_jobs_are_filtered_and_names_are_no_markup(
+    page: Page, server: WebServer, flow: Queued
+) -> None:
     """The filter's form goes into the address; a name that looks like HTML is only shown."""
     content = show(page, server, "/jobs")
     expect(content.locator("tbody tr", has=page.locator("a"))).to_have_count(5)
@@ -136,6 +164,12 @@ def test_jobs_are_filtered_and_names_are_no_markup(page: Page, server: WebServer
     expect(page.locator("[onclick]")).to_have_count(0)
     show(page, server, "/flow/1")
     expect(page.locator("[onclick]")).to_have_count(0)
+    uuid = flow.uuids["late"]
+    for query in ("id=5", f"id={uuid}", "name=late&since=2020-01-01&until=2099-01-01"):
+        expect(show(page, server, f"/jobs?{query}").locator("tbody tr")).to_have_count(1)
+    expect(show(page, server, "/jobs?metadata=a=b")).to_contain_text("No job matches.")
+    expect(show(page, server, "/jobs?locked=yes")).to_contain_text("No job matches.")
+    expect(show(page, server, "/jobs?metadata=a")).to_contain_text("written name=value")
 
 
 def test_changes_appear_without_reloading(page: Page, server: WebServer, flow: Queued) -> None:
@@ -169,6 +203,98 @@ def test_actions_preview_ask_and_do(page: Page, server: WebServer, flow: Queued)
     expect(page.locator(".q-notification")).to_contain_text("Job 5: it is PAUSED")
 
 
+def test_every_action_says_what_the_command_says(
+    page: Page, server: WebServer, controller: JobController, at_home: None
+) -> None:
+    """Each button: its preview, what was done, and each refusal are the command line's words."""
+    states = {
+        "lost": JobState.REMOTE_ERROR,
+        "wrong": JobState.FAILED,
+        "gone": JobState.COMPLETED,
+    }
+    flow = Queued(controller.queue, dict.fromkeys([*states, "ready"], ()), name="acts")
+    for name, state in states.items():
+        flow.bring(name, state)
+    jfc = Jfc("pages")
+
+    def press(name: str, words: str, shown: str, *, typed: str = "") -> str:
+        """Press a button on a job's page, answer the dialogs, and return what is told then."""
+        show(page, server, f"/job/{flow.ids[name]}")
+        page.get_by_role("button", name=words).first.click()
+        if typed:
+            page.get_by_role("dialog").get_by_role("textbox").fill(typed)
+            page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog").filter(has_text=shown)
+        expect(dialog).to_be_visible()
+        dialog.get_by_role("button").last.click()
+        told = page.locator(".q-notification").last
+        expect(told).to_be_visible()
+        return told.inner_text().strip()
+
+    lost, wrong, gone, ready = (flow.ids[name] for name in (*states, "ready"))
+    assert f"1 job will be tried again: {lost}" in press("lost", "Retry", "Retry 1 job")
+    assert flow.state("lost") is JobState.DOWNLOADED
+    assert f"1 job set to start again: {wrong}" in press("wrong", "Rerun", "Rerun 1 job: 1 FAILED")
+    assert flow.state("wrong") is JobState.READY
+    assert f"1 job stopped: {ready}" in press("ready", "Stop", "Stop 1 job: 1 READY")
+    assert flow.state("ready") is JobState.USER_STOPPED
+    assert f"1 job resumed: {ready}" in press("ready", "Resume", "Resume 1 job: 1 USER_STOPPED")
+    assert flow.state("ready") is JobState.READY
+    preview = "Set priority 7 of 1 job: 1 READY"
+    assert f"1 job given priority 7: {ready}" in press("ready", "Priority", preview, typed="7")
+    assert flow.doc("ready").priority == 7
+    refused = jfc("job", "pause", gone).stderr.splitlines()[-1]
+    assert refused in press("gone", "Pause", "Pause 1 job: 1 COMPLETED")
+    refused = jfc("job", "set", "resources", '{"nodes": 2}', "-did", gone).stderr.splitlines()[-1]
+    preview = "Set these resources beside its others of 1 job: 1 COMPLETED"
+    assert refused in press("gone", "Resources", preview, typed="nodes=2")
+    asked = jfc("job", "delete", gone, stdin="n\n").stderr
+    assert f"1 job deleted: {gone}" in press("gone", "Delete", "Delete 1 job: 1 COMPLETED")
+    assert "Delete 1 job: 1 COMPLETED\nThis cannot be undone." in asked
+    with pytest.raises(JobNotFoundError):
+        flow.doc("gone")
+
+
+def test_dialogs_are_used_by_keyboard(page: Page, server: WebServer) -> None:
+    """Escape leaves a dialog and gives the focus back; what has it is seen to have it."""
+    show(page, server, "/job/5")
+    button = page.get_by_role("button", name="Delete", exact=True)
+    button.focus()
+    page.keyboard.press("Enter")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("This cannot be undone.")
+    expect(dialog.locator(":focus")).to_have_text("Cancel")
+    # It takes what lies behind the dialog for its ground.
+    assert barriers(page, color_contrast=False) == []
+    page.keyboard.press("Escape")
+    expect(dialog).to_have_count(0)
+    expect(button).to_be_focused()
+    page.keyboard.press("Tab")
+    focused = page.locator(":focus")
+    expect(focused).to_have_text("Priority …")
+    assert focused.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
+
+
+def test_what_a_job_writes_is_followed(
+    page: Page, server: WebServer, controller: JobController, tmp_path: Path
+) -> None:
+    """The end of its output grows on its page while it runs, and is whole when it has ended."""
+    flow = Queued(controller.queue, {"talks": []}, name="logs")
+    flow.jobs.update(flow.bring("talks", JobState.RUNNING), {"run_dir": str(tmp_path)})
+    out = tmp_path / "queue.out"
+    out.write_text("first\n")
+    show(page, server, f"/job/{flow.ids['talks']}")
+    page.get_by_text("End of queue.out").click()
+    log = page.get_by_role("log", name="End of queue.out")
+    expect(log).to_have_text("first")
+    out.write_text("first\nsecond <b>\n")
+    expect(log).to_contain_text("second <b>")
+    doc = flow.jobs.transition(flow.doc("talks"), "end", JobState.DOWNLOADED, by="test")
+    out.write_text("first\nsecond <b>\nlast\n")
+    flow.jobs.transition(doc, "finalize", JobState.COMPLETED, by="test")
+    expect(log).to_contain_text("last")
+
+
 def test_a_job_shows_its_error_and_more_on_demand(page: Page, server: WebServer) -> None:
     """The error, what would move it on, its history; inputs and script once they are opened."""
     content = show(page, server, "/job/3")
@@ -184,9 +310,33 @@ def test_a_worker_is_paused_and_resumed(page: Page, server: WebServer) -> None:
     """The page of workers holds a host back and lets it go."""
     content = show(page, server, "/workers")
     page.get_by_role("button", name="Pause here").click()
-    expect(content).to_contain_text("paused: paused by")
+    expect(content).to_contain_text("paused by")
     page.get_by_role("button", name="Resume here").click()
-    expect(content).not_to_contain_text("paused: paused by")
+    expect(content).not_to_contain_text("paused by")
+
+
+def test_the_runner_is_started_and_stopped(
+    page: Page, server: WebServer, controller: JobController
+) -> None:
+    """Its processes and Celery workers come and go on the page, and on the overview."""
+    content = show(page, server, "/workers")
+    processes = content.get_by_role("region", name="Processes of the runner")
+    celery = content.get_by_role("region", name="Celery workers")
+    runner = Runner(controller.project)
+    runner.folder.make()
+    small = Layout(single=True, flower=False, concurrency=2)
+    runner.folder.layout.write_text(small.model_dump_json())
+    try:
+        page.get_by_role("button", name="Start the runner").click()
+        expect(processes).to_have_text(re.compile(r"worker\s*running"))
+        expect(celery).to_contain_text("pages")
+        show(page, server, "/")
+        expect(celery).to_contain_text("pages")
+        show(page, server, "/workers")
+        page.get_by_role("button", name="Stop the runner").click()
+        expect(processes).to_contain_text("stopped")
+    finally:
+        runner.kill()
 
 
 def test_reports_are_downloaded(page: Page, server: WebServer) -> None:
@@ -210,6 +360,8 @@ def test_pages_fit_and_can_be_read(page: Page, server: WebServer, width: int, sc
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         dark = page.evaluate("document.body.classList.contains('body--dark')")
         assert dark is (scheme == "dark"), path
+        if width > 1000:
+            assert barriers(page) == [], path
     page.set_viewport_size({"width": 1280, "height": 800})
 
 
