@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from contextlib import contextmanager
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -83,13 +83,20 @@ def table(title: str, headers: Iterable[str], *, whole: Container[str] = ()) -> 
 def print_fitting(make: Callable[..., Table], *, stderr: bool = False) -> None:
     """Print a table with whole uuids where a row then has room in a line, else with short ones.
 
+    Where that is not enough, columns in which nothing stands are left out.
+
     Args:
         make: Makes the table; its argument ``short`` says whether ids are cut short.
         stderr: Whether it goes to stderr.
     """
     out = console(stderr=stderr)
-    whole = make(short=False)
-    out.print(whole if _width(whole) <= out.width else make(short=True))
+    shown = make(short=False)
+    if _width(shown) > out.width:
+        shown = make(short=True)
+    if _width(shown) > out.width and shown.row_count:
+        full = (column for column in shown.columns if any(column.cells))
+        shown.columns = [replace(column, _index=place) for place, column in enumerate(full)]
+    out.print(shown)
 
 
 def _width(shown: Table) -> int:

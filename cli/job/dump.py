@@ -30,7 +30,7 @@ def dump(selected: JobFilter, path: Path, verbosity: int, as_json: bool) -> None
     """Write the documents of jobs, and the serialised jobs, to a JSON file."""
     from bson import json_util
 
-    from jfcelery.cli.output import say
+    from jfcelery.cli.output import counted, say
     from jfcelery.cli.state import open_controller
     from jfcelery.database.payloads import load_payload
 
@@ -42,6 +42,6 @@ def dump(selected: JobFilter, path: Path, verbosity: int, as_json: bool) -> None
     text = json_util.dumps(content, json_options=json_util.RELAXED_JSON_OPTIONS)
     path.write_text(json.dumps(json.loads(text), indent=2) + "\n", encoding="utf-8")
     done = {"file": str(path), "jobs": [doc.db_id for doc in docs]}
-    say(f"{len(content)} documents written to {path}", done, as_json=as_json)
+    say(f"{counted(len(content), 'document')} written to {path}", done, as_json=as_json)
     if verbosity and not as_json:
         click.echo("\n".join(f"{doc.db_id} {doc.job.name} {doc.state}" for doc in docs))

@@ -20,6 +20,9 @@ def list_configs(verbosity: int, as_json: bool) -> None:
     if as_json:
         write_json({name: config.model_dump(mode="json") for name, config in configs.items()})
         return
+    if not configs:
+        click.echo("The project has no execution configuration.")
+        return
     headers = ["Name", "modules", "export", "pre_run", "post_run"]
     shown = table("Execution configurations", headers if verbosity else headers[:1])
     for name, config in sorted(configs.items()):

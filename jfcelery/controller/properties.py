@@ -78,7 +78,7 @@ class RunProperties:
             remedy = error.remedy
             if set(new) - set(self.resources or {}):  # it may be one of the job's own
                 remedy = "What the job had before was kept; --replace (-r) leaves it out."
-            raise RefusedError(f"worker {name}: {error.message}", remedy=remedy) from None
+            raise RefusedError(f"worker {name}: {error.message}.", remedy=remedy) from None
 
     def _merged(self, old: Any, new: Any) -> Any:
         if self.update and isinstance(old, dict) and isinstance(new, dict):

@@ -461,3 +461,13 @@ def test_why_says_that_nobody_takes_the_next_step(jfc: Jfc, make_flow: MakeFlow)
     flow = make_flow({"a": []})
     assert "jfc runner start" in jfc("job", "why", flow.ids["a"]).stdout
     assert "jfc runner start" not in jfc("job", "why", flow.ids["a"], "--quick").stdout
+
+
+def test_empty_columns_are_left_out_where_there_is_no_room(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """On 80 columns the titles of the others stay whole; a wide terminal has all of them."""
+    make_flow({"a": []}).bring("a", _S.CHECKED_OUT)
+    narrow, wide = jfc("job", "list", "-v"), jfc("job", "list", "-v", columns=200)
+    assert narrow.widest <= 80
+    assert "Prev state" in narrow.stdout
+    assert "Queue id" not in narrow.stdout
+    assert "Queue id" in wide.stdout
