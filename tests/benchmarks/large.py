@@ -1,8 +1,8 @@
 """Print what a large flow costs: ``python tests/benchmarks/large.py [--jobs 5000]``.
 
 Nobody runs the flow: it is added to a project with embedded services, listed, shown, paused,
-resumed and deleted by the commands that a person uses. Seconds depend on the machine; the ratios
-compare with starting Python and importing jobflow in the same run.
+resumed, changed, run again and deleted by the commands that a person uses. Seconds depend on the
+machine; the ratios compare with starting Python and importing jobflow in the same run.
 """
 
 from __future__ import annotations
@@ -32,6 +32,9 @@ COMMANDS = (
     ("flow info", ["flow", "info", "1"]),
     ("job pause, all", ["job", "pause", "-y"]),
     ("job resume, all", ["job", "resume", "-y"]),
+    ("job set priority, all", ["job", "set", "priority", "5", "-y"]),
+    ("job set-state, all", ["job", "set-state", "FAILED", "-y"]),
+    ("job rerun, all", ["job", "rerun", "-y"]),
     ("flow delete", ["flow", "delete", "-y"]),
 )
 FILE = """\
