@@ -51,7 +51,7 @@ def _unserved(project: Project, found: Sequence[Answer]) -> Iterator[Finding]:
         yield warning("queues", text, "jfc runner restart")
     waiting = sum(lengths.values())
     if not found and waiting:
-        text = f"{waiting} messages wait for a Celery worker"
+        text = f"messages wait for a Celery worker: {waiting}"
         yield warning("queues", text, "jfc runner start")
     if not unserved:
-        yield fine("queues", f"all are served; {waiting} messages wait")
+        yield fine("queues", f"all are served; messages that wait: {waiting}")
