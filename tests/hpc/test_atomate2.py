@@ -26,10 +26,10 @@ if TYPE_CHECKING:
     from tests.support.cluster import Cluster
     from tests.support.projects import ProjectFactory
 
-pytestmark = [pytest.mark.hpc, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.hpc, pytest.mark.slow, pytest.mark.timeout(1800)]
 
 #: Seconds for the flow.
-PATIENCE = 600
+PATIENCE = 1200
 #: Of EMT copper at rest, in GPa; jfc demo finds the same bulk modulus by another way.
 BULK_MODULUS, C44 = 134.5, 90.0
 #: Jobs of the flow as it is submitted, and those that come while it runs.
