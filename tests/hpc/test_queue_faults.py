@@ -207,11 +207,12 @@ def _idle(own: Cluster) -> bool:
     return set(str(listed.stdout).split()) <= {"idle", "mixed", "allocated"}
 
 
-def test_a_job_that_is_queued_again_has_not_ended(own: Cluster, slurm: Bench) -> None:
-    """As after a preemption: it leaves a final file, is told to end, and waits to run again."""
-    job = slurm.run("sleep 1000")
+def test_a_preempted_job_that_is_queued_again_has_not_ended(own: Cluster, slurm: Bench) -> None:
+    """It leaves a final file, is told to end, and waits to run again."""
+    job = slurm.run("sleep 1000", resources={"partition": "spot"})
     slurm.wait_line(job, "stage=exec")
-    ctl(own, "requeue", job.queue_id)
+    urgent = ("sbatch", "-D", "/tmp", "-p", "urgent", "-o", "/dev/null", "--wrap", "sleep 5")
+    own.bed.on("hpca", *urgent, user="other")
     slurm.wait(job, QueueState.QUEUED)
     assert "signal=15" in slurm.text(job, "jfc_end.1")
     assert slurm.answer(job).state is QueueState.QUEUED

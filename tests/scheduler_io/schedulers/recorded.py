@@ -62,6 +62,15 @@ SLURM_STDERR = {
     "your processes may have been killed by the cgroup out-of-memory handler.\n",
 }
 
+#: Of a job that Slurm killed for its memory without cgroups (``OverMemoryKill``).
+SLURM_OVER_MEMORY = (
+    "slurmstepd-hpca-n1: error: StepId=1.batch exceeded memory limit (226795520 > 104857600), "
+    "being killed\nslurmstepd-hpca-n1: error: Exceeded job memory limit\n"
+    "slurmstepd-hpca-n1: error: *** JOB 1 ON hpca-n1 CANCELLED AT 2026-11-29T06:18:22 ***\n"
+)
+#: And its accounting.
+SACCT_OVER_MEMORY = "1|FAILED|0:9|jfc-hog\n"
+
 QSTAT_XML = f"""\
 <?xml version='1.0'?>
 <job_info  xmlns:xsd="http://arc.liv.ac.uk/repos/darcs/sge/source/dist/util/resources/schemas/\

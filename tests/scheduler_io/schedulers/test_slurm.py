@@ -180,6 +180,15 @@ def test_slurmstepd_says_in_the_jobs_stderr_why_it_ended_it(reason: str) -> None
     assert SLURM.read_stderr("Traceback: the job's own words\n") is None
 
 
+def test_a_memory_kill_that_slurm_calls_failed_is_told_by_its_words() -> None:
+    """Without cgroups the accounting has only the signal."""
+    end = SLURM.parse_accounting(Output(0, recorded.SACCT_OVER_MEMORY))["1"]
+    assert (end.reason, end.signal) == (EndReason.FAILED, 9)
+    report = end.completed_by(SLURM.read_stderr(recorded.SLURM_OVER_MEMORY))
+    assert (report.reason, report.signal) == (EndReason.OUT_OF_MEMORY, 9)
+    assert "exceeded memory limit (226795520 > 104857600)" in report.words
+
+
 @pytest.mark.parametrize("text", _REFUSED)
 def test_a_refusal_means_wait_or_mend_or_give_up(text: str) -> None:
     """A site's limits are back-pressure; a controller that is away is the host's trouble."""
