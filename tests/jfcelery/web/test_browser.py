@@ -344,7 +344,7 @@ def test_reports_are_downloaded(page: Page, server: WebServer) -> None:
     show(page, server, "/reports")
     with page.expect_download() as download:
         page.get_by_role("link", name="CSV").first.click()
-    assert download.value.suggested_filename == "jfcelery-jobs-days.csv"
+    assert download.value.suggested_filename == "jfcelery-jobs-days-by-period.csv"
     text = download.value.path().read_text()
     assert text.startswith("period,COMPLETED,FAILED,REMOTE_ERROR\n")
 
