@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 MONGO_VARIABLE = "JFCELERY_TEST_MONGO_URI"
 #: Files that a process of the tests may have open at once.
 FILES = 8192
+#: How many files of quick tests come between two of slow ones.
+BETWEEN = 3
 
 
 def missing(why: object) -> NoReturn:
@@ -36,6 +38,24 @@ def missing(why: object) -> NoReturn:
     if os.environ.get("CI"):
         pytest.fail(f"CI must have it: {why}")
     pytest.skip(str(why))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Bring files with slow tests forward, with quick ones in between.
+
+    Several processes take file after file: slow ones mostly wait, quick ones need the processor,
+    and a slow one that came last would keep all but one process idle.
+    """
+    files: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        files.setdefault(item.path, []).append(item)
+    slow = [path for path in files if any(item.get_closest_marker("slow") for item in files[path])]
+    quick = [path for path in files if path not in slow]
+    order: list[Path] = []
+    for number, path in enumerate(slow):
+        order += [path, *quick[number * BETWEEN : (number + 1) * BETWEEN]]
+    order += quick[len(slow) * BETWEEN :]
+    items[:] = [item for path in order for item in files[path]]
 
 
 @pytest.fixture(scope="session", autouse=True)

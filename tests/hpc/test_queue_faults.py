@@ -28,12 +28,15 @@ pytestmark = [pytest.mark.hpc, pytest.mark.slow]
 
 #: Seconds that Slurm remembers a finished job here.
 MIN_JOB_AGE = 5
+#: Seconds that a job which is queued again waits here, for what may be left of its first run.
+REQUEUE_WAIT = 15
 
 
 @pytest.fixture(scope="module")
 def own(home: Path) -> Iterator[Cluster]:
     """Slurm without accounting, which soon forgets finished jobs; and Grid Engine."""
-    options = ("--min-job-age", str(MIN_JOB_AGE), "--slurm-nodes", "1")
+    options = ["--min-job-age", str(MIN_JOB_AGE), "--slurm-nodes", "1"]
+    options += ["--slurm", f"AuthInfo=cred_expire={REQUEUE_WAIT}"]
     try:
         with own_cluster("queues", *options) as found:
             with (home / ".ssh" / "known_hosts").open("a") as stream:
