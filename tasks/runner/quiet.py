@@ -26,11 +26,21 @@ class PeriodicTaskFilter(logging.Filter):
         return not any(a in PERIODIC for a in arguments or () if isinstance(a, str))
 
 
+def is_no_false_alarm(record: logging.LogRecord) -> bool:
+    """Return whether a record is to be logged: not what is said of an address without options.
+
+    Celery makes a connection of the bare address, and never opens it, to show it without its
+    password (``celery.app.utils``); all that are opened have options that check certificates.
+    """
+    return not str(record.msg).startswith("Secure redis scheme specified (rediss) with no ssl")
+
+
 def quieten() -> None:
-    """Keep the periodic tasks out of this process's logs, and advice about late acknowledgement."""
+    """Keep periodic tasks, false alarms and advice that is not for us out of the logs."""
     from celery.exceptions import CPendingDeprecationWarning
 
     # At each loss of the broker Celery speaks of late acknowledgement, which is not used here.
     warnings.simplefilter("ignore", CPendingDeprecationWarning)
+    logging.getLogger("kombu.connection").addFilter(is_no_false_alarm)
     for name in LOGGERS:
         logging.getLogger(name).addFilter(PeriodicTaskFilter())
