@@ -67,7 +67,12 @@ class Cut(ABC):
 class HostCut(Cut):
     """The cluster cannot be reached by SSH."""
 
-    places = ((SimulatedHost, ("run", "publish", "publish_all", "fetch", "read_text", "remove")),)
+    places = (
+        (
+            SimulatedHost,
+            ("run", "publish", "publish_all", "fetch", "fetch_all", "read_text", "remove"),
+        ),
+    )
 
     def error(self) -> Exception:
         """Return what the hosts make of a connection that breaks."""
@@ -88,7 +93,7 @@ class BrokerCut(Cut):
     """Redis does not answer: neither messages nor places on hosts."""
 
     places = (
-        (Recorder, ("chain", "bundle", "send")),
+        (Recorder, ("chain", "together", "send")),
         (ConnectionPool, ("get_connection",)),
     )
 
