@@ -266,7 +266,7 @@ def _commands(
     table: Table, size: int, program: str, base: Sequence[str], variables: dict[str, str]
 ) -> None:
     """Time what a person waits for at the terminal."""
-    seconds = seconds_of([*base, "flow", "info", "1"], variables)
+    seconds = seconds_of([*base, "flow", "info", "-j", "1"], variables)
     table.add(f"`flow info` of {size} jobs", "< 1 s", program, f"{seconds:.1f} s")
     seconds = seconds_of([*base, "job", "list"], variables)
     table.add("`job list` of 100 jobs", "< 0.8 s", program, f"{seconds:.1f} s")
