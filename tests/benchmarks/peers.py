@@ -266,8 +266,11 @@ def _commands(
     table: Table, size: int, program: str, base: Sequence[str], variables: dict[str, str]
 ) -> None:
     """Time what a person waits for at the terminal."""
-    seconds = seconds_of([*base, "flow", "info", "-j", "1"], variables)
-    table.add(f"`flow info` of {size} jobs", "< 1 s", program, f"{seconds:.1f} s")
+    try:
+        said = f"{seconds_of([*base, 'flow', 'info', '-j', '1'], variables):.1f} s"
+    except subprocess.CalledProcessError:  # it may need what the embedded database lacks
+        said = "fails on this database"
+    table.add(f"`flow info` of {size} jobs", "< 1 s", program, said)
     seconds = seconds_of([*base, "job", "list"], variables)
     table.add("`job list` of 100 jobs", "< 0.8 s", program, f"{seconds:.1f} s")
     seconds = seconds_of([*base, "--help"], variables, REPEATS)
