@@ -19,10 +19,13 @@ def progress_bar() -> Iterator[Callable[[dict[JobState, int]], None]]:
     Yields:
         A function to call with the number of jobs in each state.
     """
-    if _in_notebook():
-        with _notebook_bar() as show:
-            yield show
-        return
+    with _notebook_bar() if _in_notebook() else _terminal_bar() as show:
+        yield show
+
+
+@contextmanager
+def _terminal_bar() -> Iterator[Callable[[dict[JobState, int]], None]]:
+    """Show a bar in a terminal."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = (
@@ -55,11 +58,12 @@ def _in_notebook() -> bool:
 @contextmanager
 def _notebook_bar() -> Iterator[Callable[[dict[JobState, int]], None]]:
     """Show a bar in a notebook; unlike rich's it needs no ipywidgets."""
-    from IPython.display import HTML, display
+    from IPython.display import HTML, DisplayHandle
 
     from jfcelery.notebook import progress as bar
 
-    handle, shown = display(HTML(""), display_id=True), ""
+    handle, shown = DisplayHandle(), ""
+    handle.display(HTML(shown))
 
     def show(counts: dict[JobState, int]) -> None:
         nonlocal shown

@@ -121,6 +121,7 @@ def test_a_broker_that_does_not_let_us_in_says_why(
 def test_the_broker_lets_nobody_else_in(servers: Servers) -> None:
     """Neither without a login, nor its user to keys that are not jfcelery's."""
     import redis
+    from redis.exceptions import NoPermissionError
 
     with (
         redis.Redis(unix_socket_path=str(servers.folder / "s")) as stranger,
@@ -131,7 +132,7 @@ def test_the_broker_lets_nobody_else_in(servers: Servers) -> None:
         redis.Redis(
             unix_socket_path=str(servers.folder / "s"), username="jfcelery", password=BROKER
         ) as user,
-        pytest.raises(redis.exceptions.NoPermissionError),
+        pytest.raises(NoPermissionError),
     ):
         user.get("other")
 
