@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import open_queue
+from jfcelery.database.edges import APART
 from jfcelery.database.jobs import BULK, Jobs
 from jfcelery.errors import JfceleryError, JobNotFoundError
 from jfcelery.project import load_project
@@ -119,7 +120,11 @@ def _awaited_moves(jobs: Jobs, flows: list[str]) -> bool:
     waiting = [doc for flow in flows for doc in jobs.find({"flow": flow, **_WAITING})]
     seen: set[str] = set()
     while waiting:
-        uuids = {uuid for doc in waiting for uuid in doc.unmet if not uuid.startswith("@")} - seen
+        uuids = {uuid for doc in waiting for uuid in doc.unmet if not uuid.startswith("@")}
+        for doc in waiting:
+            if APART in doc.unmet:
+                uuids.update(edge.parent for edge in jobs.edges.open(doc.id))
+        uuids -= {APART, *seen}
         seen |= uuids
         waiting = []
         for piece in chunks(uuids, BULK):

@@ -6,6 +6,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.database.edges import with_parents
 from jfcelery.database.payloads import load_payload
 from jfcelery.execution.inputs import JobInput
 from jfcelery.execution.references import collect_for_job
@@ -70,7 +71,7 @@ def job_input(work: Work) -> JobInput:
         references = collect_for_job(store, job)
     return JobInput(
         job=job,
-        job_doc=public_document(doc),
+        job_doc=public_document(*with_parents(runtime.queue, [doc])),
         references=references,
         stores=doc.stores,
         attempt=doc.attempt,

@@ -45,12 +45,14 @@ def graph(
     from jfcelery.cli.flow.drawing import mermaid
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.graph import FlowGraph
+    from jfcelery.database.edges import with_parents
 
     if path is not None and path.suffix.lower() not in ENDINGS:
         raise click.UsageError(f"{path}: the ending must be one of {', '.join(ENDINGS)}.")
     with open_controller() as controller:
         uuid = find_uuid(controller, flow_id, by_job=by_job)
-        drawn = FlowGraph.of(controller.flow_actions.jobs_of([uuid]))
+        docs = with_parents(controller.queue, controller.flow_actions.jobs_of([uuid]))
+        drawn = FlowGraph.of(docs)
     if path is not None:
         _write(drawn, label, path, uuid)
         click.echo(f"Written: {path}")

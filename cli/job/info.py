@@ -100,11 +100,11 @@ def _find(controller: JobController, job: str | None, index: int | None, pid: st
 
 
 def _content(controller: JobController, doc: JobDoc, verbosity: int) -> dict[str, Any]:
-    from jfcelery.controller.info import JobInfo
-    from jfcelery.database.failures import errors_of, with_whole_errors
+    from jfcelery.controller.queries import job_info
+    from jfcelery.database.failures import errors_of
     from jfcelery.database.payloads import load_payload
 
-    job = JobInfo.of(with_whole_errors(controller.queue, doc))
+    job = job_info(controller.queue, doc)
     content = job.model_dump(mode="python") | {"run_time": job.run_time}
     ordered = {name: content.pop(name) for name in ORDER if name in content}
     details = {name: content.pop(name) for name in DETAILS}

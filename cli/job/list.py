@@ -68,8 +68,7 @@ def list_jobs(
     from jfcelery.cli.job.columns import chosen_columns, job_table
     from jfcelery.cli.output import print_fitting, write_json
     from jfcelery.cli.state import open_queue
-    from jfcelery.controller.info import JobInfo
-    from jfcelery.controller.queries import count_jobs, find_jobs
+    from jfcelery.controller.queries import count_jobs, find_jobs, job_infos
     from jfcelery.settings import settings
 
     names = chosen_columns(columns, settings().cli_job_list_columns, verbosity)
@@ -82,7 +81,7 @@ def list_jobs(
         return
     order = [(sort, 1 if reverse_sort else -1)]
     docs = find_jobs(queue, wanted, sort=order, limit=max_results)
-    jobs = [JobInfo.of(doc) for doc in docs]
+    jobs = job_infos(queue, docs)
     if as_json:
         write_json(jobs)
         return

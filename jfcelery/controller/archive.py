@@ -78,6 +78,7 @@ def _archive_piece(
             keys = [_key(doc) for doc in docs if doc.id in left]
             queue.history.delete_many({"_id": {"$in": keys}, "event": ARCHIVE})
     gone = [doc for doc in docs if doc.id not in left]
+    jobs.edges.delete_of(gone)
     delete_payloads(queue, [doc.id for doc in gone])
     return gone
 

@@ -34,6 +34,7 @@ RESTORE_ORDER = (
     "payload_files.chunks",
     "payload_files.files",
     "payloads",
+    "edges",
     "history",
     "jf_auxiliary",
     "batches",
@@ -78,6 +79,7 @@ def collections(queue: QueueDatabase) -> dict[str, Collection[dict[str, Any]]]:
         "flows": queue.flows,
         "jobs": queue.jobs,
         "batches": queue.batches,
+        "edges": queue.edges,
         "payloads": queue.payloads,
         "payload_files.files": files._files,  # noqa: SLF001 - the bucket shows them nowhere else
         "payload_files.chunks": files._chunks,  # noqa: SLF001

@@ -18,11 +18,10 @@ from jfcelery.controller.arguments import (
 )
 from jfcelery.controller.batches import PilotQueries
 from jfcelery.controller.flows import FlowActions
-from jfcelery.controller.info import FlowInfo, JobInfo
 from jfcelery.controller.listing import Listing
 from jfcelery.controller.resolve import flow_uuid
 from jfcelery.database.connection import open_queue
-from jfcelery.database.failures import with_whole_errors
+from jfcelery.database.edges import with_parents
 from jfcelery.database.flows import Flows
 from jfcelery.database.schema import prepare
 from jfcelery.errors import JobNotFoundError
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
     from pandas import DataFrame
     from pymongo.collection import Collection
 
+    from jfcelery.controller.info import FlowInfo, JobInfo
     from jfcelery.database.connection import QueueDatabase
     from jfcelery.database.documents import JobDoc
     from jfcelery.project import Project
@@ -128,8 +128,8 @@ class JobController(JobActions, Administration, PilotQueries):
             skip: Leave out so many from the start.
             **query: What selects the jobs.
         """
-        docs = self.get_jobs_doc(sort=sort, limit=limit, skip=skip, **query)
-        return Listing(JobInfo.of(doc) for doc in docs)
+        docs = self._find(sort, limit, skip, query)
+        return Listing(queries.job_infos(self.queue, docs))
 
     def get_jobs_doc(
         self,
@@ -139,6 +139,11 @@ class JobController(JobActions, Administration, PilotQueries):
         **query: Unpack[JobQuery],
     ) -> list[JobDoc]:
         """Return documents of jobs; the arguments are those of :meth:`get_jobs_info`."""
+        return with_parents(self.queue, self._find(sort, limit, skip, query))
+
+    def _find(
+        self, sort: Sequence[tuple[str, int]] | None, limit: int, skip: int, query: JobQuery
+    ) -> list[JobDoc]:
         selected = job_filter(query)
         return queries.find_jobs(self.queue, selected, sort=sort or (), limit=limit, skip=skip)
 
@@ -162,9 +167,10 @@ class JobController(JobActions, Administration, PilotQueries):
             job_index: Its index; by default the largest.
         """
         try:
-            return queries.find_one_job(self.queue, one_job(job_id, db_id, job_index))
+            doc = queries.find_one_job(self.queue, one_job(job_id, db_id, job_index))
         except JobNotFoundError:
             return None
+        return with_parents(self.queue, [doc])[0]
 
     def get_job_info(
         self,
@@ -174,12 +180,12 @@ class JobController(JobActions, Administration, PilotQueries):
     ) -> JobInfo | None:
         """Return a job, its error in full, or None; arguments as for :meth:`get_job_doc`."""
         doc = self.get_job_doc(job_id, db_id, job_index)
-        return None if doc is None else JobInfo.of(with_whole_errors(self.queue, doc))
+        return None if doc is None else queries.job_info(self.queue, doc)
 
     def get_job_info_by_pid(self, pid: int | str) -> JobInfo | None:
         """Return the job that has an id in its worker's queue, or None."""
         doc = queries.find_by_process(self.queue, str(pid))
-        return None if doc is None else JobInfo.of(with_whole_errors(self.queue, doc))
+        return None if doc is None else queries.job_info(self.queue, doc)
 
     def get_job_uuids(self, flow_uuids: list[str]) -> list[str]:
         """Return the uuids of the jobs of flows."""

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from jfcelery.database.chunks import chunks
+from jfcelery.database.edges import APART
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -50,11 +51,11 @@ def lineage(jobs: Jobs, root: JobDoc) -> Lineage:
     front = [root]
     while front:
         new: dict[str, JobDoc] = {}
-        for doc in _in_pieces(jobs, "generator", [doc.id for doc in front]):
+        for doc in _made_by(jobs, [doc.id for doc in front]):
             if doc.id not in made and doc.id != root.id:
                 below.pop(doc.id, None)
                 made[doc.id] = new[doc.id] = doc
-        for doc in _in_pieces(jobs, "parents", [doc.uuid for doc in front]):
+        for doc in jobs.children([doc.uuid for doc in front]):
             if doc.id not in made and doc.id not in below and doc.id != root.id:
                 below[doc.id] = new[doc.id] = doc
         front = list(new.values())
@@ -69,16 +70,23 @@ def have_dependents(jobs: Jobs, docs: Iterable[JobDoc]) -> set[str]:
     by_uuid = {doc.uuid: doc.id for doc in docs}
     by_id = {doc.id for doc in docs}
     found: set[str] = set()
-    for child in _in_pieces(jobs, "parents", list(by_uuid)):
-        for uuid in child.parents:
-            if uuid in by_uuid and uuid not in child.unmet:
-                found.add(by_uuid[uuid])
-    for child in _in_pieces(jobs, "generator", list(by_id)):
+    for piece in chunks(by_uuid, BULK):
+        for child in jobs.find({"parents": {"$in": piece}}):
+            met = by_uuid.keys() & (set(child.parents) - set(child.unmet))
+            found.update(by_uuid[uuid] for uuid in met)
+    edges = list(jobs.edges.to(by_uuid))
+    children = {c.id: c for c in jobs.of_keys(dict.fromkeys(edge.child for edge in edges))}
+    for edge in edges:
+        # An edge whose job is gone, or does not know of it, was left by somebody who died.
+        apart = edge.child in children and children[edge.child].apart
+        if apart and (edge.met or APART not in children[edge.child].unmet):
+            found.add(by_uuid[edge.parent])
+    for child in _made_by(jobs, list(by_id)):
         if child.generator:
             found.add(child.generator)
     return found
 
 
-def _in_pieces(jobs: Jobs, field: str, values: list[str]) -> Iterable[JobDoc]:
-    for piece in chunks(values, BULK):
-        yield from list(jobs.find({field: {"$in": piece}}))
+def _made_by(jobs: Jobs, keys: list[str]) -> Iterable[JobDoc]:
+    for piece in chunks(keys, BULK):
+        yield from list(jobs.find({"generator": {"$in": piece}}))

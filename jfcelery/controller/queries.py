@@ -10,6 +10,8 @@ from jfcelery.controller.info import FlowInfo, JobInfo
 from jfcelery.controller.resolve import flow_query, job_query
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import FlowDoc, JobDoc
+from jfcelery.database.edges import with_parents
+from jfcelery.database.failures import with_whole_errors
 from jfcelery.errors import InputError, JobNotFoundError
 
 if TYPE_CHECKING:
@@ -67,6 +69,16 @@ def find_by_process(queue: QueueDatabase, process_id: str) -> JobDoc | None:
     """Return the job whose queue job has an id; the newest, as ids may come again."""
     query = {"remote.process_id": str(process_id)}
     return next(iter(_find(queue, query, sort=[("updated_on", -1)], limit=1)), None)
+
+
+def job_infos(queue: QueueDatabase, docs: Sequence[JobDoc]) -> list[JobInfo]:
+    """Return what listings show of jobs, with all their parents."""
+    return [JobInfo.of(doc) for doc in with_parents(queue, docs)]
+
+
+def job_info(queue: QueueDatabase, doc: JobDoc) -> JobInfo:
+    """Return all that is known of a job, its errors in full."""
+    return job_infos(queue, [with_whole_errors(queue, doc)])[0]
 
 
 def raw_jobs(
@@ -223,7 +235,7 @@ def _with_jobs(
     queue: QueueDatabase, doc: FlowDoc, jobs_sort: Sequence[tuple[str, int]], limit: int
 ) -> FlowInfo:
     docs = _find(queue, {"flow": doc.uuid}, sort=jobs_sort or [("db_id", 1)], limit=limit)
-    return FlowInfo.of(doc, jobs=[JobInfo.of(job) for job in docs])
+    return FlowInfo.of(doc, jobs=job_infos(queue, docs))
 
 
 def _count(collection: Any, query: Mapping[str, Any]) -> int:

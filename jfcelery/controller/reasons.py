@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jfcelery.controller.filters import JobFilter
 from jfcelery.controller.queries import find_jobs
 from jfcelery.controller.rerun import held_by_itself
+from jfcelery.database.edges import APART
 from jfcelery.database.failures import with_whole_errors
 from jfcelery.database.flows import Flows
 from jfcelery.database.hosts import HostRecords
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from jfcelery.project import Project
 
 _S = JobState
+#: Jobs waited for that are named.
+SHOWN = 20
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,10 @@ def _waiting(queue: QueueDatabase, doc: JobDoc) -> Iterator[Reason]:
         yield Reason("A rerun of it was not finished.", f"jfc job rerun {doc.db_id}")
         return
     jobs = Jobs(queue)
-    for token in doc.unmet:
+    tokens = [token for token in doc.unmet if token != APART]
+    if APART in doc.unmet:
+        tokens += [edge.parent for edge in jobs.edges.open(doc.id, limit=SHOWN + 1)]
+    for token in tokens[:SHOWN]:
         uuid, _, index = token.removeprefix("@").rpartition("_")
         try:
             parent = jobs.get(uuid, int(index)) if token.startswith("@") else jobs.get(token)
@@ -83,6 +89,8 @@ def _waiting(queue: QueueDatabase, doc: JobDoc) -> Iterator[Reason]:
         rests = parent.state not in ACTIVE_STATES | {_S.READY, _S.WAITING}
         more = f"jfc job why {parent.db_id}" if rests or parent.state is _S.WAITING else ""
         yield Reason(f"It waits for job {parent.db_id} ({parent.job.name}): {parent.state}.", more)
+    if len(tokens) > SHOWN:
+        yield Reason("It waits for more jobs than these.", f"jfc flow info {doc.db_id}")
 
 
 def _ready(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Reason]:

@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jfcelery.controller.filters import FlowFilter, JobFilter
-from jfcelery.controller.info import JobInfo
-from jfcelery.controller.queries import count_by_state, count_flows_by_state, find_jobs
+from jfcelery.controller.queries import (
+    count_by_state,
+    count_flows_by_state,
+    find_jobs,
+    job_infos,
+)
 from jfcelery.controller.trends import periods, trends, zone_of
 from jfcelery.controller.usage import UsageReport, usage
 from jfcelery.database.connection import translated
@@ -16,6 +20,7 @@ from jfcelery.states import ACTIVE_STATES, FlowState, JobState
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from jfcelery.controller.info import JobInfo
     from jfcelery.database.connection import QueueDatabase
     from jfcelery.project.worker import WorkerBase
 
@@ -103,7 +108,7 @@ def jobs_report(
     return JobsReport(
         state_counts={state: counts.get(state.value, 0) for state in JobState},
         trends=trends(queue, JOB_TRENDS, interval, number, zone),
-        longest_running=[JobInfo.of(doc) for doc in running],
+        longest_running=job_infos(queue, running),
         worker_utilization=_by_worker(queue),
         usage=usage(queue, since, workers),
     )

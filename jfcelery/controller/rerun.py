@@ -30,6 +30,7 @@ from jfcelery.controller.lineage import Lineage, have_dependents, lineage
 from jfcelery.controller.outputs import remove_outputs
 from jfcelery.controller.pause import start_state
 from jfcelery.database.chunks import chunks
+from jfcelery.database.edges import APART
 from jfcelery.errors import ConflictError
 from jfcelery.flows.insert import generator_token
 from jfcelery.states import RERUN_STATES, JobState, sources_of
@@ -164,7 +165,7 @@ class Rerun:
         tokens = {generator_token(doc.id) for doc in (*line.made, *line.below, line.root)}
 
         def below(doc: JobDoc) -> Move:
-            fields = _waiting_for(doc, line, tokens)
+            fields = self._waiting_for(doc, line, tokens)
             if doc.state in _HELD and not _halted_by(doc, halted_by):
                 return Move(fields=fields)
             return Move("reset", _S.WAITING, {**fresh(doc), **fields})
@@ -176,8 +177,41 @@ class Rerun:
             return Move("reset", _S.WAITING, {**fresh(doc), **fields})
 
         first = change_jobs(self.jobs, line.made, made, manner)
+        self._reopen(line)
         second = change_jobs(self.jobs, line.below, below, manner)
-        return Result(second.changed, first.refused + second.refused)
+        refused = first.refused + second.refused
+        apart = [doc for doc in line.below if doc.apart]
+        if apart and not refused:
+            # Until they were all reset, one's late release may have met another's edge.
+            self._reopen(line)
+            refused = change_jobs(self.jobs, self._again(apart), below, manner).refused
+        return Result(second.changed, refused)
+
+    def _reopen(self, line: Lineage) -> None:
+        """Write the edges of the jobs below, before their documents say that they wait again."""
+        edges = self.jobs.edges
+        # Those too of which the child's document does not know yet: their writer died.
+        edges.delete(list(edges.to(line.gone)))
+        for doc in line.below:
+            if not doc.apart:
+                continue
+            found = list(edges.of([doc.id]))
+            now = self.jobs.again(doc)
+            if now is not None and APART not in now.unmet:
+                # Where a person let it start without its parents, it waits for those no more.
+                edges.meet([edge for edge in found if not edge.met])
+            edges.reopen(edge for edge in found if edge.parent in line.kept)
+
+    def _waiting_for(self, doc: JobDoc, line: Lineage, tokens: set[str]) -> dict[str, Any]:
+        """Return the fields by which a job waits again for what is run again."""
+        open_before = [u for u in doc.unmet if u not in line.gone and u not in tokens]
+        if doc.apart:
+            own = [token for token in open_before if token != APART]
+            more = [APART] if self.jobs.edges.is_open(doc.id) else []
+            return {"apart": self.jobs.edges.count(doc.id), "unmet": own + more}
+        parents = [uuid for uuid in doc.parents if uuid not in line.gone]
+        unmet = dict.fromkeys([*open_before, *(u for u in parents if u in line.kept)])
+        return {"parents": parents, "unmet": list(unmet)}
 
     def _archive(self, line: Lineage) -> None:
         """Archive what was made; the root asks for the cancelling of what still runs of it."""
@@ -221,14 +255,6 @@ class Rerun:
 def held_by_itself(doc: JobDoc) -> bool:
     """Return whether a rerun of a job was begun and is to be finished."""
     return doc.state is _S.WAITING and doc.unmet == [generator_token(doc.id)]
-
-
-def _waiting_for(doc: JobDoc, line: Lineage, tokens: set[str]) -> dict[str, Any]:
-    """Return the fields by which a job waits again for what is run again."""
-    parents = [uuid for uuid in doc.parents if uuid not in line.gone]
-    open_before = [u for u in doc.unmet if u not in line.gone and u not in tokens]
-    unmet = dict.fromkeys([*open_before, *(u for u in parents if u in line.kept)])
-    return {"parents": parents, "unmet": list(unmet)}
 
 
 def _halted_by(doc: JobDoc, db_ids: set[str]) -> bool:

@@ -49,6 +49,8 @@ def jobs_waited_for(jobs: Jobs, docs: Iterable[JobDoc]) -> set[str]:
     for piece in chunks(tokens, BULK):
         for child in jobs.find({"unmet": {"$in": piece}}):
             found.update(tokens[token] for token in child.unmet if token in tokens)
+    uuids = [token for token in tokens if not token.startswith("@")]
+    found.update(tokens[edge.parent] for edge in jobs.edges.to(uuids) if not edge.met)
     return found
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 _OF_THE_JOB = ("uuid", "index", "db_id", "flow")
 #: Fewer documents than this are not worth a command of their own.
 _ALIKE = 3
+#: Documents of one deletion.
+PIECE = 500
 #: The server's code for a document that is there already.
 _DUPLICATE = 11000
 
@@ -42,6 +45,14 @@ def insert_new(
             raise
         return [batch[one["index"]] for one in failed]
     return []
+
+
+def delete_all(collection: Collection[dict[str, Any]], query: Mapping[str, Any]) -> None:
+    """Delete the documents that a query finds, however many, by commands of bounded size."""
+    with translated():
+        keys = [raw["_id"] for raw in collection.find(query, {"_id": 1})]
+        for piece in chunks(keys, PIECE):
+            collection.delete_many({"_id": {"$in": piece}})
 
 
 def write_changes(queue: QueueDatabase, planned: Sequence[tuple[JobDoc, Mapping[str, Any]]]) -> int:

@@ -112,6 +112,7 @@ class CollectionNames:
     history: str = "history"
     payloads: str = "payloads"
     files: str = "payload_files"
+    edges: str = "edges"
 
     @classmethod
     def of(cls, project: Project) -> CollectionNames:
@@ -127,7 +128,7 @@ class CollectionNames:
             queue.flows_collection,
             queue.batches_collection,
             queue.auxiliary_collection,
-            *(f"{prefix}{name}" for name in (cls.history, cls.payloads, cls.files)),
+            *(f"{prefix}{name}" for name in (cls.history, cls.payloads, cls.files, cls.edges)),
         )
 
 
@@ -147,6 +148,7 @@ class QueueDatabase:
     history: Collection[dict[str, Any]]
     payloads: Collection[dict[str, Any]]
     files: GridFSBucket
+    edges: Collection[dict[str, Any]]
 
     def __init__(self, project: Project) -> None:
         self._project = project
@@ -211,6 +213,7 @@ class QueueDatabase:
         self.auxiliary = self.database[names.auxiliary]
         self.history = self.database[names.history]
         self.payloads = self.database[names.payloads]
+        self.edges = self.database[names.edges]
         self.files = GridFSBucket(self.database, bucket_name=names.files)
         self._endpoint = endpoint
         if old is not None:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 #: Version of the documents' layout; a database of another version is refused.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 class Document(BaseModel):
@@ -183,7 +183,10 @@ class JobDoc(Document):
     worker: str
     state: JobState
     previous_state: JobState | None = None
+    #: uuids of its parents; empty where they are many (see :mod:`jfcelery.database.edges`).
     parents: list[str] = Field(default_factory=list)
+    #: The number of its parents where they are kept apart, else 0.
+    apart: int = 0
     #: Parents, or jobs that generate this one, that are not done yet.
     unmet: list[str] = Field(default_factory=list)
     on_missing: str = "error"

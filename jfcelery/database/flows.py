@@ -136,9 +136,13 @@ class Flows:
             query = {"flow": uuid, "state": {"$in": others}}
             open_jobs = self.queue.jobs.find(query, {"uuid": 1})
             for job in open_jobs:
-                if self.queue.jobs.find_one({"parents": job["uuid"]}, {"_id": 1}) is None:
+                if not self._is_parent(job["uuid"]):
                     return False
         return True
+
+    def _is_parent(self, uuid: str) -> bool:
+        children = ((self.queue.jobs, "parents"), (self.queue.edges, "parent"))
+        return any(c.find_one({field: uuid}, {"_id": 1}) is not None for c, field in children)
 
 
 def _under_way(counts: Mapping[JobState, int]) -> bool:

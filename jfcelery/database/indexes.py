@@ -44,6 +44,12 @@ INDEXES: dict[str, list[list[tuple[str, int]]]] = {
         [("name", 1)],
     ],
     "history": [[("uuid", 1), ("index", 1)], [("flow", 1)], [("at", -1)]],
+    "edges": [
+        [("version", 1), ("_id", 1)],
+        [("child", 1), ("met", 1)],
+        [("parent", 1)],
+        [("flow", 1)],
+    ],
     "batches": [
         [("version", 1), ("_id", 1)],
         [("worker", 1), ("state", 1)],

@@ -16,6 +16,7 @@ from jfcelery.database.bulk import write_changes
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import JobDoc, job_key
+from jfcelery.database.edges import Edges
 from jfcelery.database.failures import reason, with_short_errors
 from jfcelery.database.flows import Flows
 from jfcelery.database.history import History
@@ -46,6 +47,7 @@ class Jobs:
     def __init__(self, queue: QueueDatabase) -> None:
         self.queue = queue
         self.flows = Flows(queue)
+        self.edges = Edges(queue)
         self.history = History(queue)
 
     # ------------------------------------------------------------------ reading
@@ -98,6 +100,15 @@ class Jobs:
             for doc in self.find({"_id": {"$in": piece}}):
                 if state is None or doc.state is state:
                     yield doc
+
+    def children(self, uuids: Iterable[str]) -> Iterator[JobDoc]:
+        """Yield the jobs that have one of some uuids among their parents; some may come twice."""
+        for piece in chunks(uuids, BULK):
+            yield from list(self.find({"parents": {"$in": piece}}))
+            apart = dict.fromkeys(edge.child for edge in self.edges.to(piece))
+            for keys in chunks(apart, BULK):
+                # An edge whose job does not know of it was left by somebody who died.
+                yield from [doc for doc in self.find({"_id": {"$in": keys}}) if doc.apart]
 
     def of_worker(self, worker: str, states: Iterable[JobState]) -> Iterator[JobDoc]:
         """Yield the jobs of a worker in some states.

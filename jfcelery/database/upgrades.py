@@ -4,20 +4,54 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import SCHEMA_VERSION
+from jfcelery.database.edges import edges_of, is_apart, put_apart
+from jfcelery.database.indexes import INDEXES, create_indexes
+from jfcelery.database.jobs import Jobs
 from jfcelery.database.records import change_record
 from jfcelery.errors import SchemaVersionError
 from jfcelery.states import ACTIVE_STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from jfcelery.database.connection import QueueDatabase
 
+#: Documents read at once: an old one may name any number of parents.
+PIECE = 50
+#: Indexes of layout 1 that others have taken the place of.
+_RETIRED = frozenset({"_id_1_version_1", "release_1", "worker_1", "inserting_1"})
+
+
+def put_parents_apart(queue: QueueDatabase) -> None:
+    """Layout 2: of a job with many parents, each is an edge, and no entry of its document."""
+    jobs = Jobs(queue)
+    _drop_indexes(queue, _RETIRED)
+    create_indexes(queue)
+    with translated():
+        found = queue.jobs.find({}, {"parents": 1})
+        many = [raw["_id"] for raw in found if is_apart(raw.get("parents") or ())]
+    for piece in chunks(many, PIECE):
+        for doc in jobs.find({"_id": {"$in": piece}}):
+            parents = list(dict.fromkeys(doc.parents))
+            jobs.edges.replace(edges_of(doc.raw, parents, frozenset(doc.unmet)))
+            fields = {"parents": [], "apart": len(parents), "unmet": put_apart(doc.unmet)}
+            jobs.update(doc, fields)
+
+
+def _drop_indexes(queue: QueueDatabase, names: Collection[str]) -> None:
+    for attribute in INDEXES:
+        collection = getattr(queue, attribute)
+        with translated():
+            for name in set(collection.index_information()).intersection(names):
+                collection.drop_index(name)
+
+
 #: What brings a layout to the next one, by the number of the older. Each may be run again after
 #: it was interrupted. The first layout has no older one.
-STEPS: dict[int, Callable[[QueueDatabase], None]] = {}
+STEPS: dict[int, Callable[[QueueDatabase], None]] = {1: put_parents_apart}
 #: The record that names the layout (see :mod:`jfcelery.database.schema`).
 _KEY = "jfcelery"
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
 from pydantic_core import PydanticCustomError
 
+from jfcelery.database.packed import Packed
 from jfcelery.errors import InputError, SerializationError
 from jfcelery.execution import wire
 
@@ -87,7 +88,7 @@ class JobEntry(_Entry):
         resources: Resources that were asked for; a ``QResources`` in its serialised form.
         priority: Priority that was asked for.
         stores: Names of the additional stores that its output uses.
-        payload: The serialised job: plain JSON (see :mod:`jfcelery.execution.wire`).
+        payload: The serialised job: plain JSON (see :mod:`jfcelery.execution.wire`), packed.
     """
 
     uuid: PlainName
@@ -105,7 +106,15 @@ class JobEntry(_Entry):
     resources: dict[str, Any] | None
     priority: int | None
     stores: list[PlainName]
-    payload: dict[str, Any]
+    payload: Packed
+
+    def model_post_init(self, _context: object) -> None:
+        """Share what pydantic notes of each entry, its fields that were set: 2 kB a job."""
+        object.__setattr__(self, "__pydantic_fields_set__", _SET)
+
+
+#: Every field of an entry is set.
+_SET = set(JobEntry.model_fields)
 
 
 class FlowEntries(_Entry):
@@ -139,15 +148,14 @@ def flow_entries(flow: Flow) -> FlowEntries:
     """
     from jobflow import Job
 
-    payloads: dict[str, dict[str, Any]] = {}
-    order: list[Job] = []
+    drafts: list[dict[str, Any]] = []
     graph = _Graph()
 
     def take(item: Flow | Job) -> _Part:
         if isinstance(item, Job):
-            order.append(item)
-            payloads[item.uuid] = payload = job_payload(item)
-            graph.add(item.uuid, _references(payload))
+            draft = _draft(item)
+            drafts.append(draft)
+            graph.add(item.uuid, draft["references"])
             return _Part([item.uuid])
         return graph.join([take(child) for child in item.jobs], linear=str(item.order) == "linear")
 
@@ -158,7 +166,7 @@ def flow_entries(flow: Flow) -> FlowEntries:
             uuid=flow.uuid,
             name=flow.name,
             metadata=_plain_metadata(flow),
-            jobs=[_job_entry(job, payloads[job.uuid], graph) for job in order],
+            jobs=_entries(drafts, graph),
             leaves=graph.leaves(whole.uuids),
         )
 
@@ -255,33 +263,42 @@ def referenced_uuids(value: object) -> Iterator[str]:
             stack.extend(reversed(item))
 
 
-def _job_entry(job: Job, payload: dict[str, Any], graph: _Graph) -> JobEntry:
+def _draft(job: Job) -> dict[str, Any]:
+    """Return all of a job's entry but its parents."""
+    payload = job_payload(job)
     config = payload["config"]
     wanted = config["manager_config"] or {}
-    with _refused(job.name, "job"):
-        return JobEntry(
-            uuid=job.uuid,
-            index=job.index,
-            name=job.name,
-            function=_function_name(payload["function"]),
-            parents=list(graph.parents[job.uuid]),
-            references=_references(payload),
-            resolve=bool(config["resolve_references"]),
-            metadata=payload["metadata"],
-            hosts=payload["hosts"],
-            on_missing=config["on_missing_references"],
-            worker=wanted.get("worker"),
-            exec_config=wanted.get("exec_config"),
-            resources=wanted.get("resources"),
-            priority=wanted.get("priority"),
-            stores=store_names(payload),
-            payload=payload,
-        )
+    return {
+        "uuid": job.uuid,
+        "index": job.index,
+        "name": job.name,
+        "function": _function_name(payload["function"]),
+        "references": _references(payload),
+        "resolve": bool(config["resolve_references"]),
+        "metadata": payload["metadata"],
+        "hosts": payload["hosts"],
+        "on_missing": config["on_missing_references"],
+        "worker": wanted.get("worker"),
+        "exec_config": wanted.get("exec_config"),
+        "resources": wanted.get("resources"),
+        "priority": wanted.get("priority"),
+        "stores": stores_of(payload),
+        "payload": Packed.of(payload),
+    }
 
 
-def store_names(payload: Mapping[str, Any]) -> list[str]:
-    """Return the names of the additional stores that a serialised job's output uses."""
-    return [key for key in payload if key not in _JOB_FIELDS and not key.startswith("@")]
+def _entries(drafts: list[dict[str, Any]], graph: _Graph) -> list[JobEntry]:
+    """Return the entries in the order of the drafts, each of which is given up for its own."""
+    drafts.reverse()
+    entries = []
+    while drafts:
+        entries.append(_job_entry(drafts.pop(), graph))
+    return entries
+
+
+def _job_entry(draft: dict[str, Any], graph: _Graph) -> JobEntry:
+    with _refused(draft["name"], "job"):
+        return JobEntry(**draft, parents=list(graph.parents[draft["uuid"]]))
 
 
 def stores_of(payload: Mapping[str, Any]) -> list[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.database.edges import APART, edges_of, is_apart, put_apart
 from jfcelery.errors import ConflictError
 from jfcelery.flows.insert import Placement, add_dynamic
 from jfcelery.states import JobState
@@ -90,7 +91,7 @@ def descendants(jobs: Jobs, doc: JobDoc, *, passing: Collection[str] = ()) -> It
     """Yield the jobs below a job, nearest first, each once, but for those in ``passing``."""
     seen, front = {doc.uuid, *passing}, [doc.uuid]
     while front:
-        children = list(jobs.find({"parents": {"$in": front}}))
+        children = list(jobs.children(front))
         front = []
         for child in children:
             if child.uuid not in seen:
@@ -106,22 +107,41 @@ def _provides(flow: FlowEntries, uuid: str) -> bool:
 
 def _let_children_wait(jobs: Jobs, doc: JobDoc, leaves: list[str], new: set[str]) -> None:
     """Make the children of a job wait for the leaves of its detour too."""
-    for child in list(jobs.find({"parents": doc.uuid})):
+    for child in list(jobs.children([doc.uuid])):
         if child.uuid not in new and child.uuid not in leaves:
             _add_parents(jobs, child, doc.uuid, leaves)
 
 
 def _add_parents(jobs: Jobs, doc: JobDoc, parent: str, leaves: list[str]) -> None:
     child: JobDoc | None = doc
-    while child is not None and child.state in _BEFORE and parent in child.unmet:
-        added = [uuid for uuid in leaves if uuid not in child.parents]
-        fields: dict[str, Any] = {"parents": child.parents + added, "unmet": child.unmet + added}
+    while child is not None and child.state in _BEFORE and _waits_for(jobs, child, parent):
         try:
-            jobs.update(child, fields)
+            jobs.update(child, _with_more(jobs, child, leaves))
         except ConflictError:
             child = jobs.again(child)
         else:
             return
+
+
+def _waits_for(jobs: Jobs, child: JobDoc, parent: str) -> bool:
+    if child.apart:
+        return APART in child.unmet and jobs.edges.waits(child.id, parent)
+    return parent in child.unmet
+
+
+def _with_more(jobs: Jobs, child: JobDoc, leaves: list[str]) -> dict[str, Any]:
+    """Return the fields of a job that waits for more; edges are written before it says so."""
+    if child.apart:
+        known = {edge.parent for edge in jobs.edges.of([child.id])}
+        added = [uuid for uuid in leaves if uuid not in known]
+        jobs.edges.insert(edges_of(child.raw, added, added, start=len(known)))
+        return {"apart": len(known) + len(added)}
+    parents = child.parents + [uuid for uuid in leaves if uuid not in child.parents]
+    unmet = child.unmet + [uuid for uuid in leaves if uuid not in child.parents]
+    if not is_apart(parents):
+        return {"parents": parents, "unmet": unmet}
+    jobs.edges.replace(edges_of(child.raw, parents, unmet))
+    return {"parents": [], "apart": len(parents), "unmet": put_apart(unmet)}
 
 
 def _halt_all(jobs: Jobs, docs: Iterable[JobDoc], why: str) -> None:

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from jfcelery.database.bulk import insert_new
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import JobDoc, job_key
+from jfcelery.database.edges import edges_of, is_apart, put_apart
 from jfcelery.database.identity import owned
 from jfcelery.database.ids import reserve_ids
-from jfcelery.database.payloads import delete_payloads, payload_document
+from jfcelery.database.payloads import payload_document
 from jfcelery.errors import ConflictError, InputError
+from jfcelery.flows.storing import BULK, insert_documents, remove_insertion
 from jfcelery.states import FlowState, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from jfcelery.database.connection import QueueDatabase
+    from jfcelery.database.edges import Edge
     from jfcelery.flows.entries import FlowEntries, JobEntry
-
-#: Documents of one insertion.
-BULK = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,21 +67,21 @@ def add_flow(
     now = queue.clock.now()
     pasts = _pasts(queue, entries.jobs)
     ids = reserve_ids(queue, len(entries.jobs), id_prefix)
-    internal = {entry.uuid for entry in entries.jobs}
-    outside = existing({p for e in entries.jobs for p in e.parents} - internal, queue)
-    documents = [
-        job_document(
+    awaited = {entry.uuid for entry in entries.jobs}
+    awaited |= existing({p for e in entries.jobs for p in e.parents} - awaited, queue)
+    new = (
+        NewJob.of(
             entry,
             placement,
             flow=entries.uuid,
             db_id=db_id,
             now=now,
-            unmet=[p for p in entry.parents if p in internal or p in outside],
+            unmet=[p for p in entry.parents if p in awaited],
             past=pasts.get(job_key(entry.uuid, entry.index), Past()),
         )
         for entry, db_id in zip(entries.jobs, ids, strict=True)
-    ]
-    counts = dict(Counter(document["state"] for document in documents))
+    )
+    counts = _counts(entries, awaited)
     flow = {
         "_id": entries.uuid,
         "uuid": entries.uuid,
@@ -99,12 +98,19 @@ def add_flow(
     }
     _insert_flow(queue, flow)
     try:
-        _insert(queue, entries.jobs, documents)
+        _insert(queue, new)
         _end_insertion(queue, entries)
     except BaseException:
         remove_insertion(queue, entries.uuid)
         raise
     return ids
+
+
+def _counts(entries: FlowEntries, awaited: AbstractSet[str]) -> dict[str, int]:
+    """Return how many of a flow's jobs are new in each state."""
+    waiting = sum(not awaited.isdisjoint(entry.parents) for entry in entries.jobs)
+    numbers = {JobState.WAITING: waiting, JobState.READY: len(entries.jobs) - waiting}
+    return {state.value: number for state, number in numbers.items() if number}
 
 
 def _refuse_known(queue: QueueDatabase, entries: FlowEntries) -> None:
@@ -203,35 +209,37 @@ def add_dynamic(
     """
     entries = list(entries)
     keys = {job_key(e.uuid, e.index): e for e in entries}
-    with translated():
-        known = {raw["_id"] for raw in queue.jobs.find({"_id": {"$in": list(keys)}}, {"_id": 1})}
+    known: set[str] = set()
+    for piece in chunks(keys, BULK):
+        with translated():
+            found = queue.jobs.find({"_id": {"$in": piece}}, {"_id": 1})
+            known.update(raw["_id"] for raw in found)
     new = [entry for key, entry in keys.items() if key not in known]
     if not new:
         return 0
     internal = {entry.uuid for entry in entries}
-    outside = existing({p for e in new for p in e.parents} - internal, queue)
+    awaited = internal | existing({p for e in new for p in e.parents} - internal, queue)
+    awaited.update(extra_parents)
     now = queue.clock.now()
     ids = reserve_ids(queue, len(new), id_prefix)
     pasts = _pasts(queue, new)
-    documents = []
-    for entry, db_id in zip(new, ids, strict=True):
-        parents = [p for p in entry.parents if p != entry.uuid]
-        if not internal.intersection(parents):
-            parents += [p for p in extra_parents if p not in parents]
-        document = job_document(
-            entry.model_copy(update={"parents": parents}),
-            placement,
-            flow=flow,
-            db_id=db_id,
-            now=now,
-            unmet=[
-                generator_token(generator),
-                *(p for p in parents if p in internal or p in outside or p in extra_parents),
-            ],
-            past=pasts.get(job_key(entry.uuid, entry.index), Past()),
-        )
-        documents.append(document)
-    _insert(queue, new, documents)
+
+    def documents() -> Iterator[NewJob]:
+        for entry, db_id in zip(new, ids, strict=True):
+            parents = [p for p in entry.parents if p != entry.uuid]
+            if internal.isdisjoint(parents):
+                parents += [p for p in extra_parents if p not in parents]
+            yield NewJob.of(
+                entry.model_copy(update={"parents": parents}),
+                placement,
+                flow=flow,
+                db_id=db_id,
+                now=now,
+                unmet=[generator_token(generator), *(p for p in parents if p in awaited)],
+                past=pasts.get(job_key(entry.uuid, entry.index), Past()),
+            )
+
+    _insert(queue, documents())
     return len(new)
 
 
@@ -253,6 +261,7 @@ def job_document(
     """Return the hot document of a new job; it carries on from its past, if it has one."""
     state = JobState.WAITING if unmet else JobState.READY
     generator = unmet[0][1:] if unmet and unmet[0].startswith("@") else None
+    apart = is_apart(entry.parents)
     identity = {
         "uuid": entry.uuid,
         "index": entry.index,
@@ -266,8 +275,9 @@ def job_document(
         "worker": entry.worker or placement.worker,
         "state": state.value,
         "previous_state": None,
-        "parents": entry.parents,
-        "unmet": unmet,
+        "parents": [] if apart else entry.parents,
+        "apart": len(entry.parents) if apart else 0,
+        "unmet": put_apart(unmet) if apart else unmet,
         "on_missing": entry.on_missing,
         "priority": placement.priority if entry.priority is None else entry.priority,
         "created_on": now,
@@ -340,52 +350,34 @@ def existing(uuids: Iterable[str], queue: QueueDatabase) -> set[str]:
     return found
 
 
-def remove_insertion(queue: QueueDatabase, flow: str) -> None:
-    """Remove what an interrupted insertion of a flow left; one that came to its end stays."""
-    with translated():
-        # From here on it cannot come to its end any more; its end may also have been written
-        # already, and only the database's answer been lost.
-        marked = queue.flows.update_one(
-            {"_id": flow, "inserting": True}, {"$set": {"removing": True}}
-        )
-        if not marked.matched_count and queue.flows.find_one({"_id": flow}, {"_id": 1}):
-            return
-        keys = [raw["_id"] for raw in queue.jobs.find({"flow": flow}, {"_id": 1})]
-        for piece in chunks(keys, BULK):
-            delete_payloads(queue, piece)
-            queue.jobs.delete_many({"_id": {"$in": piece}})
-        queue.history.delete_many({"flow": flow})
-        queue.flows.delete_one({"_id": flow, "inserting": True})
+@dataclass(frozen=True)
+class NewJob:
+    """A job that is to be inserted.
 
-
-def _insert(
-    queue: QueueDatabase, entries: Sequence[JobEntry], documents: Sequence[dict[str, Any]]
-) -> None:
-    """Insert new jobs in bulk."""
-    for piece in chunks(zip(entries, documents, strict=True), BULK):
-        payloads = [payload_document(queue, d["_id"], e.payload) for e, d in piece]
-        insert_documents(queue, payloads, [d for _, d in piece])
-
-
-def insert_documents(
-    queue: QueueDatabase, payloads: list[dict[str, Any]], documents: list[dict[str, Any]]
-) -> None:
-    """Insert payloads, history and documents, in this order: a job that is seen is complete.
-
-    What an earlier try inserted is left as it is.
+    Args:
+        entry: What it is.
+        document: Its document.
+        unmet: Those of its parents that it waits for.
     """
-    left_over = insert_new(queue.payloads, [owned(queue, payload) for payload in payloads])
-    if left_over:
-        _replace_left_over(queue, left_over)
-    insert_new(queue.history, [owned(queue, document["last"]) for document in documents])
-    insert_new(queue.jobs, [owned(queue, document) for document in documents])
+
+    entry: JobEntry
+    document: dict[str, Any]
+    unmet: Sequence[str]
+
+    @classmethod
+    def of(cls, entry: JobEntry, placement: Placement, *, unmet: list[str], **known: Any) -> NewJob:
+        """Return a new job; arguments are those of :func:`job_document`."""
+        return cls(entry, job_document(entry, placement, unmet=unmet, **known), unmet)
+
+    def edges(self) -> Iterator[Edge]:
+        """Yield its edges, if its parents are kept apart."""
+        if self.document["apart"]:
+            yield from edges_of(self.document, self.entry.parents, frozenset(self.unmet))
 
 
-def _replace_left_over(queue: QueueDatabase, payloads: list[dict[str, Any]]) -> None:
-    """Replace payloads of jobs that are gone: whoever removed these died before it was done."""
-    keys = [payload["_id"] for payload in payloads]
-    with translated():
-        alive = {raw["_id"] for raw in queue.jobs.find({"_id": {"$in": keys}}, {"_id": 1})}
-        for payload in payloads:
-            if payload["_id"] not in alive:
-                queue.payloads.replace_one({"_id": payload["_id"]}, payload)
+def _insert(queue: QueueDatabase, new: Iterable[NewJob]) -> None:
+    """Insert new jobs in bulk."""
+    for piece in chunks(new, BULK):
+        payloads = [payload_document(queue, n.document["_id"], n.entry.payload) for n in piece]
+        edges = (edge for one in piece for edge in one.edges())
+        insert_documents(queue, payloads, [one.document for one in piece], edges)

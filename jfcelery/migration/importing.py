@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import open_queue, translated
+from jfcelery.database.edges import edges_of
 from jfcelery.database.identity import owned
+from jfcelery.database.packed import Packed
 from jfcelery.database.payloads import payload_document
 from jfcelery.database.records import change_record
 from jfcelery.database.schema import prepare
 from jfcelery.errors import InputError, StateError
 from jfcelery.execution import wire
 from jfcelery.flows.entries import stores_of
-from jfcelery.flows.insert import BULK, insert_documents, remove_insertion
+from jfcelery.flows.storing import BULK, insert_documents, remove_insertion
 from jfcelery.migration.checking import check_apart, schedulers, survey
 from jfcelery.migration.mapping import flow_document, job_document, plan_jobs
 
@@ -105,14 +108,18 @@ class Import:
             queue.flows.insert_one(owned(queue, new))
         for piece in chunks(planned, BULK):
             contents = self.source.contents([job.old for job in piece])
-            payloads, documents = [], []
+            payloads, documents, edges = [], [], []
             for job in piece:
                 content = contents[job.old.uuid, job.old.index]
                 payload = _payload(content, job)
-                payloads.append(payload_document(queue, job.key, payload))
+                payloads.append(payload_document(queue, job.key, Packed.of(payload)))
                 stores = stores_of(payload)
-                documents.append(job_document(job, flow=flow.uuid, stores=stores))
-            insert_documents(queue, payloads, documents)
+                document = job_document(job, flow=flow.uuid, stores=stores)
+                documents.append(document)
+                if document["apart"]:
+                    parents = dict.fromkeys(job.old.parents or ())
+                    edges.append(edges_of(document, parents, frozenset(job.unmet)))
+            insert_documents(queue, payloads, documents, chain.from_iterable(edges))
 
     def _is_unfinished(self, queue: QueueDatabase) -> bool:
         with translated():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.documents import job_key
+from jfcelery.database.edges import is_apart, put_apart
 from jfcelery.database.flows import flow_state
 from jfcelery.folders import RunFolder, queue_job_name
 from jfcelery.states import QUEUED_STATES, JobState
@@ -116,6 +117,8 @@ def job_document(planned: Planned, *, flow: str, stores: list[str]) -> dict[str,
     old, key = planned.old, planned.key
     over = planned.state in {_S.COMPLETED, _S.FAILED, _S.REMOTE_ERROR}
     kept = old if over else None
+    parents = list(dict.fromkeys(old.parents or ()))
+    apart = is_apart(parents)
     return {
         "_id": key,
         "uuid": old.uuid,
@@ -126,8 +129,9 @@ def job_document(planned: Planned, *, flow: str, stores: list[str]) -> dict[str,
         "worker": old.worker,
         "state": planned.state.value,
         "previous_state": _previous(planned),
-        "parents": old.parents or [],
-        "unmet": planned.unmet,
+        "parents": [] if apart else parents,
+        "apart": len(parents) if apart else 0,
+        "unmet": put_apart(planned.unmet) if apart else planned.unmet,
         "on_missing": old.job.config.on_missing_references,
         "priority": old.priority,
         "created_on": old.created_on,

@@ -2,7 +2,10 @@
 
 Nobody runs the flow: it is added to a project with embedded services, listed, shown, paused,
 resumed, changed, run again and deleted by the commands that a person uses. Seconds depend on the
-machine; the ratios compare with starting Python and importing jobflow in the same run.
+machine; the ratios compare with starting Python and importing jobflow in the same run. Memory is
+the peak of the process, for submit_flow with the flow itself. Then a few jobs of a small flow and
+of one of this size, in which one job makes way for all but one, which waits for all of those, are
+taken through their steps: what each costs.
 """
 
 from __future__ import annotations
@@ -14,17 +17,34 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from jfcelery import services, submit_flow
+from jfcelery.database.connection import open_queue
 from jfcelery.project import load_file
 from tests.benchmarks.jobs import crowd
+from tests.support.bench import QUICK, Bench
+from tests.support.commands import listen
+from tests.support.completing import cost
 
-#: The command line, as the installed script runs it.
-JFC = [sys.executable, "-c", "from jfcelery.cli.main import main; main()"]
+if TYPE_CHECKING:
+    from jfcelery.project import Project
+
+#: The command line, as the installed script runs it; at its end it notes its peak memory. What the
+#: system says of children that ended counts what they had of their parent's.
+JFC = [
+    sys.executable,
+    "-c",
+    (
+        "import sys; from jfcelery.cli.main import main; note = sys.argv.pop()\ntry: main()\n"
+        "finally: open(note, 'w').write(open('/proc/self/status').read())"
+    ),
+]
 #: What is timed, in this order.
 COMMANDS = (
     ("job list", ["job", "list"]),
@@ -41,8 +61,12 @@ FILE = """\
 name: large
 base_dir: {folder}/base
 workers:
-  here: {{type: local, scheduler_type: shell, work_dir: {folder}/jobs}}
+  here: {{type: local, scheduler_type: shell, work_dir: {folder}/jobs, execution_cmd: "{quick}"}}
 """
+
+
+#: Jobs of the small flow, and how many jobs of each are taken through their steps.
+SMALL, SAMPLE = 10, 7
 
 
 def seconds_of(command: list[str]) -> float:
@@ -56,32 +80,54 @@ def seconds_of(command: list[str]) -> float:
     return time.monotonic() - began
 
 
+def peak_of(status: str) -> float:
+    """Return the peak memory of a process in MB, from what Linux says of it."""
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1000
+
+
 @click.command()
 @click.option("--jobs", default=5000, show_default=True, help="Jobs of the flow.")
 def main(jobs: int) -> None:
     """Measure, and print the figures."""
     folder = Path(tempfile.mkdtemp(prefix="jfc-large-"))
     path = folder / "large.yaml"
-    path.write_text(FILE.format(folder=folder))
+    path.write_text(FILE.format(folder=folder, quick=f"{QUICK} {{}}"))
     os.environ["JFCELERY_PROJECTS_FOLDER"] = str(folder)
     project = load_file(path)
     services.ensure(project)
     try:
         start = seconds_of([sys.executable, "-c", "import jobflow"])
-        print(f"{'a flow of ' + str(jobs) + ' jobs':<24}{'seconds':>9}{'ratio':>8}")
+        print(f"{'a flow of ' + str(jobs) + ' jobs':<24}{'seconds':>9}{'ratio':>8}{'MB':>8}")
         flow = crowd(jobs)
         began = time.monotonic()
         submit_flow(flow, project=project)
-        _show("submit_flow", time.monotonic() - began, start)
+        seconds = time.monotonic() - began
+        _show("submit_flow", seconds, start, peak_of(Path("/proc/self/status").read_text()))
+        note = folder / "status"
         for name, arguments in COMMANDS:
-            _show(name, seconds_of([*JFC, *arguments]), start)
+            seconds = seconds_of([*JFC, *arguments, str(note)])
+            _show(name, seconds, start, peak_of(note.read_text()))
+        _show_steps(project, folder, jobs)
     finally:
         services.stop(project)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _show(name: str, seconds: float, start: float) -> None:
-    print(f"{name:<24}{seconds:>9.2f}{seconds / start:>8.2f}", flush=True)
+def _show(name: str, seconds: float, start: float, memory: float) -> None:
+    print(f"{name:<24}{seconds:>9.2f}{seconds / start:>8.2f}{memory:>8.0f}", flush=True)
+
+
+def _show_steps(project: Project, folder: Path, jobs: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        open_queue(project).close()  # so that what it is asked is heard from now on
+        commands = listen(patch)
+        bench = Bench(project, folder, patch)
+        for size in (SMALL, jobs):
+            number, seconds = cost(bench, commands, size, SAMPLE).each()
+            words = f"each job of {size}"
+            print(f"{words:<24}{seconds:>9.3f} s{number:>8.1f} database commands", flush=True)
+        bench.runtime.close()
 
 
 if __name__ == "__main__":

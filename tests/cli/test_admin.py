@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jfcelery.controller import JobController, mongodump
-from jfcelery.database import upgrades
+from jfcelery.database import edges, upgrades
+from jfcelery.database.documents import SCHEMA_VERSION
 from jfcelery.states import JobState
 from tests.support import mongotools
 from tests.support.calling import Jfc
@@ -68,7 +69,8 @@ def test_indexes_are_rebuilt_and_created(jfc: Jfc, controller: JobController) ->
 
 def test_upgrade_knows_its_own_layout_only(jfc: Jfc, controller: JobController) -> None:
     """A database of a later version is left alone."""
-    assert jfc("admin", "upgrade").stdout == "Layout 1: up to date, nothing to do.\n"
+    expected = f"Layout {SCHEMA_VERSION}: up to date, nothing to do.\n"
+    assert jfc("admin", "upgrade").stdout == expected
     controller.queue.auxiliary.update_one({"_id": "jfcelery"}, {"$set": {"schema": 99}})
     assert jfc("admin", "upgrade").status == 2
     listing = jfc("job", "list")
@@ -86,7 +88,7 @@ def test_upgrade_makes_a_backup_and_goes_from_layout_to_layout(
     """Each step is made once, in order; the backup holds what was before."""
     make_flow({"a": []})
     made: list[int] = []
-    steps = {-1: lambda _: made.append(-1), 0: lambda _: made.append(0)}
+    steps = {n: lambda _, n=n: made.append(n) for n in range(-1, SCHEMA_VERSION)}
     controller.queue.auxiliary.update_one({"_id": "jfcelery"}, {"$set": {"schema": -1}})
     too_old = jfc("admin", "upgrade", "-y")
     assert too_old.status == 2
@@ -97,13 +99,40 @@ def test_upgrade_makes_a_backup_and_goes_from_layout_to_layout(
     folder = tmp_path / "before"
     answer = jfc("admin", "upgrade", "-y", "-b", str(folder))
     assert answer.status == 0, answer.stderr
-    assert "Layout 1: upgraded." in answer.stdout
-    assert made == [-1, 0]
+    assert f"Layout {SCHEMA_VERSION}: upgraded." in answer.stdout
+    assert made == list(range(-1, SCHEMA_VERSION))
     manifest = json.loads((folder / "jfcelery.json").read_text())
     assert manifest["schema"] == -1
     assert manifest["counts"]["jobs"] == 1
-    assert jfc("admin", "upgrade", "-y").stdout == "Layout 1: up to date, nothing to do.\n"
-    assert made == [-1, 0]
+    assert "nothing to do" in jfc("admin", "upgrade", "-y").stdout
+    assert made == list(range(-1, SCHEMA_VERSION))
+
+
+def test_upgrade_puts_parents_apart_that_are_many(
+    jfc: Jfc, make_flow: MakeFlow, controller: JobController, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database of layout 1, in which a document named all parents, goes on where it was."""
+    names = [f"p{number}" for number in range(40)]
+    with monkeypatch.context() as patch:
+        patch.setattr(edges, "INLINE", 1000)
+        flow = make_flow({**{name: [] for name in names}, "few": names[:3], "many": names})
+    flow.bring(names[0], JobState.COMPLETED)
+    controller.queue.jobs.update_many({}, {"$unset": {"apart": 1}})
+    controller.queue.edges.drop()
+    controller.queue.auxiliary.update_one({"_id": "jfcelery"}, {"$set": {"schema": 1}})
+    parents = [flow.uuids[name] for name in names]
+    assert flow.doc("many").parents == parents
+
+    assert jfc("admin", "upgrade", "-y").status == 0
+    many = flow.doc("many")
+    assert (many.parents, many.apart, many.unmet) == ([], 40, [edges.APART])
+    assert len(flow.doc("few").parents) == 3
+    (shown,) = controller.get_jobs_info(db_ids=many.db_id)
+    assert shown.parents == parents
+    for name in names[1:]:
+        assert flow.state("many") is JobState.WAITING
+        flow.bring(name, JobState.COMPLETED)
+    assert flow.state("many") is JobState.READY
 
 
 def test_reset_refuses_while_jobs_are_under_way(

@@ -77,14 +77,14 @@ class Driver:
 
     def _execute(self, entry: JobEntry) -> Outcome | None:
         try:
-            references = collect_for_job(self.store, entry.payload)
+            references = collect_for_job(self.store, entry.payload.load())
         except ReferenceMissingError:
             return None
         folder = self.folder / f"{entry.uuid}_{entry.index}"
         folder.mkdir()
         given = JobInput(
             # As after the way through the database.
-            json.loads(json.dumps(entry.payload)),
+            json.loads(json.dumps(entry.payload.load())),
             {"uuid": entry.uuid, "index": entry.index, "db_id": "7", "worker": "test"},
             references,
             entry.stores,

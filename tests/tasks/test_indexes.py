@@ -12,10 +12,12 @@ from jfcelery.controller import JobController
 from jfcelery.controller.reasons import reasons
 from jfcelery.controller.reports import flows_report, jobs_report
 from jfcelery.controller.workers import worker_infos
+from jfcelery.database.edges import INLINE
 from jfcelery.database.indexes import INDEXES
 from jfcelery.errors import FlowNotFoundError
 from jfcelery.flows.finish import add_new_jobs, halt
-from jfcelery.flows.insert import Placement, add_flow, remove_insertion
+from jfcelery.flows.insert import Placement, add_flow
+from jfcelery.flows.storing import remove_insertion
 from jfcelery.states import FlowState, JobState
 from jfcelery.wait import WaitTimeoutError, wait_for
 from tests.support.commands import listen
@@ -71,7 +73,7 @@ def _shape(asked: Asked) -> str:
 def run_flows(bench: Bench) -> str:
     """Run flows through the steps, with failures, dynamic jobs and jobs that wait for many."""
     queue, jobs = bench.runtime.queue, bench.runtime.jobs
-    flow = flow_of(fan(5), payload=QUICK_JOB)
+    flow = flow_of(fan(INLINE + 1), payload=QUICK_JOB)
     add_flow(queue, flow, Placement(worker="here"))
     doc = jobs.get("first")
     made = flow_of({"x1": [], "x2": ["x1"]}, payload=QUICK_JOB)

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Path, Query, Request
 from starlette.responses import Response
 
-from jfcelery.controller import JobController
+from jfcelery.controller import JobController, queries
 from jfcelery.controller.arguments import one_job
 from jfcelery.controller.bulk import user_name
 from jfcelery.controller.filters import FlowFilter
 from jfcelery.controller.ids import is_uuid
-from jfcelery.controller.info import FlowInfo, JobInfo
+from jfcelery.controller.info import FlowInfo, JobInfo  # noqa: TC001 - FastAPI reads them
 from jfcelery.controller.outputs import job_output
 from jfcelery.controller.queries import (
     count_flows,
@@ -28,7 +28,6 @@ from jfcelery.controller.tables import Report, table_of, to_csv
 from jfcelery.controller.trends import Interval
 from jfcelery.controller.workers import worker_infos
 from jfcelery.database.documents import Change, JobDoc
-from jfcelery.database.failures import with_whole_errors
 from jfcelery.database.history import History
 from jfcelery.database.hosts import HostRecords
 from jfcelery.errors import FlowNotFoundError
@@ -102,7 +101,7 @@ def search_jobs(
     """Return the jobs that a selection names."""
     order = [(sort, -1 if descending else 1)]
     docs = find_jobs(control.queue, selection.filter(), sort=order, limit=limit, skip=skip)
-    return [JobInfo.of(doc) for doc in docs]
+    return queries.job_infos(control.queue, docs)
 
 
 @router.post("/jobs/count")
@@ -114,7 +113,7 @@ def number_of_jobs(control: Control, selection: JobSelection) -> int:
 @router.get("/jobs/{job}")
 def job_info(control: Control, doc: Found) -> JobInfo:
     """Return all that is known of a job."""
-    return JobInfo.of(with_whole_errors(control.queue, doc))
+    return queries.job_info(control.queue, doc)
 
 
 @router.get("/jobs/{job}/history")

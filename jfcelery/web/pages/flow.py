@@ -13,6 +13,7 @@ from jfcelery.controller.queries import find_flows, find_jobs
 from jfcelery.controller.resolve import flow_uuid
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import Change, job_key
+from jfcelery.database.edges import with_parents
 from jfcelery.errors import JfceleryError
 from jfcelery.web.api.models import JobSelection
 from jfcelery.web.pages.actions import ActionBar
@@ -92,7 +93,8 @@ def progress_of(current: Current, uuid: str) -> Safe:
 
 def graph_of(current: Current, uuid: str) -> Safe:
     """Return a flow's graph."""
-    return graph_svg(FlowGraph.of(_docs(current, uuid, MOST_JOBS)), uuid)
+    docs = with_parents(current.controller().queue, _docs(current, uuid, MOST_JOBS))
+    return graph_svg(FlowGraph.of(docs), uuid)
 
 
 def timeline_of(current: Current, uuid: str) -> Safe:

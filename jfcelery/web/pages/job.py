@@ -9,9 +9,8 @@ from fastapi import Request
 from nicegui import ui
 
 from jfcelery.controller.arguments import one_job
-from jfcelery.controller.info import JobInfo
 from jfcelery.controller.outputs import job_output
-from jfcelery.controller.queries import find_one_job
+from jfcelery.controller.queries import find_one_job, job_infos
 from jfcelery.controller.reasons import reasons
 from jfcelery.database.failures import with_whole_errors
 from jfcelery.database.history import History
@@ -67,7 +66,7 @@ def add_job(current: Current) -> None:
                 live(lambda: state_of(current, find(db_id)))
             with ui.element("div").classes("cards"):
                 with card("What is known"):
-                    live(lambda: facts_of(find(db_id)))
+                    live(lambda: facts_of(current, find(db_id)))
                 with card("History"):
                     live(lambda: history_of(current, find(db_id)))
             later("Output", lambda: output_of(current, find(db_id)))
@@ -97,9 +96,9 @@ def state_of(current: Current, doc: JobDoc) -> Safe:
     return Safe(f"<p>{badge(doc.state)}{kind}</p><ul>{items}</ul>{shown}")
 
 
-def facts_of(doc: JobDoc) -> Safe:
+def facts_of(current: Current, doc: JobDoc) -> Safe:
     """Return everything that `jfc job info` shows and that has a value."""
-    info = JobInfo.of(doc)
+    (info,) = job_infos(current.controller().queue, [doc])
     values: dict[str, object] = {"flow": flow_link(doc.flow, doc.flow)}
     for name, value in info.model_dump(mode="python").items():
         if name in _ELSEWHERE:

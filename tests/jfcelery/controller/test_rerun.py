@@ -10,6 +10,7 @@ import pytest
 from jfcelery.controller.bulk import Manner, RefusedError
 from jfcelery.controller.filters import JobFilter
 from jfcelery.controller.rerun import held_by_itself
+from jfcelery.database import edges
 from jfcelery.database.failures import errors_of
 from jfcelery.database.history import History
 from jfcelery.flows.insert import generator_token
@@ -124,6 +125,26 @@ def test_forced_rerun_of_a_completed_job_resets_everything_below_it(
     for name in "abcd":
         flow.bring(name, _S.COMPLETED)
     assert controller.get_flows_info(flow_ids=flow.flow)[0].state is FlowState.COMPLETED
+
+
+@pytest.mark.parametrize("inline", [0, edges.INLINE], ids=["apart", "inline"])
+def test_a_parent_that_a_person_went_past_is_waited_for_no_more(
+    controller: JobController, make_flow: MakeFlow, monkeypatch: pytest.MonkeyPatch, inline: int
+) -> None:
+    """Set to READY though a parent failed, a job counts as its user, and waits for others only."""
+    monkeypatch.setattr(edges, "INLINE", inline)
+    flow = make_flow({"a": [], "b": [], "c": ["a", "b"]})
+    flow.bring("a", _S.FAILED)
+    flow.bring("b", _S.COMPLETED)
+    actions = controller.actions
+    actions.set_state(_S.READY, JobFilter(db_ids=(flow.ids["c"],)), _NOW)
+    flow.bring("c", _S.COMPLETED)
+    with pytest.raises(RefusedError, match="--force"):
+        controller.rerun_job(db_id=flow.ids["a"])
+    controller.rerun_job(db_id=flow.ids["b"], force=True)
+    assert flow.state("c") is _S.WAITING
+    flow.bring("b", _S.COMPLETED)
+    assert flow.states() == {"a": _S.FAILED, "b": _S.COMPLETED, "c": _S.READY}
 
 
 def test_jobs_that_tolerate_a_failed_parent_wait_for_its_rerun(

@@ -19,6 +19,8 @@ from jfcelery.controller.bulk import Manner
 from jfcelery.controller.delete import Extent
 from jfcelery.controller.filters import JobFilter
 from jfcelery.controller.queries import find_jobs
+from jfcelery.database import edges
+from jfcelery.database.edges import APART, with_parents
 from jfcelery.database.flows import Flows, flow_state
 from jfcelery.database.history import History
 from jfcelery.errors import JobNotFoundError
@@ -70,7 +72,9 @@ class World:
         self.on_missing = "none" if tolerant else "error"
         self.flow = Queued(controller.queue, SHAPES[shape], on_missing=self.on_missing)
         #: As much of the steps' runtime as pool and recovery use.
-        self.runtime: Any = SimpleNamespace(project=controller.actions.project, jobs=self.jobs)
+        self.runtime: Any = SimpleNamespace(
+            project=controller.actions.project, jobs=self.jobs, queue=controller.queue
+        )
         #: Keys and short ids of all jobs that were ever seen.
         self.seen: dict[str, str] = {}
 
@@ -199,7 +203,9 @@ class World:
             self._check_history(doc)
             assert (doc.state is _S.WAITING) <= bool(doc.unmet), f"{doc.job.name} waits for nothing"
             assert (doc.state is _S.READY) <= (not doc.unmet), f"{doc.job.name} starts too early"
-            for token in doc.unmet:
+            assert (APART in doc.unmet) <= self.jobs.edges.is_open(doc.id)
+            assert (APART in doc.unmet) <= bool(doc.apart)
+            for token in self._tokens(doc):
                 self._check_unmet(doc, token)
         self._check_lost(docs)
         if not docs:
@@ -237,6 +243,11 @@ class World:
         assert before is doc.state
         assert attempts == sorted(set(attempts)), f"{doc.job.name} starts twice as one attempt"
 
+    def _tokens(self, doc: JobDoc) -> list[str]:
+        apart = self.jobs.edges.open(doc.id) if APART in doc.unmet else []
+        own = [token for token in doc.unmet if token != APART]
+        return own + [edge.parent for edge in apart]
+
     def _check_unmet(self, doc: JobDoc, token: str) -> None:
         if token.startswith("@"):
             uuid, _, index = token[1:].rpartition("_")
@@ -249,7 +260,7 @@ class World:
         assert not done(self.jobs, parent)
 
     def _leaves_completed(self, docs: list[JobDoc]) -> bool:
-        parents = {uuid for doc in docs for uuid in doc.parents}
+        parents = {u for doc in with_parents(self.jobs.queue, docs) for u in doc.parents}
         if any(doc.state in (_S.WAITING, _S.READY) or doc.state in ACTIVE_STATES for doc in docs):
             return False
         return all(doc.state is _S.COMPLETED for doc in docs if doc.uuid not in parents)
@@ -286,19 +297,29 @@ class World:
 @given(
     shape=st.sampled_from(sorted(SHAPES)),
     tolerant=st.booleans(),
+    inline=st.sampled_from([0, 1, edges.INLINE]),
     sequence=st.lists(
         st.tuples(st.sampled_from(USER + 2 * (STEPS + ANSWERS)), st.integers(0, 255)), max_size=14
     ),
 )
 def test_no_sequence_loses_a_job_or_leaves_a_flow_stuck(
-    controller: JobController, shape: str, tolerant: bool, sequence: list[tuple[str, int]]
+    controller: JobController,
+    shape: str,
+    tolerant: bool,
+    inline: int,
+    sequence: list[tuple[str, int]],
 ) -> None:
-    """After any sequence all invariants hold, and the flow can be brought to its end."""
-    world = World(controller, shape, tolerant=tolerant)
-    for action, number in sequence:
-        world.do(action, number)
-        world.check()
-    world.finish()
+    """After any sequence all invariants hold, and the flow can be brought to its end.
+
+    They hold wherever the parents of a job are kept.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(edges, "INLINE", inline)
+        world = World(controller, shape, tolerant=tolerant)
+        for action, number in sequence:
+            world.do(action, number)
+            world.check()
+        world.finish()
 
 
 def test_tokens_of_reruns_are_of_the_form_that_release_knows(controller: JobController) -> None:

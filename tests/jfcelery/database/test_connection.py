@@ -92,7 +92,7 @@ def test_writes_are_safe(project: Project) -> None:
     """Every collection waits for the journal of the majority."""
     queue = open_queue(project)
     for collection in (queue.jobs, queue.flows, queue.batches, queue.auxiliary, queue.history,
-                       queue.payloads):  # fmt: skip
+                       queue.payloads, queue.edges):  # fmt: skip
         assert collection.write_concern.document == {"w": "majority", "j": True}
 
 
@@ -116,7 +116,7 @@ def test_names_follow_the_project_file(make_project: ProjectFactory, mongo_url: 
         }
     )
     assert CollectionNames.of(project) == CollectionNames(
-        "mine", "f", "b", "a", "mine_history", "mine_payloads", "mine_payload_files"
+        "mine", "f", "b", "a", "mine_history", "mine_payloads", "mine_payload_files", "mine_edges"
     )
     queue = open_queue(project)
     assert (queue.database.name, queue.jobs.name, queue.flows.name) == ("jfct_names", "mine", "f")

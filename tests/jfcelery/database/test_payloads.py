@@ -9,6 +9,7 @@ import pytest
 
 from jfcelery.database import payloads
 from jfcelery.database.ids import reserve_ids
+from jfcelery.database.packed import Packed
 from jfcelery.database.payloads import delete_payloads, load_payload, payload_document
 from jfcelery.errors import JobNotFoundError
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 def test_a_payload_comes_back_as_it_was(queue: QueueDatabase) -> None:
     """Text, numbers and special floats survive."""
     payload = {"a": ["ä", 1.5, None, {"b": True}], "inf": float("inf")}
-    queue.payloads.insert_one(payload_document(queue, "k", payload))
+    queue.payloads.insert_one(payload_document(queue, "k", Packed.of(payload)))
     assert load_payload(queue, "k") == payload
 
 
@@ -30,7 +31,7 @@ def test_a_large_payload_goes_to_gridfs_and_leaves_nothing_behind(
     monkeypatch.setattr(payloads, "LARGE", 1000)
     random = Random(1)  # noqa: S311 - incompressible text, no secret
     payload = {"text": "".join(chr(random.randrange(33, 127)) for _ in range(20_000))}
-    queue.payloads.insert_one(payload_document(queue, "k", payload))
+    queue.payloads.insert_one(payload_document(queue, "k", Packed.of(payload)))
     assert queue.payloads.find_one({"_id": "k"}).keys() == {"_id", "file"}  # type: ignore[union-attr]
     assert load_payload(queue, "k") == payload
     delete_payloads(queue, ["k"])

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jfcelery.controller.archive import archive
-from jfcelery.database import payloads
+from jfcelery.database import edges, payloads
 from jfcelery.database.batches import Batches
 from jfcelery.database.connection import open_queue
 from jfcelery.database.identity import owned
 from jfcelery.database.indexes import INDEXES
+from jfcelery.database.packed import Packed
 from jfcelery.database.schema import prepare
 from jfcelery.errors import SchemaVersionError
 from jfcelery.states import JobState
@@ -94,16 +95,17 @@ def test_documents_without_a_name_belong_to_whoever_has_the_record(project: Proj
 def test_every_document_says_whose_it_is(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Jobs, flows, history, contents, large ones too, long errors, pilots and records."""
     queue = jobs.queue
-    flow = Queued(queue, {"a": [], "b": ["a"]})
+    monkeypatch.setattr(edges, "INLINE", 0)
+    flow = Queued(queue, {"a": [], "b": ["a"], "c": ["a"]})
     flow.bring("a", JobState.UPLOADED)
     jobs.update(flow.doc("a"), {"error": "x" * 1000})
     Batches(queue).insert("here")
     archive(jobs, [flow.doc("b")], why="test")
     monkeypatch.setattr(payloads, "LARGE", 1)
-    payloads.payload_document(queue, "large", {})
+    payloads.payload_document(queue, "large", Packed.of({}))
     found = queue.files.find({}).to_list()
     assert [file.metadata for file in found] == [{"project": queue.project}]
-    names = ("jobs", "flows", "history", "payloads", "batches", "auxiliary")
+    names = ("jobs", "edges", "flows", "history", "payloads", "batches", "auxiliary")
     for collection in (getattr(queue, name) for name in names):
         assert collection.count_documents({}) > 0
         assert collection.count_documents({"project": {"$ne": queue.project}}) == 0

@@ -176,7 +176,7 @@ def test_arguments_keep_their_types() -> None:
     """What JSON does not know comes back as what it was."""
     value = {"t": datetime(2024, 1, 2, 3), "id": ObjectId(), "b": b"\xff"}  # noqa: DTZ001
     (entry,) = flow_entries(Flow([identity(value)])).jobs
-    stored = json.loads(json.dumps(entry.payload))
+    stored = json.loads(json.dumps(entry.payload.load()))
     assert wire.restored(stored)["function_args"] == [value]
 
 

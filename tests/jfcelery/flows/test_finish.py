@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jfcelery.execution.outcome import Outcome
+from jfcelery.database import edges
 from jfcelery.flows.finish import add_new_jobs, descendants, halt
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.flows.release import release_children, settle
 from jfcelery.states import JobState
+from tests.support.ends import outcome, run, unmet
 from tests.support.entries import entry, flow_of
 
 if TYPE_CHECKING:
@@ -25,39 +25,26 @@ HERE = Placement(worker="here")
 _S = JobState
 
 
+@pytest.fixture(params=[edges.INLINE, 0], ids=["inline", "apart"], autouse=True)
+def _place_of_parents(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All holds wherever the parents of a job are kept."""
+    monkeypatch.setattr(edges, "INLINE", request.param)
+
+
 def _insert(jobs: Jobs, edges: Mapping[str, Sequence[str]], **fields: Any) -> FlowEntries:
     flow = flow_of(edges, **fields)
     add_flow(jobs.queue, flow, HERE)
     return flow
 
 
-def _run(jobs: Jobs, uuid: str, index: int = 1) -> JobDoc:
-    """Take a READY job as far as DOWNLOADED."""
-    doc = jobs.get(uuid, index)
-    steps = (
-        ("checkout", _S.CHECKED_OUT),
-        ("upload", _S.UPLOADED),
-        ("submit", _S.SUBMITTED),
-        ("end", _S.DOWNLOADED),
-    )
-    for event, target in steps:
-        doc = jobs.transition(doc, event, target, by="test")
-    return doc
-
-
-def _outcome(**fields: Any) -> Outcome:
-    now = datetime.now(UTC)
-    return Outcome(attempt=1, start_time=now, end_time=now, **fields)
-
-
 def _complete(jobs: Jobs, doc: JobDoc, end: JobState = _S.COMPLETED, **fields: Any) -> JobDoc:
     """Do what finalize does, each part twice, as a step that died would."""
-    outcome = _outcome(**fields)
+    found = outcome(**fields)
     if end == _S.COMPLETED:
         for _ in range(2):
-            halt(jobs, doc, outcome)
-            if not outcome.stop_jobflow:
-                add_new_jobs(jobs, doc, outcome)
+            halt(jobs, doc, found)
+            if not found.stop_jobflow:
+                add_new_jobs(jobs, doc, found)
     doc = jobs.transition(doc, "finalize", end, by="test", fields={"release": True})
     release_children(jobs, doc)
     release_children(jobs, jobs.get(doc.uuid, doc.index))
@@ -72,10 +59,10 @@ def _states(jobs: Jobs, flow: FlowEntries) -> dict[str, str]:
 def test_a_child_becomes_ready_with_its_last_parent(jobs: Jobs) -> None:
     """One of two parents is not enough; the flag of the release is taken down."""
     flow = _insert(jobs, {"a": [], "b": [], "c": ["a", "b"]})
-    done = _complete(jobs, _run(jobs, "a"))
+    done = _complete(jobs, run(jobs, "a"))
     assert not done.release
     assert _states(jobs, flow) == {"a": "C", "b": "R", "c": "W"}
-    _complete(jobs, _run(jobs, "b"))
+    _complete(jobs, run(jobs, "b"))
     assert _states(jobs, flow) == {"a": "C", "b": "C", "c": "R"}
     assert jobs.get("c").unmet == []
 
@@ -86,7 +73,7 @@ def test_a_failed_parent_frees_only_tolerant_children(
 ) -> None:
     """OnMissing decides whether a child runs after a failed parent."""
     flow = _insert(jobs, {"a": [], "b": ["a"]}, on_missing=on_missing)
-    _complete(jobs, _run(jobs, "a"), _S.FAILED)
+    _complete(jobs, run(jobs, "a"), _S.FAILED)
     assert _states(jobs, flow) == {"a": "F", "b": state}
 
 
@@ -96,43 +83,43 @@ def test_children_of_a_replaced_job_wait_for_the_replacement(jobs: Jobs) -> None
     inner = entry("x")
     again = entry("a", ["x"], index=2)
     replace = flow_of({}).model_copy(update={"jobs": [inner, again], "leaves": ["a"]})
-    _complete(jobs, _run(jobs, "a"), replace=replace)
+    _complete(jobs, run(jobs, "a"), replace=replace)
     assert _states(jobs, flow) == {"a": "C", "a.2": "W", "b": "W", "x": "R"}
-    _complete(jobs, _run(jobs, "x"))
+    _complete(jobs, run(jobs, "x"))
     assert _states(jobs, flow) == {"a": "C", "a.2": "R", "b": "W", "x": "C"}
-    _complete(jobs, _run(jobs, "a", 2))
+    _complete(jobs, run(jobs, "a", 2))
     assert _states(jobs, flow) == {"a": "C", "a.2": "C", "b": "R", "x": "C"}
 
 
 def test_children_wait_for_a_replacement_without_their_parent(jobs: Jobs) -> None:
     """A replacing Flow without output has no job of the old uuid: its leaves are waited for."""
     flow = _insert(jobs, {"a": [], "b": ["a"]})
-    _complete(jobs, _run(jobs, "a"), replace=flow_of({"x": []}))
+    _complete(jobs, run(jobs, "a"), replace=flow_of({"x": []}))
     assert _states(jobs, flow) == {"a": "C", "b": "W", "x": "R"}
-    _complete(jobs, _run(jobs, "x"))
+    _complete(jobs, run(jobs, "x"))
     assert _states(jobs, flow)["b"] == "R"
 
 
 def test_children_wait_for_a_detour(jobs: Jobs) -> None:
     """The leaves of a detour come between a job and its children."""
     flow = _insert(jobs, {"a": [], "b": ["a"]})
-    _complete(jobs, _run(jobs, "a"), detour=flow_of({"x": [], "y": ["x"]}))
+    _complete(jobs, run(jobs, "a"), detour=flow_of({"x": [], "y": ["x"]}))
     assert _states(jobs, flow) == {"a": "C", "b": "W", "x": "R", "y": "W"}
-    _complete(jobs, _run(jobs, "x"))
+    _complete(jobs, run(jobs, "x"))
     assert _states(jobs, flow)["b"] == "W"
-    _complete(jobs, _run(jobs, "y"))
+    _complete(jobs, run(jobs, "y"))
     assert _states(jobs, flow)["b"] == "R"
 
 
 def test_a_paused_child_waits_for_a_detour_too(jobs: Jobs) -> None:
     """What a person holds back meanwhile starts no earlier than it would have without."""
     flow = _insert(jobs, {"a": [], "b": ["a"]})
-    running = _run(jobs, "a")
+    running = run(jobs, "a")
     jobs.transition(jobs.get("b"), "pause", _S.PAUSED, by="user")
     _complete(jobs, running, detour=flow_of({"x": []}))
     child = jobs.get("b")
-    assert (child.state, child.unmet) == (_S.PAUSED, ["x"])
-    _complete(jobs, _run(jobs, "x"))
+    assert (child.state, unmet(jobs, child)) == (_S.PAUSED, ["x"])
+    _complete(jobs, run(jobs, "x"))
     assert jobs.get("b").unmet == []
     assert _states(jobs, flow)["b"] == "P"
 
@@ -142,7 +129,7 @@ def test_children_that_are_deleted_meanwhile_stop_nobody(
 ) -> None:
     """A job ends as usual though somebody deletes its children in the same moment."""
     _insert(jobs, {"a": [], "b": ["a"], "c": ["a"]})
-    running = _run(jobs, "a")
+    running = run(jobs, "a")
 
     def too_late(*_args: Any, **_options: Any) -> list[JobDoc]:
         jobs.queue.jobs.delete_many({"uuid": {"$in": ["b", "c"]}})
@@ -150,10 +137,11 @@ def test_children_that_are_deleted_meanwhile_stop_nobody(
 
     with monkeypatch.context() as patch:
         patch.setattr(jobs, "transition_many", too_late)
-        halt(jobs, running, _outcome(stop_children=True))
+        halt(jobs, running, outcome(stop_children=True))
     _insert(jobs, {"b": ["a"], "c": ["a"]})
     ended = jobs.transition(running, "finalize", _S.COMPLETED, by="t", fields={"release": True})
     monkeypatch.setattr(jobs, "transition_many", too_late)
+    monkeypatch.setattr(jobs.edges, "is_open", lambda _key: bool(too_late()))
     assert release_children(jobs, ended) == 0
     assert not jobs.get("a").release
 
@@ -161,7 +149,7 @@ def test_children_that_are_deleted_meanwhile_stop_nobody(
 def test_many_jobs_are_settled_by_few_queries(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
     """A look at a hundred waiting jobs does not ask for each of their parents."""
     _insert(jobs, {"p": [], "q": [], **{f"j{n}": ["p", "q"] for n in range(100)}})
-    waiting = list(jobs.find({"unmet": "p"}))
+    waiting = list(jobs.find({"state": _S.WAITING.value}))
     asked: list[str] = []
     for name in ("find", "find_one"):
         ask = getattr(jobs.queue.jobs, name)
@@ -178,7 +166,7 @@ def test_many_jobs_are_settled_by_few_queries(jobs: Jobs, monkeypatch: pytest.Mo
 def test_an_addition_runs_beside_the_children(jobs: Jobs) -> None:
     """Neither waits for the other."""
     flow = _insert(jobs, {"a": [], "b": ["a"]})
-    _complete(jobs, _run(jobs, "a"), addition=flow_of({"x": []}))
+    _complete(jobs, run(jobs, "a"), addition=flow_of({"x": []}))
     assert _states(jobs, flow) == {"a": "C", "b": "R", "x": "R"}
     assert sum(jobs.flows.get(flow.uuid).counts.values()) == 3
 
@@ -186,15 +174,15 @@ def test_an_addition_runs_beside_the_children(jobs: Jobs) -> None:
 def test_stop_children_stops_all_below_but_not_what_the_job_adds(jobs: Jobs) -> None:
     """Descendants are STOPPED, siblings and additions run."""
     flow = _insert(jobs, {"a": [], "b": ["a"], "c": ["b"], "d": []})
-    _complete(jobs, _run(jobs, "a"), stop_children=True, addition=flow_of({"x": []}))
+    _complete(jobs, run(jobs, "a"), stop_children=True, addition=flow_of({"x": []}))
     assert _states(jobs, flow) == {"a": "C", "b": "ST", "c": "ST", "d": "R", "x": "R"}
 
 
 def test_stop_jobflow_stops_all_that_has_not_begun(jobs: Jobs) -> None:
     """Jobs under way go on; nothing is added."""
     flow = _insert(jobs, {"a": [], "b": ["a"], "d": [], "e": []})
-    running = _run(jobs, "e")
-    _complete(jobs, _run(jobs, "a"), stop_jobflow=True, detour=flow_of({"x": []}))
+    running = run(jobs, "e")
+    _complete(jobs, run(jobs, "a"), stop_jobflow=True, detour=flow_of({"x": []}))
     assert _states(jobs, flow) == {"a": "C", "b": "ST", "d": "ST", "e": "D"}
     _complete(jobs, running)
     assert _states(jobs, flow)["e"] == "C"
@@ -203,16 +191,24 @@ def test_stop_jobflow_stops_all_that_has_not_begun(jobs: Jobs) -> None:
 def test_jobs_whose_parents_ended_before_they_came_are_settled(jobs: Jobs) -> None:
     """A new job that refers to an old one becomes READY though that one's end is long past."""
     flow = _insert(jobs, {"a": [], "b": []})
-    _complete(jobs, _run(jobs, "a"))
-    doc = _run(jobs, "b")
+    _complete(jobs, run(jobs, "a"))
+    doc = run(jobs, "b")
     late = entry("x", ["a"])
-    add_new_jobs(jobs, doc, _outcome(addition=flow_of({}).model_copy(update={"jobs": [late]})))
+    add_new_jobs(jobs, doc, outcome(addition=flow_of({}).model_copy(update={"jobs": [late]})))
     # as if "a" had ended between the look at it and the insertion
-    jobs.update(jobs.get("x"), {"unmet": ["@b_1", "b", "a"]})
+    _wait_for(jobs, "x", "a")
     _complete(jobs, doc)
-    assert jobs.get("x").unmet == ["a"]
+    assert unmet(jobs, jobs.get("x")) == ["a"]
     settle(jobs, [jobs.get("x")])
     assert _states(jobs, flow)["x"] == "R"
+
+
+def _wait_for(jobs: Jobs, uuid: str, parent: str) -> None:
+    doc = jobs.get(uuid)
+    if not doc.apart:
+        jobs.update(doc, {"unmet": [*doc.unmet, parent]})
+        return
+    jobs.edges.reopen(edge for edge in jobs.edges.of([doc.id]) if edge.parent == parent)
 
 
 def test_descendants_are_found_once_in_a_diamond(jobs: Jobs) -> None:

@@ -10,9 +10,10 @@ from pymongo.errors import AutoReconnect
 
 from jfcelery.controller.archive import archive
 from jfcelery.database import payloads
+from jfcelery.database.packed import Packed
 from jfcelery.database.payloads import load_payload
 from jfcelery.errors import ConflictError, DatabaseUnavailableError, InputError
-from jfcelery.flows import insert
+from jfcelery.flows import insert, storing
 from jfcelery.flows.insert import Placement, add_dynamic, add_flow
 from jfcelery.states import FlowState, JobState
 from tests.support.entries import entry, flow_of
@@ -123,10 +124,10 @@ def test_an_insertion_that_was_taken_for_dead_leaves_nothing(
 ) -> None:
     """Where the sweeper removed a flow that was still being added, no part of it runs."""
     flow = flow_of({"a": [], "b": []})
-    insert_all = insert.insert_documents
+    insert_all = storing.insert_documents
 
     def slow(*args: Any) -> None:
-        insert.remove_insertion(jobs.queue, flow.uuid)
+        storing.remove_insertion(jobs.queue, flow.uuid)
         insert_all(*args)
 
     monkeypatch.setattr(insert, "insert_documents", slow)
@@ -177,7 +178,8 @@ def test_what_an_archived_job_left_is_not_taken_for_the_new_one(jobs: Jobs) -> N
     """A death between the removal of a job and that of its content harms no later job."""
     flow = flow_of({"a": []})
     add_flow(jobs.queue, flow, HERE)
-    jobs.queue.payloads.insert_one(payloads.payload_document(jobs.queue, "a_2", {"uuid": "old"}))
+    old = payloads.payload_document(jobs.queue, "a_2", Packed.of({"uuid": "old"}))
+    jobs.queue.payloads.insert_one(old)
     add_dynamic(jobs.queue, [entry("a", index=2)], HERE, flow=flow.uuid, generator="a_1")
     assert load_payload(jobs.queue, "a_2") == {"uuid": "a"}
 

@@ -20,7 +20,7 @@ from jfcelery.errors import (
     UnknownNameError,
 )
 from jfcelery.flows.entries import flow_entries
-from jfcelery.flows.insert import insert_documents
+from jfcelery.flows.storing import insert_documents
 from jfcelery.migration import importing
 from jfcelery.migration.importing import Import
 from jfcelery.migration.source import Source
@@ -82,7 +82,7 @@ class Old:
                 "remote": {"step_attempts": 0, "process_id": None},
                 "parents": entry.parents,
                 "priority": 3,
-                "job": entry.payload,
+                "job": entry.payload.load(),
                 **times,
             }
             self.database["jobs"].insert_one(document | copy.deepcopy(fields))
