@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -228,7 +229,7 @@ def info(as_json: bool, verbosity: int) -> None:
     project = load_project()
     found, services = _runner(project).info(), services_status(project)
     if as_json:
-        write_json({**asdict(found), "services": [asdict(service) for service in services]})
+        write_json({**_plain(found), "services": [asdict(service) for service in services]})
         return
     show_processes(found, verbosity)
     show_services(services)
@@ -362,9 +363,14 @@ def _each(act: Act, *, everywhere: bool, as_json: bool) -> None:
         write_json({"done": act.done, "runners": results})
 
 
+def _plain(found: RunnerInfo) -> dict[str, Any]:
+    """Return what is found for JSON: the address of Flower without the login in it."""
+    return {**asdict(found), "flower": re.sub(r"//.*@", "//", found.flower)}
+
+
 def _show_started(found: RunnerInfo, *, as_json: bool) -> None:
     if as_json:
-        write_json(asdict(found))
+        write_json(_plain(found))
         return
     names = ", ".join(process.name for process in found.processes)
     click.echo(f"The runner works: {names}.")
