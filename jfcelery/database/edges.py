@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from jfcelery.database.documents import JobDoc
 
 #: Parents that a job's own document names.
-INLINE = 16
+INLINE = 8
 #: The entry of ``unmet`` that stands for all edges of a job that are not met.
 APART = "#"
 #: Edges of one command.

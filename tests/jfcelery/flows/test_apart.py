@@ -56,6 +56,17 @@ def test_few_parents_stay_where_scripts_look_for_them(jobs: Jobs) -> None:
     assert jobs.queue.edges.count_documents({}) == 0
 
 
+def test_a_job_that_names_its_parents_itself_has_a_small_document(jobs: Jobs) -> None:
+    """From its insertion to its last step."""
+    parents = [f"{number:036}" for number in range(INLINE)]
+    child = f"{INLINE:036}"
+    add_flow(jobs.queue, flow_of({**{p: [] for p in parents}, child: parents}), HERE)
+    assert len(encode(jobs.get(child).raw)) < 2000
+    for parent in parents:
+        release_children(jobs, _end(jobs, parent))
+    assert len(encode(run(jobs, child).raw)) < 2000
+
+
 def test_the_end_of_a_parent_leaves_the_child_alone_until_the_last(jobs: Jobs) -> None:
     """No document is written that grows with the number of parents."""
     _fan_in(jobs)
