@@ -178,12 +178,19 @@ def _remove_interrupted(runtime: Runtime) -> None:
 
 
 def _renew_flows(runtime: Runtime) -> None:
-    """Count the jobs of flows that have not ended, and look at those of which nothing moves."""
+    """Count the jobs of flows that have not completed, and look at those of which nothing moves."""
     now, flows = runtime.jobs.now(), runtime.jobs.flows
-    moving = [state.value for state in (FlowState.READY, FlowState.WAITING, FlowState.RUNNING)]
+    open_states = [state.value for state in FlowState if state is not FlowState.COMPLETED]
+    fields = dict.fromkeys(("state", "counts", "version", "updated_on", "inserting"), 1)
     with translated():
-        found = list(runtime.queue.flows.find({"state": {"$in": moving}}))
-    quiet = [f for f in found if not f.get("inserting") and now - f["updated_on"] >= STUCK_TIME]
+        found = list(runtime.queue.flows.find({"state": {"$in": open_states}}, fields))
+    quiet = [
+        flow
+        for flow in found
+        if not flow.get("inserting")
+        and now - flow["updated_on"] >= STUCK_TIME
+        and _at_rest.get(_key(runtime, flow)) != flow["version"]
+    ]
     for piece in chunks(quiet, COUNTED):
         counts = flows.count([flow["_id"] for flow in piece])
         for flow in piece:
@@ -192,18 +199,28 @@ def _renew_flows(runtime: Runtime) -> None:
             if (stored, flow["state"]) != (exact, flow_state(exact)):
                 with contextlib.suppress(FlowNotFoundError):
                     flows.refresh(flow["_id"], exact=True)
+            elif flow["state"] in _ENDED and not exact.keys() & _MOVING:
+                _at_rest[_key(runtime, flow)] = flow["version"]
             if _S.WAITING in exact and not exact.keys() & _MOVING:
                 _settle_once(runtime, flow)
 
 
 def _settle_once(runtime: Runtime, flow: dict[str, Any]) -> None:
     """Look for parents that ended unseen in a flow of which nothing moves."""
-    key = (runtime.project.name, flow["_id"])
+    key = _key(runtime, flow)
     if _settled.get(key) != flow["version"]:
         query = {"flow": flow["_id"], "state": _S.WAITING.value}
         settle(runtime.jobs, list(runtime.jobs.find(query)))
         _settled[key] = flow["version"]
 
 
+def _key(runtime: Runtime, flow: dict[str, Any]) -> tuple[str, str]:
+    return (runtime.project.name, flow["_id"])
+
+
+#: States of flows of which usually nothing moves; the last move of one may have been lost.
+_ENDED = frozenset({FlowState.FAILED, FlowState.STOPPED, FlowState.PAUSED})
 #: Flows that were looked at, and their versions then.
 _settled: dict[tuple[str, str], int] = {}
+#: Flows that were found at rest, and their versions then: any move of a job changes these.
+_at_rest: dict[tuple[str, str], int] = {}

@@ -80,17 +80,19 @@ class Delete:
     def _run(self, pieces: Iterable[Sequence[JobDoc]], manner: Manner) -> Result:
         changed: list[str] = []
         refused: list[Refusal] = []
+        remarks: list[Refusal] = []
         flows: dict[str, None] = {}
         done = 0
         for piece in pieces:
             result = self._piece(piece, manner)
             changed += result.changed
             refused += result.refused
+            remarks += result.remarks
             flows |= dict.fromkeys(doc.flow for doc in piece)
             done += len(piece)
             manner.progress(done)
         self._settle(flows)
-        return Result(tuple(changed), tuple(refused))
+        return Result(tuple(changed), tuple(refused), tuple(remarks))
 
     def _piece(self, docs: Sequence[JobDoc], manner: Manner) -> Result:
         gone: list[JobDoc] = []

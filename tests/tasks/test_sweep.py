@@ -12,6 +12,7 @@ from jfcelery.states import FlowState, JobState
 from jfcelery.tasks import sweep as module
 from jfcelery.tasks.sweep import sweep
 from tests.support.entries import QUICK_JOB, flow_of
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,6 +98,30 @@ def test_flows_that_are_right_are_counted_in_one_query(
     sweep(bench.runtime)
     assert bench.runtime.jobs.flows.get(drifted).counts == {_S.READY: 1}
     assert len(counted) <= 2
+
+
+def test_a_stopped_flow_whose_last_moves_were_lost_is_told_right(bench: Bench) -> None:
+    """Those of its jobs that a process made, which died before it wrote to the flow."""
+    flow = add(bench, {"a": []})
+    jobs, flows = bench.runtime.jobs, bench.runtime.jobs.flows
+    jobs.transition(jobs.get("a"), "stop", _S.USER_STOPPED, by="test")
+    before = bench.runtime.queue.flows.find_one({"_id": flow})
+    bench.forward(100)
+    sweep(bench.runtime)
+    assert flows.get(flow).state is FlowState.STOPPED
+    jobs.transition(jobs.get("a"), "resume", _S.READY, by="test")
+
+    def over() -> bool:
+        bench.beat()
+        bench.drain()
+        return bench.states(flow)["a"] == "C"
+
+    wait_until(over, "the job to end")
+    lost = {name: before[name] for name in ("state", "counts")}
+    bench.runtime.queue.flows.update_one({"_id": flow}, {"$set": lost})
+    bench.forward(100)
+    sweep(bench.runtime)
+    assert flows.get(flow).state is FlowState.COMPLETED
 
 
 def test_a_job_whose_parents_ended_unseen_starts_beside_an_error(bench: Bench) -> None:
