@@ -58,6 +58,8 @@ class _Template(Template):
 # forked reaches nothing: so the command looks at the notes first; where that cannot be (`again`),
 # the signal comes once more, as it does if the subshell noted it (`told`) and yet goes on. The exit
 # code is then what the subshell noted: a `wait` that was interrupted loses it (bash 5.2 gives -1).
+# It notes it only once it survives signals: a shell that one ends runs its EXIT trap, with a
+# status of 0.
 _SCRIPT = _Template(r"""
 # Queue job @@name
 _jfc_dir=@@dir
@@ -152,8 +154,8 @@ for _jfc_n in @@signals; do trap "_jfc_pass $_jfc_n" "$_jfc_n"; done
 _jfc_clock
 _jfc_note stage=started "host=$_jfc_host" @@queue_id"time=$_jfc_time"
 (
-trap '_jfc_note "left=$?"' EXIT
 for _jfc_n in @@signals; do trap "_jfc_told $_jfc_n" "$_jfc_n"; done
+trap '_jfc_note "left=$?"' EXIT
 @@body
 exit $_jfc_code
 ) &

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jfcelery.controller.info import FlowInfo, JobInfo
+from jfcelery.database.documents import SCHEMA_VERSION
 from jfcelery.states import JobState
 from tests.support.calling import Jfc
 
@@ -33,7 +34,7 @@ def test_administration_says_what_it_did_to_what(
     made = {"created": ["name_-1"], "collection": "flows"}
     assert jfc("admin", "index", "create", "name", "desc", "-c", "flows", "--json").data == made
     assert len(jfc("admin", "index", "rebuild", "--json").data["created"]) > 3
-    upgraded = {"layout": 1, "upgraded": False, "backup": None}
+    upgraded = {"layout": SCHEMA_VERSION, "upgraded": False, "backup": None}
     assert jfc("admin", "upgrade", "--json").data == upgraded
     dump = tmp_path / "dump.json"
     dumped = jfc("job", "dump", "-v", "-n", "a", "-p", str(dump), "--json").data

@@ -256,7 +256,9 @@ class World:
         try:
             parent = self.jobs.get(token)
         except JobNotFoundError:
-            pytest.fail(f"{doc.job.name} waits for a job that is gone")
+            # A job that is held is looked at once it waits again: the end of the test wants it.
+            assert doc.state is not _S.WAITING, f"{doc.job.name} waits for a job that is gone"
+            return
         assert not done(self.jobs, parent)
 
     def _leaves_completed(self, docs: list[JobDoc]) -> bool:
