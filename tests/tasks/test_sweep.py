@@ -105,7 +105,7 @@ def test_a_stopped_flow_whose_last_moves_were_lost_is_told_right(bench: Bench) -
     flow = add(bench, {"a": []})
     jobs, flows = bench.runtime.jobs, bench.runtime.jobs.flows
     jobs.transition(jobs.get("a"), "stop", _S.USER_STOPPED, by="test")
-    before = bench.runtime.queue.flows.find_one({"_id": flow})
+    before = flows.get(flow).raw
     bench.forward(100)
     sweep(bench.runtime)
     assert flows.get(flow).state is FlowState.STOPPED
