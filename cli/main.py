@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
+import sys
 from typing import Any
 
 import click
@@ -131,7 +133,20 @@ def jfc(ctx: click.Context, project: str | None, full_exc: bool) -> None:
 def main() -> None:
     """Run the command line (the entry point of the script ``jfc``)."""
     gc.set_threshold(COLLECT_AFTER)
-    jfc(prog_name="jfc")
+    try:
+        jfc(prog_name="jfc")
+    finally:
+        _leave_at_once()
+
+
+def _leave_at_once() -> None:
+    """Keep pymongo from waiting, as the process ends, for threads of its that only look on.
+
+    They sleep half a second at a time, and are daemons: a command has nothing to wait for.
+    """
+    monitor = sys.modules.get("pymongo.synchronous.monitor")
+    if (hook := getattr(monitor, "_shutdown_resources", None)) is not None:
+        atexit.unregister(hook)
 
 
 if __name__ == "__main__":

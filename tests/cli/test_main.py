@@ -266,3 +266,17 @@ def test_jobs_are_changed_while_the_broker_is_down(make_project: ProjectFactory)
     (line,) = [line for line in resumed.stderr.splitlines() if "be told" in line]
     assert "Done, but no Celery worker could be told: Redis does not " in line
     assert flow.state("a") is JobState.READY
+
+
+def test_a_command_that_is_done_waits_for_no_thread() -> None:
+    """Those of pymongo look at the server again every half second, for nobody."""
+    code = (
+        "import sys; from pymongo.synchronous import monitor; from jfcelery.cli.main import main\n"
+        "monitor._shutdown_monitors = lambda: print('waited')\n"
+        "sys.argv = ['jfc', '--version']; main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert done.stdout.startswith("jfcelery ")
+    assert "waited" not in done.stdout
