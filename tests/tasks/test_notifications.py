@@ -10,6 +10,7 @@ from jobflow import Flow
 from jfcelery import submit_flow
 from jfcelery.controller.bulk import Manner
 from jfcelery.controller.rerun import Rerun
+from jfcelery.database.connection import open_queue
 from jfcelery.errors import ConnectionFailedError, LoginNeededError
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import JobState
@@ -271,6 +272,9 @@ def test_the_running_system_tells_by_web_and_mail(
         ]
         project = make_project(notifications=rules)
         with running(project, tmp_path) as system:
+            # What was before the first look of all is not told.
+            records = open_queue(project).auxiliary
+            wait_until(lambda: records.find_one({"_id": "notifications"}), "the first look")
             submit_flow(Flow([fail()]), project=project.name)
             submit_flow(Flow([add(1, 2)]), project=project.name)
             came: list[str] = []
