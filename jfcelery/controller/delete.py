@@ -23,6 +23,7 @@ from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.errors import FlowNotFoundError
 from jfcelery.flows.insert import generator_token
+from jfcelery.flows.release import settle
 from jfcelery.states import ACTIVE_STATES
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Delete:
         refused: list[Refusal] = []
         remarks: list[Refusal] = []
         flows: dict[str, None] = {}
+        uuids: dict[str, None] = {}
         done = 0
         for piece in pieces:
             result = self._piece(piece, manner)
@@ -89,10 +91,21 @@ class Delete:
             refused += result.refused
             remarks += result.remarks
             flows |= dict.fromkeys(doc.flow for doc in piece)
+            uuids |= dict.fromkeys(doc.uuid for doc in piece)
             done += len(piece)
             manner.progress(done)
+        self._settle_children(uuids)
         self._settle(flows)
         return Result(tuple(changed), tuple(refused), tuple(remarks))
+
+    def _settle_children(self, uuids: Iterable[str]) -> None:
+        """Let jobs that are left, held ones too, wait no more for jobs that are gone."""
+        for piece in chunks(uuids, PIECE):
+            keys = {edge.child for edge in self.jobs.edges.to(piece)}
+            waiting = list(self.jobs.find({"unmet": {"$in": piece}}))
+            for some in chunks(keys, PIECE):
+                waiting += self.jobs.find({"_id": {"$in": some}})
+            settle(self.jobs, waiting)
 
     def _piece(self, docs: Sequence[JobDoc], manner: Manner) -> Result:
         gone: list[JobDoc] = []
