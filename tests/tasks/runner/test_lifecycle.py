@@ -89,8 +89,7 @@ def test_start_and_stop(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None
     run_flow(runner.project)
     assert runner.stop()
     assert runner.info().state is RunnerState.STOPPED
-    # A job's script may still be on its way out, long after its final file on a busy machine.
-    wait_until(lambda: not processes_of(runner), "the last process to end")
+    assert processes_of(runner) == []
     assert Records(runner.folder).all() == []
     assert not runner.stop()
 
