@@ -14,6 +14,8 @@ open edge keeps nobody waiting.
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from secrets import randbits
 from typing import TYPE_CHECKING, Any
@@ -75,6 +77,38 @@ class Edge:
 
 
 _FIELDS = ("child", "parent", "flow", "place", "met", "tolerant", "version")
+
+
+class _Open:
+    """An edge of each job that was open when this process looked last: the first to look at again.
+
+    The embedded server reads all open edges of a job to give one. That of the highest key is as
+    good as one drawn at random, since keys end with uuids: of n parents that end one by one, about
+    log n are the one that is known here.
+    """
+
+    #: Of how many jobs one is known; a job that is forgotten is only searched again.
+    SIZE = 1000
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, str] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, child: str) -> str | None:
+        """Return the key of the edge that is known of a job."""
+        return self._known.get(child)
+
+    def put(self, child: str, edge: str | None) -> None:
+        """Remember an edge of a job, or that it has no open one."""
+        with self._lock:
+            self._known.pop(child, None)
+            if edge is not None:
+                self._known[child] = edge
+            while len(self._known) > self.SIZE:
+                self._known.popitem(last=False)
+
+
+_open = _Open()
 
 
 def is_apart(parents: Sequence[str]) -> bool:
@@ -139,9 +173,17 @@ class Edges:
 
     def is_open(self, child: str) -> bool:
         """Return whether an edge of a job is not met."""
+        witness = f"{self.queue.edges.full_name}:{child}"
+        known = _open.get(witness)
         with translated():
+            if known is not None:
+                edge = self.queue.edges.find_one({"_id": known}, {"met": 1})
+                if edge is not None and not edge["met"]:
+                    return True
             query = {"child": child, "met": False}
-            return self.queue.edges.find_one(query, {"_id": 1}) is not None
+            found = self.queue.edges.find_one(query, {"_id": 1}, sort=[("_id", -1)])
+        _open.put(witness, found["_id"] if found else None)
+        return found is not None
 
     def waits(self, child: str, parent: str) -> bool:
         """Return whether a job waits for a parent that is kept here."""

@@ -46,7 +46,7 @@ INDEXES: dict[str, list[list[tuple[str, int]]]] = {
     "history": [[("uuid", 1), ("index", 1)], [("flow", 1)], [("at", -1)]],
     "edges": [
         [("version", 1), ("_id", 1)],
-        [("child", 1), ("met", 1)],
+        [("child", 1), ("met", 1), ("_id", 1)],
         [("parent", 1)],
         [("flow", 1)],
     ],

@@ -8,19 +8,23 @@ import pytest
 from bson import encode
 
 from jfcelery.controller.archive import archive
+from jfcelery.database.connection import open_queue
 from jfcelery.database.edges import APART, INLINE, Edges, edges_of, with_parents
+from jfcelery.database.jobs import Jobs
+from jfcelery.database.schema import prepare
 from jfcelery.flows import release
 from jfcelery.flows.finish import add_new_jobs
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.flows.release import release_children, settle
 from jfcelery.states import JobState
+from tests.support.commands import listen
 from tests.support.ends import outcome, run, unmet
 from tests.support.entries import entry, flow_of
 
 if TYPE_CHECKING:
     from jfcelery.database.documents import JobDoc
-    from jfcelery.database.jobs import Jobs
     from jfcelery.flows.entries import FlowEntries
+    from jfcelery.project import Project
 
 HERE = Placement(worker="here")
 _S = JobState
@@ -117,6 +121,24 @@ def test_a_release_that_died_between_its_writes_is_made_up(
 
 def _dies(*_args: Any, **_options: Any) -> None:
     raise RuntimeError
+
+
+def test_the_end_of_a_parent_reads_one_edge_not_all_that_are_open(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The open edges are searched when the one that is known was met, not at each end."""
+    commands = listen(monkeypatch)
+    jobs = Jobs(open_queue(project))
+    prepare(jobs.queue)
+    parents = [f"p{place:03}" for place in range(40)]
+    _fan_in(jobs, parents)
+    for parent in parents[:-1]:
+        release_children(jobs, _end(jobs, parent))
+    searches = [asked for asked in commands.asked() if {"child", "met"} <= asked.filter.keys()]
+    assert len(searches) == 1
+    assert jobs.get("child").state is _S.WAITING
+    release_children(jobs, _end(jobs, parents[-1]))
+    assert jobs.get("child").state is _S.READY
 
 
 def test_an_edge_that_is_opened_again_is_not_met_by_who_read_it_before(jobs: Jobs) -> None:
