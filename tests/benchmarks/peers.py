@@ -1,10 +1,11 @@
 """All figures beside other programs, in one run: ``python tests/benchmarks/peers.py``.
 
-jobflow-remote and FireWorks are installed from PyPI, each into an environment of its own. All use
-the same database server on the same machine, and are measured one after the other, figure by
-figure. The table that is printed is the one of ``docs/performance.md``. Parts can be named:
-``local`` (jobs on this machine), ``large`` (a flow of thousands), ``steps`` (Celery's steps),
-``link`` (a real Slurm behind a slow SSH link, which needs root and Debian's packages).
+jobflow-remote, FireWorks and AiiDA are installed from PyPI, each into an environment of its own.
+They run on the same machine, all but AiiDA with the same database server, and are measured one
+after the other, figure by figure. The table that is printed is the one of ``docs/performance.md``.
+Parts can be named: ``local`` (jobs on this machine), ``large`` (a flow of thousands), ``steps``
+(Celery's steps), ``link`` (a real Slurm behind a slow SSH link, which needs root and Debian's
+packages).
 """
 
 from __future__ import annotations
@@ -31,6 +32,8 @@ from jfcelery import submit_flow
 from jfcelery.tasks.runner.lifecycle import Runner
 from tests.benchmarks import jobs, pilot, submission
 from tests.benchmarks.place import Place
+from tests.benchmarks.presto import RELEASE as PRESTO
+from tests.benchmarks.presto import AiiDA
 from tests.benchmarks.rapidfire import RELEASE as RAPIDFIRE
 from tests.benchmarks.rapidfire import FireWorks
 from tests.benchmarks.steps import steps_per_second
@@ -54,13 +57,13 @@ JFC = (sys.executable, "-c", "from jfcelery.cli.main import main; main()")
 
 @dataclass(frozen=True)
 class Sizes:
-    """How many jobs each measurement has; where there are several: ours, theirs, FireWorks'.
+    """How many jobs each measurement has; where there are several: ours, theirs, the others'.
 
     Theirs take longer, so that fewer will do.
     """
 
-    chain: tuple[int, int, int] = (20, 10, 20)
-    crowd: tuple[int, int, int] = (60, 30, 60)
+    chain: tuple[int, int, int, int] = (20, 10, 20, 5)
+    crowd: tuple[int, int, int, int] = (60, 30, 60, 30)
     large: int = 5000
     queued: tuple[int, int] = (200, 20)
     pilot: int = 300
@@ -69,10 +72,11 @@ class Sizes:
 
 
 #: Enough to see that everything works.
-FEW = Sizes((2, 1, 2), (6, 2, 4), 200, (8, 2), 8, (4, 1), 20)
+FEW = Sizes((2, 1, 2, 2), (6, 2, 4, 3), 200, (8, 2), 8, (4, 1), 20)
 
 PARTS = ("local", "large", "steps", "link")
-OURS, THEIRS, OTHERS = "jfcelery", RELEASE.replace("==", " "), RAPIDFIRE.replace("==", " ")
+OURS = "jfcelery"
+THEIRS, FIREWORKS, AIIDA = (release.replace("==", " ") for release in (RELEASE, RAPIDFIRE, PRESTO))
 
 
 @dataclass
@@ -96,7 +100,7 @@ class Table:
         now = datetime.now(UTC).strftime("%d %B %Y, %H:%M UTC")
         head = f"{cores} cores ({_processor()}), {platform.system()}, Python "
         lines = [f"{head}{platform.python_version()}; {now}; load at the end {_load()}.", ""]
-        names = ["figure", "goal", OURS, THEIRS, OTHERS]
+        names = ["figure", "goal", OURS, THEIRS, FIREWORKS, AIIDA]
         lines += [_row(names), _row(["---"] * len(names))]
         for figure, values in self.rows.items():
             cells = [values.get(name, "–") for name in names[1:]]  # noqa: RUF001 - as in the goals
@@ -210,15 +214,30 @@ def local(table: Table, where: Bench) -> None:
         table.add(f"{edge}, cold", "", THEIRS, f"{seconds:.2f} s")
         seconds = program.until_complete(crowd[1], "crowd")
         table.add(f"{rate}, cold", "", THEIRS, f"{60 * crowd[1] / seconds:.0f}")
-    try:
-        rapid = FireWorks.install(where.folder / "fireworks", where.mongo.url)
-    except InstallationError as error:
-        print(f"FireWorks: {error}", file=sys.stderr)
-        return
-    seconds = rapid.until_complete(chain[2], "chain") / chain[2]
-    table.add(f"{edge}, warm", "", OTHERS, f"{seconds:.2f} s")
-    seconds = rapid.until_complete(crowd[2], "crowd")
-    table.add(f"{rate}, warm", "", OTHERS, f"{60 * crowd[2] / seconds:.0f}")
+    for measure in (_fireworks, _aiida):
+        try:
+            measure(table, where, edge, rate)
+        except InstallationError as error:
+            print(error, file=sys.stderr)
+
+
+def _fireworks(table: Table, where: Bench, edge: str, rate: str) -> None:
+    chain, crowd = where.sizes.chain[2], where.sizes.crowd[2]
+    rapid = FireWorks.install(where.folder / "fireworks", where.mongo.url)
+    seconds = rapid.until_complete(chain, "chain") / chain
+    table.add(f"{edge}, warm", "", FIREWORKS, f"{seconds:.2f} s")
+    seconds = rapid.until_complete(crowd, "crowd")
+    table.add(f"{rate}, warm", "", FIREWORKS, f"{60 * crowd / seconds:.0f}")
+
+
+def _aiida(table: Table, where: Bench, edge: str, rate: str) -> None:
+    """Its jobs are shell scripts, neither warm nor cold; its daemon has a process for each core."""
+    chain, crowd = where.sizes.chain[3], where.sizes.crowd[3]
+    with AiiDA.running(where.folder / "aiida", len(os.sched_getaffinity(0))) as presto:
+        seconds = presto.until_complete(chain, "chain") / chain
+        table.add(f"{edge}, cold", "", AIIDA, f"{seconds:.2f} s")
+        seconds = presto.until_complete(crowd, "crowd")
+        table.add(f"{rate}, cold", "", AIIDA, f"{60 * crowd / seconds:.0f}")
 
 
 _MEMORY = "standing memory, idle, with the services"
