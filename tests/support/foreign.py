@@ -62,6 +62,8 @@ def environment(
                 below = sysconfig.get_path("purelib")
                 (site_packages(prefix) / "running.pth").write_text(f"{below}\n")
             pip = [str(prefix / "bin" / "python"), "-m", "pip", "install", "-q", release, *beside]
+            if not above:  # it runs here only, and compiles the little that it imports
+                pip.append("--no-compile")
             done = subprocess.run(
                 pip, capture_output=True, text=True, timeout=PATIENCE, check=False
             )
