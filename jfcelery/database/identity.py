@@ -36,9 +36,13 @@ def refuse_others(queue: QueueDatabase, *, is_new: bool = False) -> None:
     Raises:
         SchemaVersionError: They hold documents of another.
     """
-    for collection in (queue.jobs, queue.flows, queue.batches):
-        with translated():
-            found = collection.find_one({}, {PROJECT: 1})
+    with translated():
+        flow = queue.flows.find_one({}, {PROJECT: 1, "db_id": 1})
+        # By a number, of which there is an index: the embedded database looks at all jobs for any.
+        number = {"db_id": flow["db_id"]} if flow and flow.get("db_id") else {}
+        job = queue.jobs.find_one(number, {PROJECT: 1})
+        batch = queue.batches.find_one({}, {PROJECT: 1})
+    for collection, found in ((queue.jobs, job), (queue.flows, flow), (queue.batches, batch)):
         if found is None:
             continue
         what = f"Collection {collection.full_name}"

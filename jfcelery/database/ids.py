@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.database.connection import translated
 from jfcelery.database.records import change_record
 
 if TYPE_CHECKING:
@@ -30,3 +31,10 @@ def reserve_ids(queue: QueueDatabase, number: int, prefix: str = "") -> list[str
     record = change_record(queue, _KEY, advance) or {}
     end = int(record["next_id"])
     return [f"{prefix}{i}" for i in range(end - number, end)]
+
+
+def ids_given(queue: QueueDatabase) -> int:
+    """Return how many short ids were reserved; there are no more jobs than that."""
+    with translated():
+        record = queue.auxiliary.find_one({"_id": _KEY}) or {}
+    return int(record.get("next_id", 1)) - 1

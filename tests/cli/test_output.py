@@ -8,7 +8,18 @@ from datetime import UTC, datetime
 import pytest
 from rich.style import Style
 
-from jfcelery.cli.output import STATE_STYLES, local_time, styled_state, write_json, zone
+from jfcelery.cli import output
+from jfcelery.cli.output import (
+    STATE_STYLES,
+    console,
+    escape,
+    local_time,
+    print_fitting,
+    styled_state,
+    table,
+    write_json,
+    zone,
+)
 from jfcelery.states import FlowState, JobState
 
 #: Half past eleven at night in Greenwich: the next morning in Tokyo.
@@ -38,3 +49,26 @@ def test_every_state_has_a_colour(states: type[JobState | FlowState]) -> None:
         assert Style.parse(style).color is not None
     for state in states:
         assert styled_state(state) == f"[{STATE_STYLES[state]}]{state}[/]"
+
+
+def test_tables_look_the_same_in_lines_and_as_rich_makes_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Headers of two lines, wide characters, brackets, backslashes, colours; words stay words."""
+    shown = table("", ["DB id", "Name", "State", f"Since\n{escape('[UTC]')}"])
+    names = ("a[b]c\\", ":smile: 日本語", "x[red]y", "")
+    for number, name in enumerate(names):
+        shown.add_row(str(number), escape(name), styled_state("READY"), "2026-01-01")
+    as_lines = output._in_lines(shown)
+    assert as_lines is not None
+    seen = []
+    for made in (shown, as_lines):
+        console().print(made)
+        seen.append(capsys.readouterr().out)
+    assert seen[0] == seen[1]
+    assert all(name in seen[0] for name in names)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    print_fitting(lambda **_: shown)
+    assert "\x1b[36mREADY\x1b[0m" in capsys.readouterr().out
+    shown.add_row("4", "in\ntwo lines", "", "")
+    assert output._in_lines(shown) is None
