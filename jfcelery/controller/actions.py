@@ -6,9 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from jfcelery.controller.bulk import Manner, Result, change_jobs
+from jfcelery.controller.chosen import PIECE, Chosen
 from jfcelery.controller.delete import Delete, Extent
 from jfcelery.controller.pause import pause, resume
-from jfcelery.controller.queries import find_jobs
+from jfcelery.controller.queries import job_keys
 from jfcelery.controller.rerun import Rerun
 from jfcelery.controller.retry import retry
 from jfcelery.controller.set_state import set_state
@@ -118,19 +119,20 @@ class Actions:
         properties.check(self.project)
         return self._change(selected, lambda doc: properties.plan(self.project, doc), manner)
 
-    def select(self, selected: JobFilter) -> list[JobDoc]:
-        """Return the jobs that a filter selects, by their short ids.
+    def select(self, selected: JobFilter) -> Sequence[JobDoc]:
+        """Return the jobs that a filter selects, in the order of their short ids.
 
         Raises:
             JobNotFoundError: It selects none.
         """
-        docs = find_jobs(self.queue, selected, sort=[("db_id", 1)])
-        if not docs:
+        keys = job_keys(self.queue, selected)
+        if not keys:
             raise JobNotFoundError(
                 f"No job matches: {selected.describe()}.",
                 remedy="`jfc job list` with the same filter shows what would match.",
             )
-        return docs
+        chosen = Chosen(self.jobs, keys)
+        return chosen if len(keys) > PIECE else list(chosen)
 
     def tell(self, result: Result, *, cancel: bool = False) -> None:
         """Tell the Celery workers that there is something to do.

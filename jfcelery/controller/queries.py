@@ -51,6 +51,11 @@ def find_jobs(
     return _find(queue, job_query(queue, selected), sort=sort, limit=limit, skip=skip)
 
 
+def job_keys(queue: QueueDatabase, selected: JobFilter) -> list[str]:
+    """Return ``_id`` of the jobs that a filter selects, in the order of their short ids."""
+    return _keys_by_number(queue, job_query(queue, selected), 1)
+
+
 def find_one_job(queue: QueueDatabase, selected: JobFilter) -> JobDoc:
     """Return the one job that a filter by ids selects.
 
@@ -223,12 +228,17 @@ def _find_by_number(
         found = _find(queue, query)
         found.sort(key=lambda doc: id_number(doc.db_id), reverse=direction < 0)
         return found[skip:]
-    with translated(), _query_errors():
-        ids = [(raw["db_id"], raw["_id"]) for raw in queue.jobs.find(dict(query), {"db_id": 1})]
-        ids.sort(key=lambda pair: id_number(pair[0]), reverse=direction < 0)
-        keys = [key for _, key in ids[skip : skip + limit]]
+    keys = _keys_by_number(queue, query, direction)[skip : skip + limit]
+    with translated():
         raw_of = {raw["_id"]: raw for raw in queue.jobs.find({"_id": {"$in": keys}})}
     return [JobDoc.from_mongo(raw_of[key]) for key in keys if key in raw_of]
+
+
+def _keys_by_number(queue: QueueDatabase, query: Mapping[str, Any], direction: int) -> list[str]:
+    with translated(), _query_errors():
+        ids = [(raw["db_id"], raw["_id"]) for raw in queue.jobs.find(dict(query), {"db_id": 1})]
+    ids.sort(key=lambda pair: id_number(pair[0]), reverse=direction < 0)
+    return [key for _, key in ids]
 
 
 def _with_jobs(

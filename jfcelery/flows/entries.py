@@ -7,21 +7,34 @@ returns), so that the runner never has to import what a flow refers to.
 from __future__ import annotations
 
 import re
+import sys
+import zlib
+from base64 import b64decode, b64encode
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic.dataclasses import dataclass as checked
 from pydantic_core import PydanticCustomError
 
-from jfcelery.database.packed import Packed
+from jfcelery.database.chunks import chunks
+from jfcelery.database.packed import Packed, Spool
 from jfcelery.errors import InputError, SerializationError
 from jfcelery.execution import wire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from jobflow import Flow, Job
 
@@ -45,6 +58,8 @@ _JOB_FIELDS = frozenset(
 )
 
 
+#: Entries that a file holds one by one; of more, so many are compressed together.
+PIECE = 200
 #: What uuids and names of stores consist of: they become parts of paths, and lines of scripts.
 _PLAIN = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.-]{1,200}\Z")
 
@@ -64,11 +79,14 @@ def _plain_name(value: str) -> str:
 PlainName = Annotated[str, AfterValidator(_plain_name)]
 
 
-class _Entry(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+_CONFIG = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
+#: Stand for all that are empty: a flow may have a hundred thousand entries. Nobody writes to them.
+_NO_NAMES: list[str] = []
+_NO_METADATA: dict[str, Any] = {}
 
 
-class JobEntry(_Entry):
+@checked(frozen=True, slots=True, kw_only=True, config=_CONFIG)
+class JobEntry:
     """One job of a flow, as the queue needs it.
 
     Attributes:
@@ -108,16 +126,62 @@ class JobEntry(_Entry):
     stores: list[PlainName]
     payload: Packed
 
-    def model_post_init(self, _context: object) -> None:
-        """Share what pydantic notes of each entry, its fields that were set: 2 kB a job."""
-        object.__setattr__(self, "__pydantic_fields_set__", _SET)
+    def __post_init__(self) -> None:
+        """Share what many entries have in common."""
+        parents = self.references if self.parents == self.references else self.parents
+        shared = {
+            "name": sys.intern(self.name),
+            "function": sys.intern(self.function),
+            "parents": parents or _NO_NAMES,
+            "references": self.references or _NO_NAMES,
+            "hosts": [sys.intern(host) for host in self.hosts],
+            "stores": self.stores or _NO_NAMES,
+            "metadata": self.metadata or _NO_METADATA,
+        }
+        for name, value in shared.items():
+            object.__setattr__(self, name, value)
 
 
-#: Every field of an entry is set.
-_SET = set(JobEntry.model_fields)
+#: Without its own configuration the outermost type would write NaN as null.
+_ENTRIES = TypeAdapter(list[JobEntry], config=ConfigDict(ser_json_inf_nan="constants"))
 
 
-class FlowEntries(_Entry):
+def _packed(jobs: Sequence[JobEntry]) -> list[Any]:
+    """Return entries for a file: of many, pieces that are compressed."""
+    if len(jobs) <= PIECE:
+        return list(_ENTRIES.dump_python(list(jobs), mode="json"))
+    pieces = (_ENTRIES.dump_json(piece) for piece in chunks(jobs, PIECE))
+    return [b64encode(zlib.compress(piece)).decode() for piece in pieces]
+
+
+def _unpacked(value: Any) -> Any:
+    """Return the entries of a file, of which only a piece at a time is in memory as text."""
+    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+        return value
+    spool, found = Spool(), list[JobEntry]()
+    for piece in value:
+        try:
+            entries = _ENTRIES.validate_json(zlib.decompress(b64decode(piece)))
+        except ValidationError as error:
+            where, said = _first_of(error)
+            raise PydanticCustomError(
+                "entry", "{at}: {said}", {"at": where, "said": said}
+            ) from None
+        except (ValueError, zlib.error):
+            raise PydanticCustomError("damaged", "a piece of it is damaged") from None
+        for entry in entries:
+            object.__setattr__(entry, "payload", spool.keep(entry.payload))
+            found.append(entry)
+    return found
+
+
+def _first_of(error: ValidationError) -> tuple[str, str]:
+    """Return where the first of some errors is, and what it says."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    return ".".join(str(part) for part in first["loc"]), first["msg"]
+
+
+class FlowEntries(BaseModel):
     """A flow as the queue needs it.
 
     Attributes:
@@ -128,10 +192,14 @@ class FlowEntries(_Entry):
         leaves: Uuids of the jobs that no other job of the flow waits for.
     """
 
+    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_inf_nan="constants")
+
     uuid: PlainName
     name: str
     metadata: dict[str, Any]
-    jobs: list[JobEntry]
+    jobs: Annotated[
+        list[JobEntry], BeforeValidator(_unpacked), PlainSerializer(_packed, when_used="json")
+    ]
     leaves: list[str]
 
 
@@ -148,25 +216,26 @@ def flow_entries(flow: Flow) -> FlowEntries:
     """
     from jobflow import Job
 
-    drafts: list[dict[str, Any]] = []
-    graph = _Graph()
+    entries: list[JobEntry] = []
+    graph, spool = _Graph(), Spool()
 
     def take(item: Flow | Job) -> _Part:
         if isinstance(item, Job):
-            draft = _draft(item)
-            drafts.append(draft)
-            graph.add(item.uuid, draft["references"])
+            entry = _entry(item, spool)
+            entries.append(entry)
+            graph.add(item.uuid, entry.references)
             return _Part([item.uuid])
         return graph.join([take(child) for child in item.jobs], linear=str(item.order) == "linear")
 
     whole = take(flow)
     graph.check_acyclic(whole.uuids)
+    graph.complete(entries)
     with _refused(flow.name, "the flow"):
         return FlowEntries(
             uuid=flow.uuid,
             name=flow.name,
             metadata=_plain_metadata(flow),
-            jobs=_entries(drafts, graph),
+            jobs=entries,
             leaves=graph.leaves(whole.uuids),
         )
 
@@ -177,9 +246,8 @@ def _refused(name: str, what: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise InputError(f"{what} {name!r} cannot be queued: {where}: {first['msg']}") from error
+        where, said = _first_of(error)
+        raise InputError(f"{what} {name!r} cannot be queued: {where}: {said}") from error
 
 
 def job_payload(job: Job) -> dict[str, Any]:
@@ -235,10 +303,17 @@ class _Graph:
         inside = set(uuids)
         return [uuid for uuid in uuids if inside.isdisjoint(self.parents[uuid])]
 
+    def complete(self, entries: list[JobEntry]) -> None:
+        """Give entries the parents that the order of their flow adds."""
+        for place, entry in enumerate(entries):
+            if len(self.parents[entry.uuid]) > len(entry.parents):
+                parents = list(self.parents[entry.uuid])
+                entries[place] = replace(entry, parents=parents)
+
     def check_acyclic(self, uuids: list[str]) -> None:
         """Raise InputError if some jobs wait for each other in a circle."""
         try:
-            TopologicalSorter({uuid: self.parents[uuid] for uuid in uuids}).prepare()
+            TopologicalSorter({u: self.parents[u] for u in uuids if self.parents[u]}).prepare()
         except CycleError as error:
             circle = " -> ".join(error.args[1])
             raise InputError(f"the jobs of the flow wait for each other: {circle}") from error
@@ -263,42 +338,31 @@ def referenced_uuids(value: object) -> Iterator[str]:
             stack.extend(reversed(item))
 
 
-def _draft(job: Job) -> dict[str, Any]:
-    """Return all of a job's entry but its parents."""
+def _entry(job: Job, spool: Spool) -> JobEntry:
+    """Return a job's entry, with those parents that it refers to."""
     payload = job_payload(job)
     config = payload["config"]
     wanted = config["manager_config"] or {}
-    return {
-        "uuid": job.uuid,
-        "index": job.index,
-        "name": job.name,
-        "function": _function_name(payload["function"]),
-        "references": _references(payload),
-        "resolve": bool(config["resolve_references"]),
-        "metadata": payload["metadata"],
-        "hosts": payload["hosts"],
-        "on_missing": config["on_missing_references"],
-        "worker": wanted.get("worker"),
-        "exec_config": wanted.get("exec_config"),
-        "resources": wanted.get("resources"),
-        "priority": wanted.get("priority"),
-        "stores": stores_of(payload),
-        "payload": Packed.of(payload),
-    }
-
-
-def _entries(drafts: list[dict[str, Any]], graph: _Graph) -> list[JobEntry]:
-    """Return the entries in the order of the drafts, each of which is given up for its own."""
-    drafts.reverse()
-    entries = []
-    while drafts:
-        entries.append(_job_entry(drafts.pop(), graph))
-    return entries
-
-
-def _job_entry(draft: dict[str, Any], graph: _Graph) -> JobEntry:
-    with _refused(draft["name"], "job"):
-        return JobEntry(**draft, parents=list(graph.parents[draft["uuid"]]))
+    references = _references(payload)
+    with _refused(job.name, "job"):
+        return JobEntry(
+            uuid=job.uuid,
+            index=job.index,
+            name=job.name,
+            function=_function_name(payload["function"]),
+            parents=references,
+            references=references,
+            resolve=bool(config["resolve_references"]),
+            metadata=payload["metadata"],
+            hosts=payload["hosts"],
+            on_missing=config["on_missing_references"],
+            worker=wanted.get("worker"),
+            exec_config=wanted.get("exec_config"),
+            resources=wanted.get("resources"),
+            priority=wanted.get("priority"),
+            stores=stores_of(payload),
+            payload=spool.keep(Packed.of(payload)),
+        )
 
 
 def stores_of(payload: Mapping[str, Any]) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -230,7 +230,7 @@ def add_dynamic(
             if internal.isdisjoint(parents):
                 parents += [p for p in extra_parents if p not in parents]
             yield NewJob.of(
-                entry.model_copy(update={"parents": parents}),
+                replace(entry, parents=parents),
                 placement,
                 flow=flow,
                 db_id=db_id,

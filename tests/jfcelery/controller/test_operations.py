@@ -9,6 +9,7 @@ import pytest
 from pymongo.collection import Collection
 
 from jfcelery.controller.bulk import Manner, RefusedError
+from jfcelery.controller.chosen import Chosen
 from jfcelery.controller.filters import JobFilter
 from jfcelery.database.history import History
 from jfcelery.errors import InputError, JobNotFoundError, UnknownNameError
@@ -62,6 +63,25 @@ def test_what_cannot_be_paused_is_refused_with_the_reason_and_the_rest_is_paused
     assert refusal.db_id == flow.ids["a"]
     assert "RUNNING" in refusal.reason
     assert "jfc job stop" in refusal.reason
+
+
+def test_of_many_jobs_only_some_are_in_memory_and_all_are_changed(
+    controller: JobController, make_flow: MakeFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They come in the order of their numbers, without those that were deleted meanwhile."""
+    for module in ("chosen", "actions"):
+        monkeypatch.setattr(f"jfcelery.controller.{module}.PIECE", 2)
+    names = [f"j{number}" for number in range(11)]
+    flow = make_flow({name: [] for name in names})
+    chosen = controller.actions.select(JobFilter())
+    assert isinstance(chosen, Chosen)
+    assert [doc.job.name for doc in chosen] == names
+    assert [doc.id for doc in chosen[9:]] == [flow.doc(name).id for name in names[9:]]
+    controller.delete_job(db_id=flow.ids["j3"])
+    names.remove("j3")
+    assert [doc.db_id for doc in chosen] == [flow.ids[name] for name in names]
+    assert len(controller.pause_jobs()) == 10
+    assert controller.count_jobs_states([_S.PAUSED, _S.READY]) == {_S.PAUSED: 10, _S.READY: 0}
 
 
 def test_strict_operations_change_nothing_when_a_job_is_refused(

@@ -10,7 +10,7 @@ import pytest
 
 from jfcelery.errors import OutputInvalidError, OutputMissingError
 from jfcelery.execution.outcome import ErrorReport, Outcome, read_outcome
-from jfcelery.flows.entries import flow_entries
+from jfcelery.flows.entries import PIECE, flow_entries
 from tests.support.entries import entry, flow_of
 from tests.support.shapes import make
 
@@ -60,16 +60,35 @@ def test_damaged(text: str, tmp_path: Path) -> None:
         read_outcome(path)
 
 
+@pytest.mark.parametrize("number", [0, PIECE])
 @pytest.mark.parametrize("part", ["uuid", "stores", "hosts"])
-def test_ids_that_a_script_would_obey_are_refused(part: str, tmp_path: Path) -> None:
+def test_ids_that_a_script_would_obey_are_refused(part: str, number: int, tmp_path: Path) -> None:
     """A worker's file brings new jobs: their ids become part of paths and of scripts."""
-    evil = "x\ntouch canary"
-    bad = entry("a").model_copy(update={part: evil if part == "uuid" else [evil]})
-    flow = flow_of({"b": []}).model_copy(update={"jobs": [bad]})
+    evil, bad = "x\ntouch canary", entry("a")
+    object.__setattr__(bad, part, evil if part == "uuid" else [evil])
+    others = [entry(f"j{place}") for place in range(number)]
+    flow = flow_of({"b": []}).model_copy(update={"jobs": [bad, *others]})
     outcome = Outcome(attempt=1, start_time=NOW, end_time=NOW).model_copy(update={"detour": flow})
     path = tmp_path / "out.json"
     path.write_text(outcome.model_dump_json())
-    with pytest.raises(OutputInvalidError, match=rf"detour\.jobs\.0\.{part}.*is not usable"):
+    where = rf"detour\.jobs: 0\.{part}" if number else rf"detour\.jobs\.0\.{part}"
+    with pytest.raises(OutputInvalidError, match=f"{where}.*is not usable"):
+        read_outcome(path)
+
+
+def test_many_new_jobs_are_a_small_file_and_come_back_as_they_were(tmp_path: Path) -> None:
+    """Values that JSON does not know, too; a damaged piece is an error that names the place."""
+    inputs = {"function_args": [float("inf")], "function_kwargs": {"text": "é" * 100}}
+    names = [f"j{place}" for place in range(2 * PIECE + 1)]
+    flow = flow_of(dict.fromkeys(names, names[:1]), payload=inputs)
+    outcome = Outcome(attempt=1, start_time=NOW, end_time=NOW, addition=flow)
+    path = tmp_path / "out.json"
+    text = outcome.model_dump_json()
+    path.write_text(text)
+    assert len(text) < 100 * len(names)
+    assert read_outcome(path) == outcome
+    path.write_text(text.replace('"jobs":["e', '"jobs":["f'))
+    with pytest.raises(OutputInvalidError, match=r"addition\.jobs: a piece of it is damaged"):
         read_outcome(path)
 
 
