@@ -16,6 +16,7 @@ from jfcelery.errors import (
     SchedulerDownError,
 )
 from jfcelery.folders import RunFolder
+from jfcelery.scheduler_io.own_processes import OwnProcesses
 from jfcelery.scheduler_io.schedulers import frames, scheduler_for
 from jfcelery.scheduler_io.schedulers.base import QueueState
 from jfcelery.scheduler_io.schedulers.proof import NO_SIGNS, judge
@@ -84,6 +85,7 @@ class WorkerQueue:
         self._timeout = timeout or worker.timeout_execute
         self._limit_s = max(self._timeout / 2, self._timeout - FRAME_S)
         self._settle_s = settle_s
+        self._own = OwnProcesses.of(host, self.scheduler, self._limit_s)
 
     def submit(
         self, folder: RunFolder, *, name: str, attempt: int, limits: Sequence[frames.Limit] = ()
@@ -128,13 +130,22 @@ class WorkerQueue:
         Raises:
             HostError: The host failed as a whole.
         """
+        started = {job.name: self._own.submit(job) for job in jobs} if self._own else {}
+        known = {name: queue_id for name, queue_id in started.items() if queue_id}
+        left = [job for job in jobs if job.name not in known]
+        answers = known | (self._submit_all(left, limits) if left else {})
+        untried = SchedulerDownError("not tried: an earlier submission took too long")
+        return [answers.get(job.name, untried) for job in jobs]
+
+    def _submit_all(
+        self, jobs: Sequence[Submission], limits: Sequence[frames.Limit]
+    ) -> dict[str, str | JfceleryError]:
+        """Submit jobs by one frame; return by name what became of them."""
         rows = [f"{job.name}\t{job.attempt}\t{job.folder}" for job in jobs]
         extra = (len(jobs) - 1) * self._limit_s
         count = self.scheduler.count_command()
         frame = self._folder_frame(frames.submit_frame, count, limits=limits if count else ())
-        answers = read_submissions(self.scheduler, self._run(frame, rows, extra_s=extra))
-        untried = SchedulerDownError("not tried: an earlier submission took too long")
-        return [answers.get(job.name, untried) for job in jobs]
+        return read_submissions(self.scheduler, self._run(frame, rows, extra_s=extra))
 
     def _folder_frame(
         self, frame: Callable[..., frames.Frame], functions: str = "", **options: object
@@ -167,7 +178,9 @@ class WorkerQueue:
         Raises:
             SchedulerDownError: The listing failed, and no job has left a final file.
         """
-        return self._poll(jobs) if jobs else {}
+        known = self._own.poll(jobs) if self._own else {}
+        left = [job for job in jobs if job.queue_id not in known]
+        return known | (self._poll(left) if left else {})
 
     def _poll(self, jobs: Sequence[QueueJob], first: str = "") -> dict[str, Answer]:
         functions = frames.function("list", self.scheduler.list_command())

@@ -82,6 +82,17 @@ members() {
 split_id() { pid=${1%%-*}; set -- "${1#*-}"; born=${1%%-*} at=${1#*-}; }
 """
 
+#: What a process is that is to become a job: it leaves its id, then starts the script ``submit.sh``
+#: under its own name. ``$place`` and ``$machine`` are known; `stat_of` is.
+CHILD = r"""
+stat_of $$; id=$$-$birth-$place@$machine
+printf "%s\n" "$id" >&@ANSWER@
+export JFC_QUEUE_ID=$id
+exec -a "$0" "$BASH" submit.sh </dev/null >queue.out 2>queue.err @CLOSED@
+"""
+#: The shell function `stat_of` alone.
+STAT_OF = re.search(r"^stat_of\(\) \{.*?^\}", _COMMON, re.MULTILINE | re.DOTALL)[0]  # type: ignore[index]
+
 # The process writes its own id, under the lock, before it becomes the job; then its end of the pipe
 # closes.
 _SUBMIT = (
@@ -90,18 +101,15 @@ _SUBMIT = (
 submit() {
   local child session=setsid pid
   command -v setsid >/dev/null 2>&1 || { session=; set -m; }
-  child='
-    stat_of $$; id=$$-$birth-$place@$machine
-    printf "%s\n" "$id" >&8
-    export JFC_QUEUE_ID=$id
-    exec -a "$0" "$BASH" submit.sh \
-      </dev/null >queue.out 2>queue.err 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-'
   child="$(declare -f stat_of)
     place=$place machine=$machine
-    $child"
+    "'@CHILD@'
   { pid=$($session bash -c "$child" "$name" & ); } 8>&1
 }
-"""
+""".replace(
+        "@CHILD@",
+        CHILD.replace("@ANSWER@", "8").replace("@CLOSED@", "3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-"),
+    )
 )
 
 _LIST = (
@@ -222,11 +230,15 @@ class Shell(Scheduler):
         lines = output.stdout.splitlines()
         if output.exit_code != 0 or HEADER not in lines:
             raise SchedulerDownError(f"the processes cannot be listed: {output.text}")
-        rows = [_row(*line.split("|")) for line in lines[lines.index(HEADER) + 1 :] if "|" in line]
+        rows = [
+            process_row(*line.split("|"))
+            for line in lines[lines.index(HEADER) + 1 :]
+            if "|" in line
+        ]
         return Listing({row.queue_id: row for row in rows}, unknown=frozenset())
 
 
-def _row(queue_id: str, letter: str, name: str = "") -> Row:
+def process_row(queue_id: str, letter: str, name: str = "") -> Row:
     """Return the row of a line; any letter of ps that is not in the table means that it runs."""
     state, end, words = STATES.get(letter, (QueueState.RUNNING, None, "running"))
     return Row(queue_id, state, words, name, end)

@@ -1,0 +1,126 @@
+"""Where the processor time of a warm job goes: ``python tests/benchmarks/cpu.py [--jobs 60]``.
+
+Independent jobs that do nothing run on this machine, in the system that ``run.py`` measures.
+Printed is the processor time that each kind of process uses for each job, with all its children. It
+can be compared even if the machine is busy with other things, where jobs a minute cannot.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import click
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from jfcelery import services
+from jfcelery.execution.warm.place import warm_folder
+from jfcelery.tasks.runner.lifecycle import Runner
+from tests.benchmarks.jobs import chain, crowd
+from tests.benchmarks.system import System, running_system
+from tests.support.launching import pids_of
+
+#: What ``prctl`` is asked for: orphans below this process become its children (see prctl(2)).
+_SUBREAPER = 36
+#: Seconds that the last processes of jobs have to end before they are counted.
+REST = 3.0
+_TICK = os.sysconf("SC_CLK_TCK")
+
+#: Processor seconds by what used them.
+Seconds = Counter[str]
+
+
+def reap_orphans(child: int, ledger: Path) -> int:
+    """Write down what each orphan below this process used, until a child ends; return its code."""
+    while True:
+        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+        if found is None:
+            continue
+        name = Path(f"/proc/{found.si_pid}/comm").read_text().strip()
+        _, status, used = os.wait4(found.si_pid, 0)
+        if found.si_pid == child:
+            return os.waitstatus_to_exitcode(status)
+        with ledger.open("a") as file:
+            file.write(f"{name} {used.ru_utime + used.ru_stime}\n")
+
+
+def seconds_of(pid: int) -> tuple[float, float]:
+    """Return the processor seconds of a process, and of those children that it has waited for."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    own, children = fields[11:13], fields[13:15]
+    return sum(map(int, own)) / _TICK, sum(map(int, children)) / _TICK
+
+
+def spent(system: System, ledger: Path) -> Seconds:
+    """Return what everything has used so far."""
+    found: Seconds = Counter()
+    for one in Runner(system.project).info().processes:
+        kind = one.name.rstrip("0123456789_").rpartition(":")[2]
+        own, children = seconds_of(one.pid)
+        found[kind] += own  # type: ignore[assignment]
+        found["shells that submit and list"] += children  # type: ignore[assignment]
+    for service in services.status(system.project):
+        if service.pid:
+            found[service.name] += sum(seconds_of(service.pid))  # type: ignore[assignment]
+    for pid in pids_of("jfcelery.execution.warm.server", str(warm_folder(system.project))):
+        own, children = seconds_of(pid)
+        found["server of warm jobs"] += own  # type: ignore[assignment]
+        found["jobs forked from it"] += children  # type: ignore[assignment]
+    for line in ledger.read_text().splitlines():
+        name, seconds = line.split()
+        kind = "scripts of jobs, with their clients" if name == "bash" else "other orphans"
+        found[kind] += float(seconds)  # type: ignore[assignment]
+    found["submit and wait"] += time.process_time()  # type: ignore[assignment]
+    return found
+
+
+def measure(ledger: Path, jobs: int) -> tuple[Seconds, float]:
+    """Run jobs; return the seconds of each kind of process, and those on the clock."""
+    with running_system(warm=True) as system:
+        system.run(crowd(2))  # which starts what serves the others
+        system.run(chain(2))
+        time.sleep(REST)
+        before = spent(system, ledger)
+        seconds = system.run(crowd(jobs))
+        time.sleep(REST)
+        after = spent(system, ledger)
+        after.subtract(before)
+        return after, seconds
+
+
+@click.command()
+@click.option("--jobs", type=click.IntRange(1), default=60, show_default=True, help="Jobs.")
+@click.option("--json", "as_json", is_flag=True, help="Write JSON instead of a table.")
+def main(*, jobs: int, as_json: bool) -> None:
+    """Measure, and print the table."""
+    with tempfile.NamedTemporaryFile(prefix="jfc-cpu-") as file:
+        ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
+        child = os.fork()
+        if child:  # whose end removes the file
+            os._exit(reap_orphans(child, Path(file.name)))
+        found, seconds = measure(Path(file.name), jobs)
+    each = {kind: 1000 * one / jobs for kind, one in found.most_common()}
+    if as_json:
+        print(json.dumps({"jobs": jobs, "seconds": seconds, "ms_of_each": each}, indent=2))
+    else:
+        _show(each, jobs, seconds)
+    sys.stdout.flush()
+
+
+def _show(each: dict[str, float], jobs: int, seconds: float) -> None:
+    print(f"{'process':<40}{'ms of each job':>16}")
+    for kind, one in each.items():
+        print(f"{kind:<40}{one:>16.1f}")
+    print(f"{'all':<40}{sum(each.values()):>16.1f}")
+    print(f"{jobs} jobs in {seconds:.1f} s: {60 * jobs / seconds:.0f} jobs/min")
+
+
+if __name__ == "__main__":
+    main()
