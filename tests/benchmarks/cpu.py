@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +32,8 @@ from tests.support.launching import pids_of
 _SUBREAPER = 36
 #: Seconds that the last processes of jobs have to end before they are counted.
 REST = 3.0
+#: How often jobflow is imported for comparison, before the jobs and after them.
+REPEATS = 3
 _TICK = os.sysconf("SC_CLK_TCK")
 
 #: Processor seconds by what used them.
@@ -81,9 +84,19 @@ def spent(system: System, ledger: Path) -> Seconds:
     return found
 
 
-def measure(ledger: Path, jobs: int) -> tuple[Seconds, float]:
+def importing() -> float:
+    """Return the processor seconds of starting Python and importing jobflow."""
+    before = os.times()
+    for _ in range(REPEATS):
+        subprocess.run([sys.executable, "-c", "import jobflow"], check=True)
+    after = os.times()
+    used = after.children_user + after.children_system
+    return (used - before.children_user - before.children_system) / REPEATS
+
+
+def measure(ledger: Path, jobs: int, max_jobs: int | None) -> tuple[Seconds, float]:
     """Run jobs; return the seconds of each kind of process, and those on the clock."""
-    with running_system(warm=True) as system:
+    with running_system(warm=True, max_jobs=max_jobs) as system:
         system.run(crowd(2))  # which starts what serves the others
         system.run(chain(2))
         time.sleep(REST)
@@ -97,29 +110,32 @@ def measure(ledger: Path, jobs: int) -> tuple[Seconds, float]:
 
 @click.command()
 @click.option("--jobs", type=click.IntRange(1), default=60, show_default=True, help="Jobs.")
+@click.option("--max-jobs", type=click.IntRange(1), help="At once; by default as many as cores.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON instead of a table.")
-def main(*, jobs: int, as_json: bool) -> None:
+def main(*, jobs: int, max_jobs: int | None, as_json: bool) -> None:
     """Measure, and print the table."""
     with tempfile.NamedTemporaryFile(prefix="jfc-cpu-") as file:
         ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
         child = os.fork()
         if child:  # whose end removes the file
             os._exit(reap_orphans(child, Path(file.name)))
-        found, seconds = measure(Path(file.name), jobs)
+        start = importing()
+        found, seconds = measure(Path(file.name), jobs, max_jobs)
+        start = (start + importing()) / 2
     each = {kind: 1000 * one / jobs for kind, one in found.most_common()}
     if as_json:
-        print(json.dumps({"jobs": jobs, "seconds": seconds, "ms_of_each": each}, indent=2))
+        facts = {"jobs": jobs, "seconds": seconds, "import_ms": 1000 * start}
+        print(json.dumps({**facts, "ms_of_each": each}, indent=2))
     else:
-        _show(each, jobs, seconds)
+        _show({**each, "all": sum(each.values())}, 1000 * start)
+        print(f"{jobs} jobs in {seconds:.1f} s: {60 * jobs / seconds:.0f} jobs/min")
     sys.stdout.flush()
 
 
-def _show(each: dict[str, float], jobs: int, seconds: float) -> None:
-    print(f"{'process':<40}{'ms of each job':>16}")
+def _show(each: dict[str, float], start: float) -> None:
+    print(f"{'process':<40}{'ms of each job':>16}{'/ importing jobflow':>21}")
     for kind, one in each.items():
-        print(f"{kind:<40}{one:>16.1f}")
-    print(f"{'all':<40}{sum(each.values()):>16.1f}")
-    print(f"{jobs} jobs in {seconds:.1f} s: {60 * jobs / seconds:.0f} jobs/min")
+        print(f"{kind:<40}{one:>16.1f}{one / start:>21.3f}")
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 import time
@@ -40,6 +41,7 @@ workers:
     work_dir: {folder}/jobs
     pre_run: export PYTHONPATH={tree}
     warm: {warm}
+    max_jobs: {max_jobs}
 """
 
 
@@ -91,15 +93,17 @@ class System:
 
 
 @contextmanager
-def running_system(*, warm: bool) -> Iterator[System]:
+def running_system(*, warm: bool, max_jobs: int | None = None) -> Iterator[System]:
     """Start a system with two Celery workers and beat, without Flower; stop it at the end.
 
     Args:
         warm: Whether its jobs start warm.
+        max_jobs: How many of them run at once; None for what is the default, as many as cores.
     """
     folder = Path(tempfile.mkdtemp(prefix="jfc-bench-"))
     path = folder / "benchmark.yaml"
-    path.write_text(FILE.format(folder=folder, tree=TREE, warm=str(warm).lower()))
+    values = {"warm": str(warm).lower(), "max_jobs": max_jobs or len(os.sched_getaffinity(0))}
+    path.write_text(FILE.format(folder=folder, tree=TREE, **values))
     project = load_file(path)
     runner = Runner(project)
     try:

@@ -51,7 +51,8 @@ class Launcher:
         if not self.warm:
             return [sys.executable, "-m", "jfcelery.execution", str(folder)]
         modules = ",".join(self.preload) or "-"
-        known = [str(client.__file__), str(self.sockets), modules]
+        call = Path(str(client.__file__)).with_name("call.py")
+        known = [str(call), str(self.sockets), modules]
         return [sys.executable, "-I", "-S", *known, str(folder)]
 
     def start(

@@ -1,8 +1,8 @@
-"""Run the job of a folder warm if that can be, else cold: ``client.py FOLDER MODULES RUN_DIR``.
+"""Run the job of a folder warm if that can be, else cold.
 
 ``FOLDER`` is where the project's warm servers have their sockets, ``MODULES`` are those to preload,
-with commas between, or ``-``. It is run as a file by ``python -I -S`` and imports nothing of any
-package, and of the standard library only what is written in C: it starts in some 20 ms.
+with commas between, or ``-``. It is run through ``call`` by ``python -I -S`` and imports nothing of
+any package, and of the standard library only what is written in C: it starts in some 15 ms.
 
 It hands its streams, environment, umask and signals over to the server that has imported what it
 would itself import, starts one if there is none, and ends as the job ends. Whatever is wrong with a
@@ -12,6 +12,7 @@ server, it becomes a cold job, unless the job has begun.
 from __future__ import annotations
 
 import _socket
+import marshal
 import os
 import sys
 
@@ -225,7 +226,7 @@ class Client:
         """Hand everything over: the descriptors first, with the length of what follows."""
         umask = os.umask(0o77)
         os.umask(umask)
-        order = repr((self.run_dir, dict(os.environb), umask, _ignored())).encode()
+        order = marshal.dumps((self.run_dir, dict(os.environb), umask, _ignored()))
         fds = b"".join(fd.to_bytes(4, sys.byteorder) for fd in (0, 1, 2, writing))
         try:
             ancillary = [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, fds)]
@@ -394,7 +395,3 @@ def _note(folder: str, text: str) -> None:
             file.write(f"{text}\n")
     except OSError:
         pass
-
-
-if __name__ == "__main__":
-    os._exit(main(sys.argv[1:]))

@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jfcelery.errors import NurseryError
 
@@ -27,8 +27,12 @@ MODULES = (
     "jfcelery.execution.outcome",
     "jfcelery.execution.warm.newborn",
     "jfcelery.flows.entries",
+    "jobflow.core.schemas",
     "monty.json",
 )
+#: What the module ``signal`` is made of, without its enums: these cost more than most of a fork.
+_signal: Any = importlib.import_module("_signal")
+_ALL_SIGNALS = signal.valid_signals()
 #: Seconds between two looks of a ``wait``.
 POLL_SECONDS = 0.01
 
@@ -223,8 +227,8 @@ def _import_all(preload: Sequence[str]) -> None:
 @contextmanager
 def _signals_held() -> Iterator[None]:
     """Let signals wait, so that none reaches a child that still has its parent's handlers."""
-    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    earlier = _signal.pthread_sigmask(signal.SIG_BLOCK, _ALL_SIGNALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
+        _signal.pthread_sigmask(signal.SIG_SETMASK, earlier)

@@ -25,7 +25,7 @@ LONGEST_PATH = 80
 #: Seconds to wait for a server to end that has no jobs: it may just be importing.
 END_SECONDS = 30.0
 
-_CLIENT = Path(__file__).with_name("client.py")
+_CLIENT = Path(__file__).with_name("call.py")
 _SOCKET = re.compile(r"[0-9a-f]{16}")
 
 
