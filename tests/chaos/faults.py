@@ -24,6 +24,7 @@ def faults(system: System, ground: Ground) -> dict[str, Fault]:
 def _of_processes(system: System) -> dict[str, Fault]:
     return {
         "kill worker": (lambda event: system.kill_worker(event.number), None),
+        "kill beat": (lambda _: system.kill_beat(), None),
         "kill supervisor": (lambda _: system.kill_supervisor(), None),
         "skew a clock": (lambda event: system.skew(event.number), None),
         "local disk full": (
@@ -78,6 +79,7 @@ def _of_ground(ground: Ground) -> dict[str, Fault]:
         "squeue says garbage": mode("squeue", "garbage"),
         "sbatch fails": mode("sbatch", "fails"),
         "sbatch hangs": mode("sbatch", "hangs"),
+        "sbatch is empty": mode("sbatch", "empty"),
         "sbatch dies after submitting": mode("sbatch", "dies"),
         "sbatch says garbage": mode("sbatch", "garbage"),
         "slurmctld is away": (lambda _: ground.away(back=False), lambda: ground.away(back=True)),

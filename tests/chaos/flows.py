@@ -1,6 +1,6 @@
 """Flows of all shapes, and what must come out of them.
 
-``CHAOS_FLOW`` holds ``NAME KIND WORKER``; then this file is one that ``jfc submit`` takes.
+``CHAOS_FLOW`` holds ``NAME KIND WORKER WIDTH``; then this file is one that ``jfc submit`` takes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Names the flow that this module is to make.
 VARIABLE = "CHAOS_FLOW"
+#: Children in a fan.
+WIDTH = 5
 
 
 @dataclass
@@ -50,15 +52,15 @@ def chain() -> Shape:
     return shape
 
 
-def fan() -> Shape:
-    """A root, five children, and one that waits for all of them."""
+def fan(width: int = WIDTH) -> Shape:
+    """A root, children, and one that waits for all of them."""
     shape = Shape()
     root = shape.add(named("root", [1]), 1)
     leaves = [
-        shape.add(named(f"leaf {number}", [root], number, number / 4), number + 1)
-        for number in range(5)
+        shape.add(named(f"leaf {number}", [root], number, number % 5 / 4), number + 1)
+        for number in range(width)
     ]
-    shape.add(named("sum", leaves), 15)
+    shape.add(named("sum", leaves), width * (width + 1) // 2)
     return shape
 
 
@@ -100,10 +102,15 @@ KINDS: dict[str, Callable[[], Shape]] = {
 }
 
 
+def shape_of(kind: str, width: int = WIDTH) -> Shape:
+    """Return a flow of a kind; fans are as wide as is said."""
+    return fan(width) if kind == "fan" else KINDS[kind]()
+
+
 def made_here() -> Flow:
     """Return the flow that the environment names."""
-    name, kind, worker = os.environ[VARIABLE].split()
-    made = Flow(KINDS[kind]().jobs, name=name)
+    name, kind, worker, width = os.environ[VARIABLE].split()
+    made = Flow(shape_of(kind, int(width)).jobs, name=name)
     made.update_config({"manager_config": {"worker": worker}}, dynamic=True)
     return made
 

@@ -24,11 +24,11 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.chaos import plan as plans
 from tests.chaos.faults import faults
-from tests.chaos.flows import KINDS
+from tests.chaos.flows import WIDTH, shape_of
 from tests.chaos.ground import Ground
 from tests.chaos.observer import Evidence, Submitted, violations
+from tests.chaos.plan import FAULTS, LOCAL, as_json, plan
 from tests.chaos.system import TERM, System
 from tests.chaos.watch import LeaseWatch
 from tests.support.cluster import Cluster, own_installed_cluster
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 LATE = 60.0
 #: Seconds between two faults, on average.
 EVERY = 4.0
-#: Seconds that everything gets to come to rest once nothing goes wrong any more.
+#: Seconds in which something must move, once nothing goes wrong any more, until all is at rest.
 REST = 600.0
 #: Seconds between two looks whether it has.
 LOOK = 2.0
@@ -81,8 +81,9 @@ class Run:
         self.system, self.ground, self.plan = system, ground, plan
         self.report = Report()
         self._faults = faults(system, ground)
-        self._busy: dict[str, threading.Lock] = {}
+        self._busy = {kind.of: threading.Lock() for kind in FAULTS.values()}
         self._submitted: list[Submitted] = []
+        self._done: Counter[str] = Counter()
         self._guard = threading.Lock()
         self._watch = LeaseWatch(self._address, TERM)
 
@@ -112,7 +113,7 @@ class Run:
             evidence = self._evidence()
         self.report.wrong = violations(evidence)
         if not at_rest:
-            self.report.wrong.insert(0, f"not at rest {REST:.0f} s after the last fault")
+            self.report.wrong.insert(0, f"not at rest, and no job ended for {REST:.0f} s")
         self.report.figures = self._figures(evidence, stormy, calm)
         return self.report
 
@@ -123,9 +124,9 @@ class Run:
                 told = self._submit(event)
             else:
                 begin, end = self._faults[event.what]
-                # One at a time of those that use the same thing.
-                with self._busy.setdefault(event.what.split()[-1], threading.Lock()):
+                with self._busy[FAULTS[event.what].of]:
                     done = begin(event)
+                    self._done[event.what] += 1
                     told = done if isinstance(done, str) else ""
                     time.sleep(event.lasts)
                     if end is not None:
@@ -139,7 +140,9 @@ class Run:
 
     def _submit(self, event: Event) -> str:
         accepted = self.system.submit(event)
-        one = Submitted(event.flow, KINDS[event.kind]().expected, event.worker, accepted)
+        one = Submitted(
+            event.flow, shape_of(event.kind, event.width).expected, event.worker, accepted
+        )
         with self._guard:
             self._submitted.append(one)
         return "accepted" if accepted else "not accepted"
@@ -161,7 +164,7 @@ class Run:
             yield client["jfcelery"]
 
     def _await_rest(self) -> bool:
-        end = time.monotonic() + REST
+        moves, end = 0, time.monotonic() + REST
         while time.monotonic() < end:
             with self._database() as database:
                 flows = list(database.flows.find({}, {"state": 1, "inserting": 1}))
@@ -169,8 +172,11 @@ class Run:
                 pending = database.jobs.count_documents(
                     {"$or": [{"lock_id": {"$ne": None}}, {"release": True}]}
                 )
+                made = database.jobs.count_documents({"state": "COMPLETED"})
             if not busy and not pending and not self.ground.queue():
                 return True
+            if made > moves:
+                moves, end = made, time.monotonic() + REST
             time.sleep(LOOK)
         return False
 
@@ -192,15 +198,19 @@ class Run:
         )
 
     def _figures(self, evidence: Evidence, stormy: float, calm: float) -> dict[str, Any]:
-        kinds = Counter(event.what for event in self.plan)
-        submissions = kinds.pop("submit")
+        submissions = [event for event in self.plan if event.what == "submit"]
+        killed = sum(event.killed_after is not None for event in submissions)
+        faults = self._done
         return {
-            "flows": submissions,
+            "flows": len(submissions),
             "accepted": sum(one.accepted for one in self._submitted),
             "jobs": len(evidence.jobs),
+            "complete": sum(job["state"] == "COMPLETED" for job in evidence.jobs),
+            "starts": sum(note["what"] == "start" for note in evidence.effects),
             "queue jobs": sum(map(len, evidence.attempts.values())),
-            "faults": sum(kinds.values()),
-            "by kind": dict(sorted(kinds.items())),
+            "faults": sum(faults.values()),
+            "kills": killed + sum(faults[name] for name, kind in FAULTS.items() if kind.kills),
+            "by kind": dict(sorted(faults.items())),
             "lives of the runner": self.system.runner.lives,
             "lives of the second worker": self.system.second.lives,
             "looks at the leases": self._watch.looks,
@@ -209,10 +219,8 @@ class Run:
         }
 
 
-def chaos(
-    cluster: Cluster, folder: Path, *, seed: int, jobs: int, seconds: float, every: float = EVERY
-) -> Report:
-    """Run the plan of a seed on a testbed that nobody else uses, and return what it showed."""
+def chaos(cluster: Cluster, folder: Path, plan: list[Event]) -> Report:
+    """Run a plan on a testbed that nobody else uses, and return what it showed."""
     home = folder / "home"
     (home / ".ssh").mkdir(parents=True, mode=0o700)
     shutil.copy(cluster.known_hosts, home / ".ssh" / "known_hosts")
@@ -220,7 +228,7 @@ def chaos(
     ground.prepare()
     system = System(folder, ground.worker(), home)
     try:
-        return Run(system, ground, plans.plan(seed, jobs, seconds, every)).run()
+        return Run(system, ground, plan).run()
     finally:
         system.stop()
         system.close()
@@ -232,6 +240,8 @@ def chaos(
 @click.option("--jobs", default=100, show_default=True, help="Jobs, at least.")
 @click.option("--seconds", default=120.0, show_default=True, help="When the last fault begins.")
 @click.option("--every", default=EVERY, show_default=True, help="Seconds between two faults.")
+@click.option("--local", default=LOCAL, show_default=True, help="Part of the flows without Slurm.")
+@click.option("--width", default=WIDTH, show_default=True, help="Children in a fan.")
 @click.option("--plan", "only_plan", is_flag=True, help="Print the plan, and do nothing.")
 @click.option("--bed", type=click.Path(path_type=Path), help="Of a testbed that is up, for us.")
 @click.option("--keep", is_flag=True, help="Leave the folder with logs and documents.")
@@ -241,18 +251,21 @@ def main(
     jobs: int,
     seconds: float,
     every: float,
+    local: float,
+    width: int,
     only_plan: bool,
     bed: Path | None,
     keep: bool,
 ) -> None:
     """Let everything that may happen do so, and check that nothing is lost or done twice."""
+    events = plan(seed, jobs, seconds, every, local=local, width=width)
     if only_plan:
-        click.echo(plans.as_json(plans.plan(seed, jobs, seconds, every)), nl=False)
+        click.echo(as_json(events), nl=False)
         return
     folder = Path(tempfile.mkdtemp(prefix="jfc-chaos-", dir="/tmp"))
     os.environ["HOME"] = str(folder / "home")
     with own_installed_cluster("chaos", bed) as cluster:
-        report = chaos(cluster, folder, seed=seed, jobs=jobs, seconds=seconds, every=every)
+        report = chaos(cluster, folder, events)
     if not keep and not report.wrong:
         shutil.rmtree(folder)
     click.echo(json.dumps(report.figures, indent=2))

@@ -18,6 +18,7 @@ from jfcelery.project import load_file
 from jfcelery.services import BrokerService, DatabaseService
 from jfcelery.tasks.queues import all_queues
 from jfcelery.tasks.runner.folder import RunnerFolder
+from jfcelery.tasks.runner.layout import Layout
 from jfcelery.tasks.runner.records import SUPERVISOR, Records
 from tests.chaos.flows import VARIABLE
 from tests.support.tree import TREE
@@ -117,7 +118,7 @@ class System:
             "scheduler_type": "shell",
             "work_dir": str(self.folder / "work"),
             "pre_run": f"export PYTHONPATH={TREE}\nexport CHAOS_EFFECTS={self.effects}",
-            "max_jobs": 3,
+            "max_jobs": 6,
         }
         return {
             "name": "chaos",
@@ -189,6 +190,13 @@ class System:
         _kill(pids[number % len(pids)])
         return str(number % len(pids))
 
+    def kill_beat(self) -> None:
+        """Kill the Celery worker that also sends the periodic tasks."""
+        name = next(member.name for member in Layout(flower=False).members() if member.beat)
+        for record in Records(RunnerFolder.of(self.project)).living():
+            if record.name == name:
+                _kill(record.pid)
+
     def kill_supervisor(self) -> None:
         """Kill the supervisor."""
         if record := Records(RunnerFolder.of(self.project)).supervisor():
@@ -239,7 +247,7 @@ class System:
         """Submit a flow by the command line; return whether it said that it did."""
         code = "from jfcelery.cli.main import main; main()"
         flow = str(TREE / "tests" / "chaos" / "flows.py")
-        env = {**self.env, VARIABLE: f"{event.flow} {event.kind} {event.worker}"}
+        env = {**self.env, VARIABLE: f"{event.flow} {event.kind} {event.worker} {event.width}"}
         argv = [sys.executable, "-c", code, "submit", flow, "--json"]
         with (self.folder / "submissions.log").open("ab") as log:
             process = subprocess.Popen(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.chaos.plan import FAULTS, plan
 from tests.chaos.run import chaos
 from tests.conftest import missing
 from tests.support.cluster import ClusterMissingError, own_installed_cluster
@@ -23,7 +24,7 @@ pytestmark = [pytest.mark.hpc, pytest.mark.slow, pytest.mark.timeout(1500)]
 #: Which plan; any other must do as well.
 SEED = 7
 #: Jobs at least, seconds in which faults begin, and seconds between two of them.
-JOBS, SECONDS, EVERY = 20, 30.0, 1.5
+JOBS, SECONDS, EVERY = 20, 32.0, 32.0 / len(FAULTS)
 
 
 @pytest.fixture
@@ -37,13 +38,13 @@ def own() -> Iterator[Cluster]:
 
 
 def test_nothing_is_lost_or_done_twice(own: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After twenty faults of as many kinds an observer finds everything as it must be."""
+    """After a fault of every kind an observer finds everything as it must be."""
     folder = Path(tempfile.mkdtemp(prefix="jfc-chaos-", dir="/tmp"))
     monkeypatch.setenv("HOME", str(folder / "home"))
-    report = chaos(own, folder, seed=SEED, jobs=JOBS, seconds=SECONDS, every=EVERY)
+    report = chaos(own, folder, plan(SEED, JOBS, SECONDS, EVERY))
     told = "\n".join([*report.events, str(report.figures), f"logs: {folder}"])
     assert report.wrong == [], told
     assert not [line for line in report.events if "could not be done" in line], told
     assert report.figures["looks at the leases"], told
-    assert len(report.figures["by kind"]) == 20
+    assert report.figures["by kind"] == dict.fromkeys(sorted(FAULTS), 1), told
     shutil.rmtree(folder)
