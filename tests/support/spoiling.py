@@ -20,6 +20,7 @@ import numpy as np
 from jobflow import job
 
 from jfcelery import CURRENT_JOBDOC
+from tests.support.memory import eat
 
 
 @job
@@ -156,3 +157,9 @@ def waits_for_file(code: int) -> int:
     if code:
         os._exit(code)
     return code
+
+
+@job
+def takes_all_memory() -> None:
+    """Take memory until the kernel kills."""
+    eat()

@@ -60,7 +60,7 @@ class System:
         }
         self.workers: list[subprocess.Popen[bytes]] = []
         self.beats: list[subprocess.Popen[bytes]] = []
-        self.deaths = 0
+        self.ends: list[int] = []
         self._over = threading.Event()
 
     def start_worker(self, concurrency: int = 8) -> subprocess.Popen[bytes]:
@@ -83,14 +83,18 @@ class System:
         return process
 
     def keep_worker(self) -> None:
-        """Start one Celery worker, and again whenever it dies, as supervisor does."""
+        """Start one Celery worker, and again whenever it dies, as supervisor does.
+
+        ``ends`` gets the exit status of each that died.
+        """
 
         def keep() -> None:
             while not self._over.is_set():
                 process = self.start_worker()
                 while process.poll() is None and not self._over.wait(0.1):
                     pass
-                self.deaths += 0 if self._over.is_set() else 1
+                if (end := process.poll()) is not None:
+                    self.ends.append(end)
 
         self._keeper = threading.Thread(target=keep, name="keeper")
         self._keeper.start()
