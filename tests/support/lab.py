@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
-import socket
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from jfcelery.scheduler_io.hosts.multiplexed import MultiplexedHost
 from jfcelery.scheduler_io.hosts.place import Place
 from jfcelery.scheduler_io.hosts.ssh import SshHost
-from tests.support.tree import TREE
+from tests.support.relay import Relay, relay
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -25,37 +20,8 @@ if TYPE_CHECKING:
 
     from tests.support.cluster import Cluster
 
-#: The relay is a program of its own.
-RELAY = TREE / "tests" / "testbed" / "relay.py"
 #: Ports of SSH servers of our own, on the hosts.
 FIRST_PORT = 2300
-
-
-@dataclass
-class Relay:
-    """A port of this machine that leads to a port of a host, with faults on demand.
-
-    Args:
-        port: Of this machine.
-        folder: Where its control socket lies.
-    """
-
-    port: int
-    folder: Path
-
-    def order(self, op: str, **settings: Any) -> dict[str, Any]:
-        """Send an order (``set``, ``reset``, ``drop``, ``get``) and return its endpoint's state."""
-        with socket.socket(socket.AF_UNIX) as control:
-            control.connect(str(self.folder / "s"))
-            control.sendall(json.dumps({"op": op, **settings}).encode() + b"\n")
-            with control.makefile() as stream:
-                answer = json.loads(stream.readline())
-        assert answer["ok"], answer
-        return dict(answer["endpoints"]["it"])
-
-    def set(self, **settings: Any) -> None:
-        """Begin a fault, or end one."""
-        self.order("set", **settings)
 
 
 class Lab:
@@ -89,23 +55,11 @@ class Lab:
         self._count += 1
         folder.mkdir()
         bed = self.cluster.bed
-        config = folder / "c.json"
-        target = [bed.data["hosts"][host]["address"], port]
-        netns = f"/proc/{bed.pid('host:ws')}/ns/net"
-        endpoints = [["it", [address, 0], target]]
-        config.write_text(
-            json.dumps({"netns": netns, "control": str(folder / "s"), "endpoints": endpoints})
-        )
-        ready, write = os.pipe()
-        argv = [sys.executable, "-I", str(RELAY), str(config), str(write)]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(argv, pass_fds=[write], stdout=log, stderr=log)
-        os.close(write)
-        self._cleanup.callback(_end, process)
-        with os.fdopen(ready) as stream:
-            number = int(json.loads(stream.readline())["it"])
-        self.know(number, host, address)
-        return Relay(number, folder)
+        target = (bed.data["hosts"][host]["address"], port)
+        network = f"/proc/{bed.pid('host:ws')}/ns/net"
+        found = self._cleanup.enter_context(relay(folder, target, address=address, network=network))
+        self.know(found.port, host, address)
+        return found
 
     def know(self, port: int, host: str, address: str = "127.0.0.1") -> None:
         """Write a host's key into known_hosts, under a port of this machine."""
@@ -152,11 +106,6 @@ class Lab:
         host = MultiplexedHost(self.place(port), worker="otp", **options)
         self._cleanup.callback(host.logout)
         return host
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    process.kill()
-    process.wait(30)
 
 
 @contextlib.contextmanager
