@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 #: Each so-manieth of the lives with a fault of an effect, and of those with one of a message; no
 #: multiple of three, the number of kinds of each, so that all have their turn.
-EFFECTS, MESSAGES = 151, 20
+EFFECTS, MESSAGES = 58, 20
 
 
 def test_a_fault_anywhere_loses_and_doubles_nothing(
