@@ -56,7 +56,10 @@ if TYPE_CHECKING:
 EFFECTS: tuple[tuple[Any, tuple[str, ...], Callable[[], Exception]], ...] = (
     (
         Collection,
-        ("update_one", "update_many", "insert_one", "insert_many", "bulk_write", "delete_many"),
+        (
+            *("update_one", "update_many", "replace_one", "delete_one", "delete_many"),
+            *("insert_one", "insert_many", "bulk_write"),
+        ),
         lambda: AutoReconnect("connection closed"),
     ),
     (Recorder, ("chain", "together", "send"), lambda: BrokerUnavailableError("connection refused")),

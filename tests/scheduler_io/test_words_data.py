@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _IOS = {"slurm": SlurmIO(), "pbs": PBSIO(), "sge": SGEIO(), "shell": None}
 #: Programs of schedulers: these have no jobs, and take every job.
 PROGRAMS = ("sbatch", "squeue", "scancel", "sacct", "qsub", "qstat", "qdel", "qacct")
-FIELDS = ("uuid", "queue_id", "name", "file", "user")
+FIELDS = ("uuid", "queue_id", "name", "file", "user", "metadata")
 
 
 def _operations(
@@ -47,7 +47,8 @@ def _operations(
         folder=folder,
     )
     files: dict[str, bytes | Path] = {has["file"]: b"content", RunFolder.SCRIPT: b"exit 0"}
-    yield lambda: host.publish(folder, files, attempt=1, marker={"uuid": has["uuid"]})
+    marker = {"uuid": has["uuid"], "metadata": {has["metadata"]: has["metadata"]}}
+    yield lambda: host.publish(folder, files, attempt=1, marker=marker)
     yield lambda: queue.submit(folder, name=has["name"], attempt=1)
     yield lambda: queue.poll([job])
     yield lambda: queue.end_reports([job])
@@ -62,7 +63,7 @@ def _operations(
 def test_no_word_is_run(scheduler: str, field: str, evil: str) -> None:
     """On its whole way to a host and back a job's words are refused, or stay words."""
     harmless = {"uuid": "abcdefgh", "queue_id": "7", "name": "jfc-abcdefgh-1-1"}
-    has = harmless | {"file": "file", "user": "me"} | {field: evil}
+    has = harmless | {"file": "file", "user": "me", "metadata": "m"} | {field: evil}
     with tempfile.TemporaryDirectory() as name:
         base = Path(name)
         for program in PROGRAMS:

@@ -8,7 +8,8 @@ import signal
 import subprocess
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import Celery
@@ -20,7 +21,6 @@ from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from jfcelery.project import Project
 
@@ -94,6 +94,26 @@ def test_tasks_arrive(app: Celery, tmp_path: Path) -> None:
         target = tmp_path / str(number)
         app.send_task("touch", (str(target),), queue=queue, priority=number * 3)
         wait_until(target.exists, "the task to be run")
+
+
+class _Touch:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Path.touch, (self.path,))
+
+
+def test_nothing_but_json_is_read(app: Celery, celery_project: Project, tmp_path: Path) -> None:
+    """A message that would run code when it is read is refused unread; the next one is run."""
+    evil, good = tmp_path / "evil", tmp_path / "good"
+    app.send_task("touch", (_Touch(evil),), queue="second", serializer="pickle")
+    app.send_task("touch", (str(good),), queue="second")
+    wait_until(good.exists, "the task to be run")
+    assert "ContentDisallowed" in (celery_project.log_dir / "worker.log").read_text()
+    assert not evil.exists()
 
 
 def test_delayed_and_retried_tasks_arrive(app: Celery, tmp_path: Path) -> None:
