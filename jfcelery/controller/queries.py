@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.controller.filters import FlowFilter, JobFilter
 from jfcelery.controller.info import FlowInfo, JobInfo
 from jfcelery.controller.resolve import flow_query, job_query
+from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import FlowDoc, JobDoc
 from jfcelery.database.edges import with_parents
@@ -18,9 +22,12 @@ from jfcelery.errors import InputError, JobNotFoundError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from jfcelery.controller.filters import FlowFilter, JobFilter
     from jfcelery.database.connection import QueueDatabase
 
+#: The order of short ids.
+FIRST = [("db_id", 1)]
+#: Jobs that one query names.
+PIECE = 500
 #: The order of what changed last.
 NEWEST = [("updated_on", -1)]
 #: Fewer jobs than that are as well sorted all.
@@ -48,7 +55,16 @@ def find_jobs(
         limit: At most so many; 0 for all.
         skip: Leave out so many from the start.
     """
-    return _find(queue, job_query(queue, selected), sort=sort, limit=limit, skip=skip)
+    query = job_query(queue, selected)
+    if list(sort) == NEWEST and 0 < limit + skip <= MOST_NEWEST and _may_be_many(queue, selected):
+        found = _newest(queue, query, limit + skip)
+        if found is not None:
+            return [JobDoc.from_mongo(raw) for raw in found[skip:]]
+    if list(sort) == FIRST and limit and selected == JobFilter(flow_ids=selected.flow_ids):
+        first = _first_of_flow(queue, query, limit + skip)
+        if first is not None:
+            return first[skip:]
+    return _find(queue, query, sort=sort, limit=limit, skip=skip)
 
 
 def job_keys(queue: QueueDatabase, selected: JobFilter) -> list[str]:
@@ -110,6 +126,19 @@ def count_by_state(queue: QueueDatabase, selected: JobFilter) -> dict[str, int]:
     ]
     with translated():
         return {row["_id"]: row["number"] for row in queue.jobs.aggregate(pipeline)}
+
+
+def count_in_flows(queue: QueueDatabase, selected: FlowFilter) -> dict[str, int]:
+    """Return how many jobs of flows are in each state, as the documents of the flows say.
+
+    These are counted as jobs change, and put right by the sweeper: what is to be exact is counted
+    by :func:`count_by_state`, which looks at all jobs.
+    """
+    total: Counter[str] = Counter()
+    with translated():
+        for row in queue.flows.find(flow_query(queue, selected), {"counts": 1}):
+            total.update(row.get("counts") or {})
+    return {state: number for state, number in total.items() if number > 0}
 
 
 def find_flows(
@@ -190,10 +219,6 @@ def _find(
 ) -> list[JobDoc]:
     if sort and sort[0][0] == "db_id":
         return _find_by_number(queue, query, sort[0][1], limit, skip)
-    if not query and list(sort) == NEWEST and 0 < limit + skip <= MOST_NEWEST:
-        found = _newest(queue, limit + skip)
-        if found is not None:
-            return [JobDoc.from_mongo(raw) for raw in found[skip:]]
     with translated(), _query_errors():
         cursor = queue.jobs.find(dict(query)).skip(skip).limit(limit)
         if sort:
@@ -201,23 +226,72 @@ def _find(
         return [JobDoc.from_mongo(raw) for raw in cursor]
 
 
-def _newest(queue: QueueDatabase, number: int) -> list[dict[str, Any]] | None:
+def _may_be_many(queue: QueueDatabase, selected: JobFilter) -> bool:
+    """Return whether a filter may select so many jobs that sorting them takes long.
+
+    What it costs to know must not grow with them: only states and flows are looked at, and only
+    in the documents of the flows.
+    """
+    alike = JobFilter(states=selected.states, flow_ids=selected.flow_ids)
+    if replace(alike, start_date=selected.start_date) != selected:
+        return False
+    if ids_given(queue) < MANY:
+        return False
+    counts = count_in_flows(queue, FlowFilter(flow_ids=selected.flow_ids))
+    states = selected.states or tuple(counts)
+    return sum(counts.get(state, 0) for state in states) >= MANY
+
+
+def _newest(
+    queue: QueueDatabase, query: Mapping[str, Any], number: int
+) -> list[dict[str, Any]] | None:
     """Return the jobs that changed last, None if they are not found by looking back.
 
     The embedded database sorts all jobs to find the newest, but has an index for those since a
     time; so it is asked for ever longer times.
     """
-    if ids_given(queue) < MANY:  # the embedded database takes longer to count the jobs
-        return None
     now, span = queue.clock.now(), FIRST_SPAN
     while span < LONGEST_SPAN:
+        pipeline: list[dict[str, Any]] = [
+            {"$match": {"updated_on": {"$gte": now - span}}},
+            {"$match": dict(query)},
+            {"$sort": dict(NEWEST)},
+            {"$limit": number},
+        ]
         with translated():
-            since = {"updated_on": {"$gte": now - span}}
-            found = list(queue.jobs.find(since).sort(NEWEST).limit(number))
+            found = list(queue.jobs.aggregate(pipeline))
         if len(found) == number:
             return found
         span *= 4
     return None
+
+
+def _first_of_flow(
+    queue: QueueDatabase, query: Mapping[str, Any], number: int
+) -> list[JobDoc] | None:
+    """Return the jobs of a flow with the smallest short ids, None if they are not found so.
+
+    The ids of a flow follow each other from its first on; those of jobs that it gets later are
+    larger. So they are known without a look at all jobs.
+    """
+    if not isinstance(query.get("flow"), str):
+        return None
+    with translated():
+        flow = queue.flows.find_one({"_id": query["flow"]}, {"db_id": 1})
+    if flow is None or not flow.get("db_id"):
+        return None
+    first, whole = id_number(flow["db_id"])
+    prefix = whole[: len(whole) - len(str(first))]
+    ids = [f"{prefix}{first + place}" for place in range(number)]
+    found: list[JobDoc] = []
+    for piece in chunks(ids, PIECE):
+        with translated():
+            rows = list(queue.jobs.find({"db_id": {"$in": piece}}))
+        found += [JobDoc.from_mongo(raw) for raw in rows if raw["flow"] == query["flow"]]
+        if len(rows) < len(piece):
+            return None
+    found.sort(key=lambda doc: id_number(doc.db_id))
+    return found if len(found) == number else None
 
 
 def _find_by_number(
@@ -244,7 +318,10 @@ def _keys_by_number(queue: QueueDatabase, query: Mapping[str, Any], direction: i
 def _with_jobs(
     queue: QueueDatabase, doc: FlowDoc, jobs_sort: Sequence[tuple[str, int]], limit: int
 ) -> FlowInfo:
-    docs = _find(queue, {"flow": doc.uuid}, sort=jobs_sort or [("db_id", 1)], limit=limit)
+    query = {"flow": doc.uuid}
+    docs = None if jobs_sort or not limit else _first_of_flow(queue, query, limit)
+    if docs is None:
+        docs = _find(queue, query, sort=jobs_sort or FIRST, limit=limit)
     return FlowInfo.of(doc, jobs=job_infos(queue, docs))
 
 

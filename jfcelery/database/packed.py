@@ -67,7 +67,12 @@ class Packed:
     @classmethod
     def of(cls, job: dict[str, Any]) -> Packed:
         """Pack a serialised job."""
-        return cls(zlib.compress(json.dumps(job, separators=(",", ":")).encode(), LEVEL))
+        return cls.of_text(json.dumps(job, separators=(",", ":")))
+
+    @classmethod
+    def of_text(cls, text: str) -> Packed:
+        """Pack a serialised job that is JSON already."""
+        return cls(zlib.compress(text.encode(), LEVEL))
 
     @property
     def packed(self) -> bytes:

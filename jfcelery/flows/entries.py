@@ -6,6 +6,7 @@ returns), so that the runner never has to import what a flow refers to.
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import zlib
@@ -256,8 +257,13 @@ def job_payload(job: Job) -> dict[str, Any]:
     Raises:
         SerializationError: The job or its arguments cannot be written as JSON.
     """
+    return dict(json.loads(_job_text(job)))
+
+
+def _job_text(job: Job) -> str:
+    """Return a job as JSON."""
     try:
-        return dict(wire.plain(job.as_dict()))
+        return wire.dumps(job.as_dict())
     except (TypeError, ValueError, AttributeError, RecursionError) as error:
         from jfcelery.execution.unserializable import describe
 
@@ -340,7 +346,8 @@ def referenced_uuids(value: object) -> Iterator[str]:
 
 def _entry(job: Job, spool: Spool) -> JobEntry:
     """Return a job's entry, with those parents that it refers to."""
-    payload = job_payload(job)
+    text = _job_text(job)
+    payload = json.loads(text)
     config = payload["config"]
     wanted = config["manager_config"] or {}
     references = _references(payload)
@@ -361,7 +368,7 @@ def _entry(job: Job, spool: Spool) -> JobEntry:
             resources=wanted.get("resources"),
             priority=wanted.get("priority"),
             stores=stores_of(payload),
-            payload=spool.keep(Packed.of(payload)),
+            payload=spool.keep(Packed.of_text(text)),
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks at the database by a page that is open.
 LOOK_INTERVAL = 1.0
+#: How many times as long as a look took nobody looks again: a page must not be what the database
+#: is busy with.
+REST = 3
 #: Seconds between two looks at a file that grows; the host is asked each time.
 FOLLOW_INTERVAL = 2.0
 #: The pages of the navigation.
@@ -78,8 +82,16 @@ def live(load: Callable[[], Safe], *, label: str = "") -> None:
     if label:
         place.props(f'role="region" aria-label="{label}"')
 
+    rested = 0.0
+
     async def look() -> None:
+        nonlocal rested
+        began = time.monotonic()
+        if began < rested:
+            return
         shown = await run.io_bound(_guarded, load)
+        now = time.monotonic()
+        rested = now + REST * (now - began)
         if shown is not None and shown != place.content:
             place.content = shown
 

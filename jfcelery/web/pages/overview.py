@@ -11,7 +11,7 @@ from fastapi import Request
 from nicegui import ui
 
 from jfcelery.controller.filters import FlowFilter, JobFilter
-from jfcelery.controller.queries import count_by_state, count_flows_by_state, find_jobs
+from jfcelery.controller.queries import count_flows_by_state, count_in_flows, find_jobs
 from jfcelery.controller.reports import JOB_TRENDS
 from jfcelery.controller.trends import trends
 from jfcelery.controller.workers import worker_infos
@@ -58,7 +58,7 @@ def add_overview(current: Current) -> None:
 
 def state_tiles(current: Current) -> Safe:
     """Return the number of jobs in each state, each leading to these jobs."""
-    counts = count_by_state(current.controller().queue, JobFilter())
+    counts = count_in_flows(current.controller().queue, FlowFilter())
     tiles = "".join(
         f'<a class="{look(state)}" href="/jobs?state={state}"><b>{counts[state]}</b>'
         f"{badge(state)}</a>"

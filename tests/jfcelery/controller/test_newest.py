@@ -6,8 +6,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from jfcelery.controller import JobController, queries
-from jfcelery.controller.filters import JobFilter
-from jfcelery.controller.queries import NEWEST, find_jobs
+from jfcelery.controller.filters import FlowFilter, JobFilter
+from jfcelery.controller.queries import FIRST, NEWEST, find_jobs
+from jfcelery.states import JobState
 from tests.support.queued import Queued
 
 if TYPE_CHECKING:
@@ -36,5 +37,61 @@ def test_looking_back_finds_what_sorting_finds(
     monkeypatch.setattr(queries, "MANY", 0)
     assert [names(*page) for page in pages] == sorted_all
     assert sorted_all[1] == ["j3", "j4", "j5"]
-    assert queries._newest(queue, 9) is not None
-    assert queries._newest(queue, 10) is None
+    assert queries._newest(queue, {}, 9) is not None
+    assert queries._newest(queue, {}, 10) is None
+
+
+def test_looking_back_finds_those_of_a_state_and_a_flow(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether the documents of the flows say that there are many is all that is asked before."""
+    queue = JobController.from_project(project).queue
+    flows = [Queued(queue, {"a": [], "b": [], "c": ["a"]}) for _ in range(2)]
+    now = queue.clock.now()
+    for place, flow in enumerate(flows):
+        for number, name in enumerate("abc"):
+            when = now - timedelta(hours=1 + place + 2 * number)
+            queue.jobs.update_one({"_id": flow.doc(name).id}, {"$set": {"updated_on": when}})
+    ready = (JobState.READY,)
+    filters = [
+        JobFilter(states=ready),
+        JobFilter(flow_ids=(flows[1].flow,)),
+        JobFilter(states=ready, flow_ids=(flows[0].flow,)),
+        JobFilter(states=ready, start_date=now - timedelta(hours=3, minutes=30)),
+    ]
+
+    def found() -> list[list[str]]:
+        return [[d.id for d in find_jobs(queue, f, sort=NEWEST, limit=3)] for f in filters]
+
+    assert queries.count_in_flows(queue, FlowFilter()) == {JobState.READY: 4, JobState.WAITING: 2}
+    expected = found()
+    assert expected[0] == [
+        f.doc(n).id for n, f in (("a", flows[0]), ("a", flows[1]), ("b", flows[0]))
+    ]
+    monkeypatch.setattr(queries, "MANY", 2)
+    assert all(queries._may_be_many(queue, each) for each in filters)
+    assert found() == expected
+    assert not queries._may_be_many(queue, JobFilter(states=(JobState.FAILED,)))
+
+
+def test_the_first_jobs_of_a_flow_are_known_by_its_first_id(project: Project) -> None:
+    """Unless some of them are gone: then all ids are looked at."""
+    controller = JobController.from_project(project)
+    Queued(controller.queue, {"other": []})
+    flow = Queued(controller.queue, {f"j{number}": [] for number in range(12)})
+    query = {"flow": flow.flow}
+
+    def first(number: int) -> list[str]:
+        found = find_jobs(
+            controller.queue, JobFilter(flow_ids=(flow.flow,)), sort=FIRST, limit=number
+        )
+        return [doc.job.name for doc in found]
+
+    assert [d.job.name for d in queries._first_of_flow(controller.queue, query, 11) or []] == first(
+        11
+    )
+    assert first(11) == [f"j{number}" for number in range(11)]
+    controller.delete_job(db_id=flow.ids["j1"])
+    assert queries._first_of_flow(controller.queue, query, 3) is None
+    assert first(3) == ["j0", "j2", "j3"]
+    assert len(first(20)) == 11
