@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 from jfcelery.controller.arguments import JobQuery, job_filter, one_job
 from jfcelery.controller.bulk import Manner
 from jfcelery.controller.delete import Extent
+from jfcelery.controller.positional import JOBS, in_order
 from jfcelery.controller.properties import RunProperties, plain
 from jfcelery.errors import InputError
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 class JobActions(ABC):
     """Changes jobs; each method returns the short ids of the jobs that it changed.
 
-    The methods for several jobs take ``**query`` as :class:`~.controller.JobController` says.
+    The methods for several jobs select them as :class:`~.controller.JobController` says.
     Those for one job take ``job_id`` (with ``job_index``, by default the largest) or ``db_id``.
     ``wait`` is the number of seconds to wait for jobs that a step works on; ``break_lock`` takes
     them away from the step. With ``raise_on_error`` the first job that is refused raises
@@ -35,8 +36,9 @@ class JobActions(ABC):
     def actions(self) -> Actions:
         """The operations on jobs, with a reason for every job that they refuse."""
 
+    @in_order(JobQuery, *JOBS, "raise_on_error", "wait")
     def pause_jobs(
-        self, raise_on_error: bool = True, wait: float | None = None, **query: Unpack[JobQuery]
+        self, *, raise_on_error: bool = True, wait: float | None = None, **query: Unpack[JobQuery]
     ) -> list[str]:
         """Keep READY and WAITING jobs from starting."""
         manner = Manner(wait=wait, strict=raise_on_error)
@@ -53,8 +55,10 @@ class JobActions(ABC):
         manner = Manner(wait=wait, strict=True)
         return _id(self.actions.pause(one_job(job_id, db_id, job_index), manner))
 
+    @in_order(JobQuery, *JOBS, "raise_on_error", "wait", "break_lock")
     def resume_jobs(
         self,
+        *,
         raise_on_error: bool = True,
         wait: float | None = None,
         break_lock: bool = False,
@@ -76,8 +80,10 @@ class JobActions(ABC):
         manner = Manner(wait=wait, break_lock=break_lock, strict=True)
         return _id(self.actions.resume(one_job(job_id, db_id, job_index), manner))
 
+    @in_order(JobQuery, *JOBS, "raise_on_error", "wait", "break_lock")
     def retry_jobs(
         self,
+        *,
         raise_on_error: bool = True,
         wait: float | None = None,
         break_lock: bool = False,
@@ -99,8 +105,10 @@ class JobActions(ABC):
         manner = Manner(wait=wait, break_lock=break_lock, strict=True)
         return _id(self.actions.retry(one_job(job_id, db_id, job_index), manner))
 
+    @in_order(JobQuery, *JOBS, "raise_on_error", "wait", "break_lock")
     def stop_jobs(
         self,
+        *,
         raise_on_error: bool = True,
         wait: float | None = None,
         break_lock: bool = False,
@@ -122,8 +130,10 @@ class JobActions(ABC):
         manner = Manner(wait=wait, break_lock=break_lock, strict=True)
         return _id(self.actions.stop(one_job(job_id, db_id, job_index), manner))
 
+    @in_order(JobQuery, *JOBS, "raise_on_error", "force", "wait", "break_lock", "delete_files")
     def rerun_jobs(
         self,
+        *,
         raise_on_error: bool = True,
         force: bool = False,
         wait: float | None = None,
@@ -155,9 +165,11 @@ class JobActions(ABC):
         selected = one_job(job_id, db_id, job_index)
         return _ids(self.actions.rerun(selected, manner, force=force))
 
+    @in_order(JobQuery, "state", *JOBS, "raise_on_error", "wait", "break_lock")
     def set_jobs_state(
         self,
         state: JobState,
+        *,
         raise_on_error: bool = True,
         wait: float | None = None,
         break_lock: bool = False,
@@ -181,6 +193,16 @@ class JobActions(ABC):
         selected = one_job(job_id, db_id, job_index)
         return _id(self.actions.set_state(state, selected, manner))
 
+    @in_order(
+        JobQuery,
+        "worker",
+        "exec_config",
+        "resources",
+        "priority",
+        "update",
+        *JOBS,
+        "raise_on_error",
+    )
     def set_job_run_properties(
         self,
         worker: str | None = None,
@@ -188,6 +210,7 @@ class JobActions(ABC):
         resources: dict[str, Any] | QResources | None = None,
         priority: int | None = None,
         update: bool = True,
+        *,
         raise_on_error: bool = True,
         **query: Unpack[JobQuery],
     ) -> list[str]:
@@ -212,8 +235,12 @@ class JobActions(ABC):
         manner = Manner(strict=raise_on_error)
         return _ids(self.actions.set_properties(properties, job_filter(query), manner))
 
+    @in_order(
+        JobQuery, *JOBS, "raise_on_error", "wait", "delete_output", "delete_files", "max_limit"
+    )
     def delete_jobs(
         self,
+        *,
         raise_on_error: bool = True,
         wait: float | None = None,
         delete_output: bool = False,

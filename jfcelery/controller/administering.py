@@ -18,6 +18,7 @@ from jfcelery.controller.arguments import (
 from jfcelery.controller.bulk import Manner
 from jfcelery.controller.delete import Extent
 from jfcelery.controller.filters import JobFilter
+from jfcelery.controller.positional import FLOWS, JOBS, in_order
 from jfcelery.controller.queries import find_flows, find_jobs
 from jfcelery.controller.resolve import flow_uuid
 from jfcelery.controller.trends import trends
@@ -215,11 +216,13 @@ class Administration(ABC):
         del background
         admin.create_index(self.queue, indexes, collection=collection, unique=unique)
 
+    @in_order(JobQuery, *JOBS[:-1])
     def unlock_jobs(self, **query: Unpack[JobQuery]) -> int:
         """End the leases of jobs, and return how many had one; leases also end by themselves."""
         docs = find_jobs(self.queue, job_filter(query))
         return len(admin.end_leases(self.actions.jobs, docs))
 
+    @in_order(FlowQuery, *FLOWS)
     def unlock_flows(self, **query: Unpack[FlowQuery]) -> int:
         """End the leases of the jobs of flows, and return how many jobs had one."""
         flows = tuple(flow.flow_id for flow in find_flows(self.queue, flow_filter(query)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
@@ -19,6 +20,7 @@ from jfcelery.controller.arguments import (
 from jfcelery.controller.batches import PilotQueries
 from jfcelery.controller.flows import FlowActions
 from jfcelery.controller.listing import Listing
+from jfcelery.controller.positional import FLOWS, JOBS, in_order
 from jfcelery.controller.resolve import flow_uuid
 from jfcelery.database.connection import open_queue
 from jfcelery.database.edges import with_parents
@@ -39,16 +41,14 @@ if TYPE_CHECKING:
     from jfcelery.project import Project
     from jfcelery.states import FlowState, JobState
 
-#: Order of a list: fields and directions, 1 ascending, -1 descending.
-Sort = "Sequence[tuple[str, int]] | None"
-
 
 class JobController(JobActions, Administration, PilotQueries):
     """Reads and changes the jobs and flows of one project; method names as in jobflow-remote.
 
-    Where a method takes ``**query`` it selects by ``job_ids, db_ids, flow_ids, states,
-    start_date, end_date, name, metadata, workers, custom_query, locked, error_class,
-    error_regex``; all that is given must hold, and nothing given selects everything.
+    Of ``job_ids, db_ids, flow_ids, states, start_date, end_date, name, metadata, workers,
+    custom_query, locked, error_class, error_regex``, which select jobs, all that is given must
+    hold, and nothing given selects everything. Arguments without names are taken in
+    jobflow-remote's order.
 
     Args:
         project: The project.
@@ -110,8 +110,10 @@ class JobController(JobActions, Administration, PilotQueries):
 
     # ------------------------------------------------------------------ jobs
 
+    @in_order(JobQuery, "custom_query", *JOBS[:-1], "locked", "sort", "limit", "skip")
     def get_jobs_info(
         self,
+        *,
         sort: Sequence[tuple[str, int]] | None = None,
         limit: int = 0,
         skip: int = 0,
@@ -131,8 +133,10 @@ class JobController(JobActions, Administration, PilotQueries):
         docs = self._find(sort, limit, skip, query)
         return Listing(queries.job_infos(self.queue, docs))
 
+    @in_order(JobQuery, "custom_query", *JOBS[:-1], "locked", "sort", "limit")
     def get_jobs_doc(
         self,
+        *,
         sort: Sequence[tuple[str, int]] | None = None,
         limit: int = 0,
         skip: int = 0,
@@ -191,6 +195,7 @@ class JobController(JobActions, Administration, PilotQueries):
         """Return the uuids of the jobs of flows."""
         return queries.job_uuids(self.queue, flow_uuids)
 
+    @in_order(JobQuery, "query", *JOBS[:4], "locked", *JOBS[4:-1])
     def count_jobs(self, query: dict[str, Any] | None = None, **filters: Unpack[JobQuery]) -> int:
         """Return how many jobs a query (raw, or as in :meth:`get_jobs_info`) selects."""
         if query:
@@ -248,8 +253,20 @@ class JobController(JobActions, Administration, PilotQueries):
 
     # ------------------------------------------------------------------ flows
 
+    @in_order(
+        FlowQuery,
+        *FLOWS,
+        "metadata",
+        "locked",
+        "sort",
+        "jobs_sort",
+        "limit",
+        "skip",
+        "with_jobs_info",
+    )
     def get_flows_info(
         self,
+        *,
         sort: Sequence[tuple[str, int]] | None = None,
         jobs_sort: Sequence[tuple[str, int]] | None = None,
         limit: int = 0,
@@ -282,9 +299,11 @@ class JobController(JobActions, Administration, PilotQueries):
         )
         return Listing(found)
 
-    def count_flows(self, **query: Unpack[FlowQuery]) -> int:
-        """Return how many flows a query, as in :meth:`get_flows_info`, selects."""
-        return queries.count_flows(self.queue, flow_filter(query))
+    @in_order(FlowQuery, "query", *FLOWS, "metadata", "locked")
+    def count_flows(self, query: dict[str, Any] | None = None, **filters: Unpack[FlowQuery]) -> int:
+        """Return how many flows a query (raw, or as in :meth:`get_flows_info`) selects."""
+        selected = replace(flow_filter(filters), query=query or {})
+        return queries.count_flows(self.queue, selected)
 
     def count_flows_states(self, states: Sequence[FlowState]) -> dict[FlowState, int]:
         """Return how many flows are in each of some states."""

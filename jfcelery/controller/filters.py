@@ -109,10 +109,12 @@ class FlowFilter(_Filter):
     Args:
         job_ids: uuids of jobs of the flows.
         states: States, one of which the flow must have.
+        query: A raw MongoDB query on flow documents.
     """
 
     job_ids: tuple[str, ...] = ()
     states: tuple[FlowState, ...] = ()
+    query: Mapping[str, Any] = field(default_factory=dict)
 
 
 def check_regex(pattern: str) -> None:

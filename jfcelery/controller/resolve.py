@@ -74,7 +74,7 @@ def flow_query(queue: QueueDatabase, selected: FlowFilter) -> Query:
         query = {"lock_until": {"$gt": queue.clock.now()}}
         conditions.append(_one_of("_id", _flows_of(queue, query)))
     conditions += _dates(selected.start_date, selected.end_date)
-    return _all_of(conditions)
+    return _all_of([*conditions, dict(selected.query)])
 
 
 def flow_uuid(queue: QueueDatabase, flow_id: str, *, by_job: bool = False) -> str:

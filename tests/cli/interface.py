@@ -147,51 +147,62 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "completion": ("", ""),
 }
 
-#: Methods of JobController, with the parameters that each must take (query: any of QUERY).
+#: What selects jobs, and flows, in the order of jobflow-remote's methods.
+JOBS = "job_ids db_ids flow_ids states start_date end_date name metadata workers"
+FLOWS = "job_ids db_ids flow_ids states start_date end_date name"
+#: Methods of JobController, with the parameters that each must take first, in the order of
+#: jobflow-remote 1.0.1 where it has the method.
 METHODS: dict[str, str] = {
     "from_project_name": "project_name",
     "from_project": "project",
     "close": "",
-    "get_jobs_info": "query sort limit skip",
-    "get_jobs_doc": "query sort limit skip",
+    "get_jobs_info": "custom_query {jobs} locked sort limit skip",
+    "get_jobs_doc": "custom_query {jobs} locked sort limit",
     "get_jobs": "query projection",
     "get_job_info": "job_id db_id job_index",
     "get_job_doc": "job_id db_id job_index",
     "get_job_info_by_pid": "pid",
-    "get_flows_info": "query sort limit skip",
+    "get_flows_info": "{flows} metadata locked sort jobs_sort limit skip with_jobs_info",
     "get_job_uuids": "flow_uuids",
-    "count_jobs": "query",
-    "count_flows": "query",
-    "count_jobs_states": "states",
+    "count_jobs": (
+        "query job_ids db_ids flow_ids states locked start_date end_date name metadata workers"
+    ),
+    "count_flows": "query {flows} metadata locked",
+    "count_jobs_states": "states worker",
     "count_flows_states": "states",
     "get_trends": "states interval num_intervals interval_timezone",
     "get_job_output": "job_id db_id job_index load",
-    "rerun_jobs": "query force wait break_lock raise_on_error delete_files",
+    "rerun_jobs": "{jobs} custom_query raise_on_error force wait break_lock delete_files",
     "rerun_job": "job_id db_id job_index force wait break_lock delete_files",
-    "retry_jobs": "query wait break_lock raise_on_error",
+    "retry_jobs": "{jobs} custom_query raise_on_error wait break_lock",
     "retry_job": "job_id db_id job_index wait break_lock",
-    "pause_jobs": "query wait raise_on_error",
+    "pause_jobs": "{jobs} custom_query raise_on_error wait",
     "pause_job": "job_id db_id job_index wait",
-    "resume_jobs": "query wait break_lock raise_on_error",
+    "resume_jobs": "{jobs} custom_query raise_on_error wait break_lock",
     "resume_job": "job_id db_id job_index wait break_lock",
-    "stop_jobs": "query wait break_lock raise_on_error",
+    "stop_jobs": "{jobs} custom_query raise_on_error wait break_lock",
     "stop_job": "job_id db_id job_index wait break_lock",
-    "set_jobs_state": "state query wait break_lock raise_on_error",
+    "set_jobs_state": "state {jobs} custom_query raise_on_error wait break_lock",
     "set_job_state": "state job_id db_id job_index wait break_lock",
-    "set_job_run_properties": ("worker exec_config resources priority update raise_on_error query"),
-    "delete_jobs": "query wait raise_on_error delete_output delete_files max_limit",
-    "delete_job": "job_id db_id job_index wait delete_output delete_files",
+    "set_job_run_properties": (
+        "worker exec_config resources priority update {jobs} custom_query raise_on_error"
+    ),
+    "delete_jobs": "{jobs} custom_query raise_on_error wait delete_output delete_files max_limit",
+    "delete_job": "job_id db_id job_index delete_output delete_files wait break_lock",
     "resume_flow": "job_id db_id flow_id wait break_lock",
-    "delete_flow": "flow_id delete_output delete_files",
-    "delete_flows": "flow_ids max_limit delete_output delete_files",
+    "delete_flow": "flow_id delete_output delete_files cancel_processes wait break_lock",
+    "delete_flows": (
+        "flow_ids max_limit delete_output delete_files cancel_processes raise_on_error wait "
+        "break_lock"
+    ),
     "get_flow_store": "flow_id",
     "set_flow_store": "store db_id job_id flow_id",
     "add_flow": "flow worker allow_external_references exec_config resources priority jobstore",
-    "reset": "reset_output max_limit",
+    "reset": "reset_output max_limit validation",
     "build_indexes": "background job_custom_indexes flow_custom_indexes drop",
     "create_indexes": "indexes collection unique background",
-    "unlock_jobs": "query",
-    "unlock_flows": "query",
+    "unlock_jobs": "{jobs}",
+    "unlock_flows": "{flows}",
     "backup_dump": "dir_path mongo_bin_path compress python",
     "get_batches": "process_id batch_uid worker batch_state job_ids db_ids limit sort",
     "count_batches": "process_id batch_uid worker batch_state job_ids db_ids",

@@ -12,7 +12,7 @@ import jfcelery
 from jfcelery.cli.main import jfc as root
 from jfcelery.controller import JobController
 from jfcelery.controller.arguments import JobQuery
-from tests.cli.interface import COMMANDS, FUNCTIONS, METHODS, REPEATABLE
+from tests.cli.interface import COMMANDS, FLOWS, FUNCTIONS, JOBS, METHODS, REPEATABLE
 
 
 def command_at(path: str) -> click.Command:
@@ -60,23 +60,26 @@ def test_ids_states_and_workers_may_be_given_several_times(path: str) -> None:
     assert all(options[name].multiple for name in REPEATABLE if name in options)
 
 
-def parameters(function: Any) -> set[str]:
-    """Return the names of a function's parameters; its filters count as ``query``."""
-    found = inspect.signature(function).parameters
-    names = set(found)
-    return names | ({"query"} if any(p.kind is p.VAR_KEYWORD for p in found.values()) else set())
+def parameters(function: Any) -> list[str]:
+    """Return the names of a function's parameters, in their order."""
+    return [name for name in inspect.signature(function).parameters if name != "self"]
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_the_controller_has_every_promised_method_with_its_parameters(name: str) -> None:
-    """Scripts written for jobflow-remote find each method, and each of its parameters."""
-    assert set(METHODS[name].split()) <= parameters(getattr(JobController, name))
+    """Scripts written for jobflow-remote find each method, and each of its parameters.
+
+    They may leave the names of arguments out, so the order is theirs too.
+    """
+    promised = METHODS[name].format(jobs=JOBS, flows=FLOWS).split()
+    assert parameters(getattr(JobController, name))[: len(promised)] == promised
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_the_package_has_every_promised_function_with_its_parameters(name: str) -> None:
     """What the package exports takes the parameters of jobflow-remote's functions."""
-    assert set(FUNCTIONS[name].split()) <= parameters(getattr(jfcelery, name))
+    promised = FUNCTIONS[name].split()
+    assert parameters(getattr(jfcelery, name))[: len(promised)] == promised
 
 
 def test_a_query_selects_by_everything_that_is_promised() -> None:

@@ -39,6 +39,25 @@ def test_pause_and_resume_return_jobs_to_where_they_were(
     assert flow.states() == {"a": _S.READY, "b": _S.WAITING, "c": _S.WAITING}
 
 
+def test_arguments_without_names_mean_what_they_mean_to_jobflow_remote(
+    controller: JobController, make_flow: MakeFlow
+) -> None:
+    """The first ones select; an unknown name, or one given twice, is refused before anything."""
+    flow = make_flow(_CHAIN)
+    a, b = (flow.doc(name) for name in "ab")
+    call: Any = controller  # type checkers want names
+    assert call.pause_jobs([(a.uuid, a.index)]) == [a.db_id]
+    assert call.count_jobs({"state": "PAUSED"}) == call.count_jobs(None, None, a.db_id) == 1
+    assert call.count_flows({"name": "no such"}) == 0
+    assert call.count_flows({"state": "PAUSED"}, None, [a.db_id]) == 1
+    assert call.set_jobs_state(_S.FAILED, None, b.db_id) == [b.db_id]
+    wrong: list[tuple[list[str], dict[str, Any]]] = [([], {"job_id": "x"}), (["x"], {"job_ids": 1})]
+    for given, named in wrong:
+        with pytest.raises(TypeError, match="job_id"):
+            call.stop_jobs(*given, **named)
+    assert flow.states() == {"a": _S.PAUSED, "b": _S.FAILED, "c": _S.WAITING}
+
+
 def test_a_job_paused_while_its_parent_ran_becomes_ready_when_resumed(
     controller: JobController, make_flow: MakeFlow
 ) -> None:
