@@ -19,6 +19,8 @@ HOST = "hpca"
 HOME = "/home/hpc/chaos"
 #: A file system of its own, in a file, so that it outlives a reboot.
 DISK, IMAGE, SIZE = f"{HOME}/disk", f"{HOME}/disk.img", "96M"
+#: The size of the disk in KiB; no file on it is larger.
+KIB = 96 * 1024
 #: The line of a job in the accounting.
 FIELDS = "JobID,JobName%200,State,ExitCode,Start,End"
 #: In place of a command of Slurm, as long as a file says so.
@@ -100,8 +102,12 @@ class Ground:
         (self.home / f"mode.{command}").write_text(mode)
 
     def fill(self) -> None:
-        """Leave no byte on the disk."""
-        script = f"dd if=/dev/zero of={DISK}/filler bs=64k; dd if=/dev/zero of={DISK}/rest bs=1k"
+        """Leave no byte on the disk; while it is not mounted, its folder is of this machine's."""
+        script = "".join(
+            f"mountpoint -q {DISK} &&"
+            f" dd if=/dev/zero of={DISK}/{name} bs={block}k count={KIB // block}\n"
+            for name, block in (("filler", 64), ("rest", 1))
+        )
         self.bed.on(HOST, "sh", "-c", script, check=False)
 
     def clear(self) -> None:
