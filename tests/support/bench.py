@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 #: Runs a job of the bench; see there.
 QUICK = Path(__file__).with_name("quick.sh")
+#: Makes a worker that of another machine.
+REMOTE = {"type": "remote", "host": "far.example.org"}
 _STEPS = {f"jfcelery.{step.name}": step for step in PIPELINE}
 
 

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from tests.support.bench import Bench, quick_worker
+from jfcelery.scheduler_io.hosts.pool import Hosts
+from jfcelery.scheduler_io.hosts.simulated import SimulatedHost
+from tests.support.bench import REMOTE, Bench, quick_worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,3 +46,18 @@ def make_bench(
 def bench(make_bench: MakeBench) -> Bench:
     """The runner of a project with one local worker whose jobs take no time."""
     return make_bench()
+
+
+@pytest.fixture
+def host(monkeypatch: pytest.MonkeyPatch) -> SimulatedHost:
+    """The host of every worker: this machine, with faults as scripted."""
+    found = SimulatedHost("far")
+    monkeypatch.setattr(Hosts, "_make", lambda *_args: found)
+    return found
+
+
+@pytest.fixture
+def far_bench(make_bench: MakeBench, host: SimulatedHost) -> Bench:
+    """The runner of a project with one remote worker, which is on ``host``."""
+    del host
+    return make_bench(worker=REMOTE)

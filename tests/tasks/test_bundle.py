@@ -16,7 +16,6 @@ from jfcelery.errors import (
 )
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.folders import RunFolder
-from jfcelery.scheduler_io.hosts.pool import Hosts
 from jfcelery.scheduler_io.hosts.simulated import SimulatedHost
 from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.states import JobState
@@ -25,7 +24,7 @@ from jfcelery.tasks.bundle import run_bundle
 from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.sweep import sweep
 from jfcelery.tasks.upload import publication as publication_of
-from tests.support.bench import Bench, Message
+from tests.support.bench import REMOTE, Bench, Message
 from tests.support.entries import QUICK_JOB, flow_of
 
 if TYPE_CHECKING:
@@ -34,23 +33,13 @@ if TYPE_CHECKING:
     from jfcelery.database.documents import JobDoc
     from tests.tasks.conftest import MakeBench
 
-REMOTE = {"type": "remote", "host": "far.example.org"}
 NAMES = "abcdef"
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> SimulatedHost:
-    """The remote host: this machine, with faults as scripted."""
-    found = SimulatedHost("far")
-    monkeypatch.setattr(Hosts, "_make", lambda *_args: found)
-    return found
-
-
-@pytest.fixture
-def bench(make_bench: MakeBench, host: SimulatedHost) -> Bench:
+def bench(far_bench: Bench) -> Bench:
     """The runner of a project with one remote worker, driven by hand."""
-    del host
-    return make_bench(worker=REMOTE)
+    return far_bench
 
 
 def add(bench: Bench, names: str = NAMES) -> str:

@@ -16,8 +16,6 @@ from jfcelery.errors import (
 from jfcelery.execution.stores import insert_documents
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.folders import RunFolder
-from jfcelery.scheduler_io.hosts.pool import Hosts
-from jfcelery.scheduler_io.hosts.simulated import SimulatedHost
 from jfcelery.states import JobState
 from jfcelery.tasks import harvest
 from jfcelery.tasks.checkout import checkout
@@ -31,6 +29,7 @@ from tests.support.waiting import wait_until
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from jfcelery.scheduler_io.hosts.simulated import SimulatedHost
     from tests.tasks.conftest import MakeBench
 
 NAMES = "abcdef"
@@ -38,18 +37,9 @@ CROWD: dict[str, Sequence[str]] = {name: [] for name in NAMES}
 
 
 @pytest.fixture
-def host(monkeypatch: pytest.MonkeyPatch) -> SimulatedHost:
-    """The remote host: this machine, with faults as scripted."""
-    found = SimulatedHost("far")
-    monkeypatch.setattr(Hosts, "_make", lambda *_args: found)
-    return found
-
-
-@pytest.fixture
-def bench(make_bench: MakeBench, host: SimulatedHost) -> Bench:
+def bench(far_bench: Bench) -> Bench:
     """The runner of a project with one remote worker, driven by hand."""
-    del host
-    return make_bench(worker={"type": "remote", "host": "far.example.org"})
+    return far_bench
 
 
 def ended(bench: Bench, edges: Mapping[str, Sequence[str]] = CROWD) -> tuple[str, Message]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,7 +23,7 @@ from jfcelery.scheduler_io.schedulers.base import (
 from jfcelery.states import JobState
 from jfcelery.tasks import poll
 from jfcelery.tasks.checkout import checkout
-from jfcelery.tasks.poll import HIDDEN_TIME, poll_host
+from jfcelery.tasks.poll import HIDDEN_TIME, IDLE_INTERVAL, poll_host
 from tests.support.bench import Bench, quick_worker
 from tests.support.entries import QUICK_JOB, flow_of
 
@@ -120,6 +121,35 @@ def test_an_accounting_that_is_late_ends_a_job_when_it_comes(
     }
     (change,) = [one for one in bench.runtime.jobs.history.of(doc) if one.event == "end"]
     assert change.why == "CANCELLED CANCELLED by 1001"
+
+
+def test_a_host_is_asked_less_often_the_longer_its_jobs_wait(
+    far_bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The interval is a part of the youngest job's age, within the project's bounds."""
+    submit(far_bench, "a")
+    _answers(monkeypatch, Answer(QueueState.QUEUED))
+    bounds = far_bench.project.poll
+    longest = far_bench.project.runner.delay_check_run_status
+    assert bounds.min_interval < _interval(far_bench, 150) < longest
+    assert _interval(far_bench, 1000) == longest
+
+
+def test_a_host_without_jobs_is_asked_now_and_then(far_bench: Bench) -> None:
+    """Nobody waits for its answer."""
+    assert _interval(far_bench, 0) == IDLE_INTERVAL.total_seconds()
+
+
+def _interval(bench: Bench, later: float) -> float:
+    """Ask a host after some seconds; return how long it is left alone after its answer."""
+    host_key = bench.project.get_worker("here").host_key
+    bench.forward(later)
+    assert bench.runtime.host_records.take_turn(host_key, timedelta(days=1))
+    poll_host(bench.runtime, host_key)
+    record = bench.runtime.host_records.get(host_key)
+    assert record.next_poll is not None
+    assert record.polled_on is not None
+    return (record.next_poll - record.polled_on).total_seconds()
 
 
 def test_an_absence_that_was_an_error_is_forgotten(
