@@ -74,8 +74,12 @@ EffectFault = Literal["death before", "error before", "error after"]
 MessageFault = Literal["lost", "doubled", "late"]
 EFFECT_FAULTS: tuple[EffectFault, ...] = ("death before", "error before", "error after")
 MESSAGE_FAULTS: tuple[MessageFault, ...] = ("lost", "doubled", "late")
-#: The flow: a child, and a job that competes with its parent for the worker's only place.
-EDGES = {"a": [], "b": ["a"], "c": []}
+#: Flows, each with the worker's places: a child, and a job that competes with its parent for the
+#: only place; jobs that go through bundle and harvest together, and a child.
+FLOWS: dict[str, tuple[dict[str, list[str]], int]] = {
+    "small": ({"a": [], "b": ["a"], "c": []}, 1),
+    "bundle": ({"a": [], "b": [], "c": [], "d": [], "e": ["a"]}, 4),
+}
 #: The task that asks a host for all its jobs.
 POLL = "jfcelery.poll"
 #: Rounds of the beat in which a life must come to rest, and the seconds between two.
@@ -175,12 +179,13 @@ class Explorer:
     """Leads lives of a small flow.
 
     Args:
-        bench: A runner driven by hand, whose worker ``far`` has one place.
+        bench: A runner driven by hand, whose worker ``far`` has the places of the flow.
         patch: Makes effects mortal.
+        flow: One of :data:`FLOWS`.
     """
 
-    def __init__(self, bench: Bench, patch: pytest.MonkeyPatch) -> None:
-        self.bench = bench
+    def __init__(self, bench: Bench, patch: pytest.MonkeyPatch, flow: str) -> None:
+        self.bench, self.edges = bench, FLOWS[flow][0]
         self.fate = Fate()
         for owner, names, error in EFFECTS:
             for name in names:
@@ -205,8 +210,8 @@ class Explorer:
         """
         self.fate = fate = Fate(set(faults))
         life = uuid4().hex[:8]
-        uuids = {name: f"{life}-{name}" for name in EDGES}
-        edges = {uuids[name]: [uuids[p] for p in parents] for name, parents in EDGES.items()}
+        uuids = {name: f"{life}-{name}" for name in self.edges}
+        edges = {uuids[name]: [uuids[p] for p in own] for name, own in self.edges.items()}
         flow = flow_of(edges, payload=QUICK_JOB)
         fate.armed = True
         with fate.process("submission"):
@@ -321,23 +326,23 @@ def single_faults(without: Fate) -> list[Fault]:
 
 
 @contextmanager
-def explorer(bench_project: Any, folder: Path) -> Iterator[Explorer]:
-    """Give an explorer of a project that has a worker ``far`` with one place."""
+def explorer(bench_project: Any, folder: Path, flow: str = "small") -> Iterator[Explorer]:
+    """Give an explorer of a flow, by a project with :func:`workers` for it."""
     with pytest.MonkeyPatch.context() as patch:
         host = SimulatedHost("far")
         patch.setattr(Hosts, "_make_remote", lambda *_args: host)
         bench = Bench(bench_project, folder, patch)
-        yield Explorer(bench, patch)
+        yield Explorer(bench, patch, flow)
         bench.runtime.close()
 
 
-def workers(folder: Path) -> dict[str, Any]:
-    """Return the workers of such a project."""
-    return {"far": quick_worker(folder, type="remote", host="far", max_jobs=1)}
+def workers(folder: Path, flow: str = "small") -> dict[str, Any]:
+    """Return the workers of a project in which a flow is explored."""
+    return {"far": quick_worker(folder, type="remote", host="far", max_jobs=FLOWS[flow][1])}
 
 
 @contextmanager
-def _standalone() -> Iterator[Explorer]:
+def _standalone(flow: str = "small") -> Iterator[Explorer]:
     with ExitStack() as stack:
         text = stack.enter_context(tempfile.TemporaryDirectory(prefix="jfce-", dir="/tmp"))
         folder = Path(text)
@@ -346,21 +351,22 @@ def _standalone() -> Iterator[Explorer]:
         database = stack.enter_context(mongo_server(folder / "mongo"))
         broker = stack.enter_context(redis_server(folder / "redis"))
         factory = ProjectFactory(folder / "projects", database.url, broker.url)
-        project = factory(workers=workers(folder))
-        yield stack.enter_context(explorer(project, folder))
+        project = factory(workers=workers(folder, flow))
+        yield stack.enter_context(explorer(project, folder, flow))
 
 
 @click.command()
+@click.option("--flow", type=click.Choice(list(FLOWS)), default="small", show_default=True)
 @click.option("--every", default=1, show_default=True, help="Lead each so-manieth of the lives.")
 @click.option("--pairs", default=0, show_default=True, help="Lives with two faults, at random.")
 @click.option("--seed", default=1, show_default=True, help="Of the random pairs.")
-def main(*, every: int, pairs: int, seed: int) -> None:
+def main(*, flow: str, every: int, pairs: int, seed: int) -> None:
     """Lead one life for every fault, and say what was explored."""
     random = Random(seed)  # noqa: S311 - repeatable, no secret
     began = time.monotonic()
     wrong: list[str] = []
     lives: Counter[str] = Counter()
-    with _standalone() as found:
+    with _standalone(flow) as found:
         without = found.live()
         singles = single_faults(without)
         chosen: list[tuple[Fault, ...]] = [(fault,) for fault in singles[::every]]

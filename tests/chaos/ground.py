@@ -116,8 +116,12 @@ class Ground:
 
     def reboot(self, off_for: float) -> None:
         """Kill the machine with all that runs on it, and start it again."""
+        # Nobody can log in before file systems are mounted, as on a machine that systemd boots:
+        # without its disk, the folder of the disk is root's.
+        self.bed.net(HOST, "down")
         self.bed.reboot(HOST, off_for=off_for)
         self.arm()
+        self.bed.net(HOST, "up")
 
     def heal(self) -> None:
         """End what may still be wrong."""
@@ -126,6 +130,21 @@ class Ground:
         self.clear()
         self.bed.relay("set", HOST, mode="ok")
         self.bed.net(HOST, "up")
+        self._administrate()
+
+    def _administrate(self) -> None:
+        """Do what only the cluster's administrator can.
+
+        A slurmctld that is killed before it has saved its state gives ids a second time, drains
+        nodes on which it then finds the first job of the id, and holds the second one.
+        """
+        drained = self._root("sinfo", "-h", "-N", "-t", "drain,down", "-o", "%N").stdout
+        for node in sorted(set(str(drained).split())):
+            self._root("scontrol", "update", f"nodename={node}", "state=resume")
+        held = self._root("/run/real-squeue", "-h", "-o", "%i %r").stdout
+        for line in str(held).splitlines():
+            if "held" in line:
+                self._root("scontrol", "release", line.split()[0])
 
     def away(self, *, back: bool) -> None:
         """Kill the scheduler's daemon, or start it."""

@@ -182,15 +182,29 @@ def _submissions(evidence: Evidence) -> Iterator[str]:
                 yield f"job {job} has an attempt after {attempt}, which went well: {lives}"
     workers = {one.name: one.worker for one in evidence.submitted}
     names = {flow["_id"]: flow["name"] for flow in evidence.flows}
+    overwritten = _overwritten(evidence)
     for document in evidence.jobs:
         on_cluster = workers.get(names.get(document["flow"], "")) == "hpca"
         if document["state"] == "COMPLETED" and on_cluster:
-            seen = sorted(evidence.attempts.get(document["_id"], {}))
+            seen = sorted(
+                {*evidence.attempts.get(document["_id"], {}), *overwritten[document["_id"]]}
+            )
             if seen != list(range(1, document["attempt"] + 1)):
                 yield (
                     f"job {document['_id']} is at attempt {document['attempt']}, "
                     f"and the accounting knows {seen}"
                 )
+
+
+def _overwritten(evidence: Evidence) -> dict[str, set[int]]:
+    """Return attempts that ran under an id which Slurm, having lost its state, gave to another."""
+    owners = {row["JobID"]: row["JobName"] for row in evidence.accounting}
+    found: dict[str, set[int]] = defaultdict(set)
+    for note in evidence.effects:
+        name = f"jfc-{note['job'].replace('_', '-')}-{note['attempt']}"
+        if owners.get(note.get("queue_id", ""), name) != name:
+            found[note["job"]].add(note["attempt"])
+    return found
 
 
 def _outputs(evidence: Evidence) -> Iterator[str]:

@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.explore import EFFECT_FAULTS, MESSAGE_FAULTS, explorer, single_faults, workers
+from tests.chaos.explore import (
+    EFFECT_FAULTS,
+    FLOWS,
+    MESSAGE_FAULTS,
+    explorer,
+    single_faults,
+    workers,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,14 +24,15 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 #: Each so-manieth of the lives with a fault of an effect, and of those with one of a message; no
 #: multiple of three, the number of kinds of each, so that all have their turn.
-EFFECTS, MESSAGES = 58, 20
+EFFECTS, MESSAGES = 88, 13
 
 
+@pytest.mark.parametrize("flow", FLOWS)
 def test_a_fault_anywhere_loses_and_doubles_nothing(
-    make_project: ProjectFactory, tmp_path: Path
+    flow: str, make_project: ProjectFactory, tmp_path: Path
 ) -> None:
     """After a death, error or lost message at an effect all jobs complete, each started once."""
-    with explorer(make_project(workers=workers(tmp_path)), tmp_path) as found:
+    with explorer(make_project(workers=workers(tmp_path, flow)), tmp_path, flow) as found:
         without = found.live()
         assert without.met == []
         faults = single_faults(without)
