@@ -23,7 +23,7 @@ class JobInput:
         job: The serialised job (``JobEntry.payload``).
         job_doc: The public fields of the job's document, for ``CURRENT_JOBDOC``.
         references: Output documents that the job refers to, what lay in additional stores included
-            (:func:`jfcelery.execution.references.collect_references`).
+            (:func:`jfcelery.execution.references.collect_for_job`).
         stores: Names of the additional stores that the project's JobStore has.
         attempt: Which attempt this is.
     """

@@ -72,26 +72,6 @@ def collect_for_job(jobstore: JobStore, job: dict[str, Any]) -> list[dict[str, A
     return _Collection(jobstore, must_exist, None if exposed else FIELDS).of(wanted)
 
 
-def collect_references(
-    jobstore: JobStore, uuids: Iterable[str], *, must_exist: bool = True
-) -> list[dict[str, Any]]:
-    """Return the latest output document of each job, and of those that these refer to.
-
-    Args:
-        jobstore: Where outputs are.
-        uuids: The jobs.
-        must_exist: Whether all of them have to be there.
-
-    Returns:
-        Documents with ``uuid``, ``index`` and ``output``, what lay in additional stores included.
-
-    Raises:
-        ReferenceMissingError: An output, or a part of one, is not there.
-    """
-    collection = _Collection(jobstore, must_exist, FIELDS)
-    return collection.of([Reference(uuid) for uuid in uuids])
-
-
 @dataclass
 class _Collection:
     jobstore: JobStore

@@ -45,11 +45,6 @@ def plain(value: object) -> Any:  # JSON can be anything
     return json.loads(dumps(value))
 
 
-def restored(value: object) -> Any:  # JSON can be anything
-    """Return the value whose :func:`plain` form is given."""
-    return loads(json.dumps(value))
-
-
 def _encode(value: object) -> dict[str, object]:
     if isinstance(value, datetime):
         return {KEY: ["datetime", value.isoformat()]}

@@ -32,7 +32,7 @@ from jfcelery.project.queue import QueueConfig
 from jfcelery.project.recovery import RecoveryRule
 from jfcelery.project.runner import RunnerOptions
 from jfcelery.project.stores import check_jobstore
-from jfcelery.project.worker import Worker, WorkerBase
+from jfcelery.project.worker import Worker
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -247,14 +247,6 @@ class Project(ConfigModel):
         if not isinstance(name, str):
             return _exec_config_from(name)
         return pick(self.exec_config, name, kind="exec_config", project=self.name)
-
-    def poll_bounds(self, worker: WorkerBase) -> tuple[float, float]:
-        """Return the shortest and longest interval between two polls of a worker, in seconds."""
-        if worker.is_local and worker.scheduler_name == "shell":
-            return self.poll.local_interval, self.poll.local_interval
-        shortest = self.poll.min_interval
-        longest = self.poll.max_interval or self.runner.delay_check_run_status
-        return shortest, max(shortest, longest)
 
     def get_jobstore(self, name: str | None = None) -> JobStore:
         """Return a JobStore, not connected.

@@ -57,11 +57,6 @@ class Endpoints:
     broker: BrokerEndpoint
 
     @property
-    def database_uri(self) -> str:
-        """Return the MongoDB URI, secrets included."""
-        return self.database.uri
-
-    @property
     def broker_url(self) -> str:
         """Return the URL for Celery, secrets included."""
         return self.broker.url

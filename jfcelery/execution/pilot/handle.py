@@ -121,10 +121,6 @@ class Handle:
         """Return the entries that are this pilot's."""
         return {path.name for path in self._own.iterdir()}
 
-    def has(self, name: str) -> bool:
-        """Return whether an entry is still this pilot's."""
-        return (self._own / name).exists()
-
     def wishes(self) -> set[str]:
         """Return the entries that are to be killed, and the pilots that are to take no more."""
         try:

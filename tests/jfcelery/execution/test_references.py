@@ -13,7 +13,7 @@ from jobflow import JobStore, OutputReference
 from maggma.stores import MemoryStore
 
 from jfcelery.errors import ReferenceMissingError
-from jfcelery.execution.references import collect_for_job, collect_references, pruned, references_in
+from jfcelery.execution.references import collect_for_job, pruned, references_in
 from jfcelery.flows.entries import job_payload
 from tests.support.jobs import describe_reference, identity, look_into_store, store_key
 
@@ -53,7 +53,7 @@ def test_the_latest_output_counts(store: JobStore) -> None:
     """Of a replaced job, the output with the highest index is taken."""
     for index in (2, 10, 1):
         put(store, "a", f"output {index}", index)
-    (document,) = collect_references(store, ["a"])
+    (document,) = collect_for_job(store, job_payload(identity(OutputReference("a"))))
     assert document == {"uuid": "a", "index": 10, "output": "output 10"}
 
 
@@ -62,16 +62,14 @@ def test_references_inside_outputs_are_followed(store: JobStore) -> None:
     put(store, "a", [plain(OutputReference("b"))])
     put(store, "b", {"x": plain(OutputReference("c")), "y": plain(OutputReference("a"))})
     put(store, "c", 3)
-    assert collect_references(store, ["a"]) != []
-    assert outputs(collect_references(store, ["a"])).keys() == {"a", "b", "c"}
+    assert of_job(store, identity(OutputReference("a"))).keys() == {"a", "b", "c"}
 
 
 def test_missing_outputs(store: JobStore) -> None:
-    """A missing output is an error only where it must exist, also inside of outputs."""
+    """A missing output is an error also where another output refers to it."""
     put(store, "a", [plain(OutputReference("gone"))])
     with pytest.raises(ReferenceMissingError, match="gone"):
-        collect_references(store, ["a"])
-    assert outputs(collect_references(store, ["a", "lost"], must_exist=False)).keys() == {"a"}
+        of_job(store, identity(OutputReference("a")))
 
 
 def test_blobs_are_loaded(store: JobStore) -> None:
@@ -80,7 +78,7 @@ def test_blobs_are_loaded(store: JobStore) -> None:
     store.update(
         {"uuid": "a", "index": 1, "output": {"big": [when], "small": 1}}, save={"data": "big"}
     )
-    assert outputs(collect_references(store, ["a"])) == {"a": {"big": [when], "small": 1}}
+    assert of_job(store, identity(OutputReference("a"))) == {"a": {"big": [when], "small": 1}}
 
 
 def test_missing_blobs(store: JobStore) -> None:
@@ -88,7 +86,7 @@ def test_missing_blobs(store: JobStore) -> None:
     store.update({"uuid": "a", "index": 1, "output": {"big": 1}}, save={"data": "big"})
     vars(store)["additional_stores"]["data"].remove_docs({})
     with pytest.raises(ReferenceMissingError, match=r"output of a .*'data'"):
-        collect_references(store, ["a"])
+        of_job(store, identity(OutputReference("a")))
 
 
 def test_only_what_is_needed(store: JobStore) -> None:
@@ -131,10 +129,11 @@ def test_exposed_store_has_whole_documents(store: JobStore) -> None:
 @pytest.mark.parametrize("on_missing", ["none", "pass"])
 def test_on_missing(on_missing: str, store: JobStore) -> None:
     """A job that can do without gets what is there."""
-    put(store, "a", 1)
+    output = [plain(OutputReference("lost"))]
+    put(store, "a", output)
     job = identity([OutputReference("a"), OutputReference("gone")])
     job.config.on_missing_references = on_missing  # type: ignore[assignment]
-    assert of_job(store, job) == {"a": 1}
+    assert of_job(store, job) == {"a": output}
 
 
 def test_no_references(store: JobStore) -> None:
@@ -147,7 +146,8 @@ def test_many_references(store: JobStore) -> None:
     uuids = [f"u{number}" for number in range(450)]
     for uuid in uuids:
         put(store, uuid, uuid)
-    assert outputs(collect_references(store, uuids)) == {uuid: uuid for uuid in uuids}
+    job = identity([OutputReference(uuid) for uuid in uuids])
+    assert of_job(store, job) == {uuid: uuid for uuid in uuids}
 
 
 def test_attributes_of_references() -> None:

@@ -201,17 +201,6 @@ def test_an_execution_configuration_is_named_or_given(load: Load) -> None:
         project.get_exec_config({"export": {"A;B": 1}})
 
 
-def test_poll_intervals_follow_the_kind_of_worker(load: Load) -> None:
-    """Local processes have an interval of their own; the runner's delay bounds the others."""
-    workers = {"l": LOCAL, "r": REMOTE}
-    project = load(workers=workers, runner={"delay_check_run_status": 10})
-    own = load(workers=workers, poll={"min_interval": 3, "max_interval": 120})
-
-    assert project.poll_bounds(project.get_worker("l")) == (1, 1)
-    assert project.poll_bounds(project.get_worker("r")) == (2, 10)
-    assert own.poll_bounds(own.get_worker("r")) == (3, 120)
-
-
 def test_a_retry_waits_longer_each_time(load: Load) -> None:
     """The last delay holds for all further attempts; no delays, no waiting."""
     runner = load(runner={"delta_retry": [1, 5]}).runner

@@ -133,7 +133,7 @@ def test_a_crowd_gets_one_instance(embedded: Project) -> None:
 
         def ask(number):
             barrier.wait()
-            return services.endpoint(project).database_uri
+            return services.endpoint(project).database.uri
 
         with context.Pool({CROWD}) as pool:
             print(*pool.map(ask, range({CROWD}), chunksize=1))
@@ -141,7 +141,7 @@ def test_a_crowd_gets_one_instance(embedded: Project) -> None:
     )
     answers = crowd.communicate()[0].split()
 
-    assert answers == [services.endpoint(embedded).database_uri] * CROWD
+    assert answers == [services.endpoint(embedded).database.uri] * CROWD
     assert len(instances(database(embedded))) == 1
     assert len(instances(broker(embedded))) == 1
     # Each program was started once: the database a second time, without a user yet.
@@ -178,7 +178,7 @@ def test_projects_side_by_side_do_not_meet(embedded: Project) -> None:
     """Each project has servers, passwords and data of its own."""
     with embedded_project("other") as other:
         one, two = services.endpoint(embedded), services.endpoint(other)
-        assert one.database_uri != two.database_uri
+        assert one.database.uri != two.database.uri
         assert one.broker_url != two.broker_url
         services.redis_client(embedded).set("jfcelery:x", "1")
         assert services.redis_client(other).get("jfcelery:x") is None
@@ -191,7 +191,7 @@ def test_stopped_and_started_it_is_where_it_was(embedded: Project) -> None:
     """Data, password and address survive a stop."""
     before = services.endpoint(embedded)
     services.redis_client(embedded).set("jfcelery:x", "1")
-    with pymongo.MongoClient[dict[str, Any]](before.database_uri) as client:
+    with pymongo.MongoClient[dict[str, Any]](before.database.uri) as client:
         client["jfcelery"]["things"].insert_one({"_id": 1})
 
     assert services.stop(embedded) == ["broker", "database"]
@@ -199,7 +199,7 @@ def test_stopped_and_started_it_is_where_it_was(embedded: Project) -> None:
     assert services.endpoint(embedded) == before
 
     assert services.redis_client(embedded).get("jfcelery:x") == b"1"
-    with pymongo.MongoClient[dict[str, Any]](before.database_uri) as client:
+    with pymongo.MongoClient[dict[str, Any]](before.database.uri) as client:
         assert client["jfcelery"]["things"].find_one() == {"_id": 1}
 
 

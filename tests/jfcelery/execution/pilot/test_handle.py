@@ -70,7 +70,7 @@ def test_entries_are_claimed_in_their_order(tmp_path: Path, handle: Handle) -> N
     entry = handle.claim("001-jfc-a")
     assert entry is not None
     assert (entry.job, entry.folder) == ("jfc-001-jfc-a-1-1", Path("/work/001-jfc-a"))
-    assert handle.has("001-jfc-a")
+    assert handle.names() == {"001-jfc-a"}
     assert handle.claim("001-jfc-a") is not None  # a rename whose answer got lost
 
 
@@ -101,7 +101,7 @@ def test_a_pilot_that_starts_anew_gives_back_what_it_had(tmp_path: Path, handle:
     handle.claim("001-jfc-a")
     again = Handle(tmp_path, "jfp-1")
     again.open()
-    assert not again.has("001-jfc-a")
+    assert again.names() == set()
     assert (tmp_path / LOST / "001-jfc-a").exists()
 
 
