@@ -27,6 +27,7 @@
     │   └── ConflictError           (transient) somebody else changed the document first
     ├── HostError                   (transient) charged to the host, never to a job
     │   ├── ConnectionFailedError
+    │   │   └── NotOfferedError     it runs no commands, or has no SFTP
     │   ├── ConnectionLostError
     │   ├── AuthenticationError
     │   ├── HostKeyError
@@ -179,6 +180,10 @@ class HostError(JfceleryError):
 
 class ConnectionFailedError(HostError):
     """Raised when no connection to a host can be made."""
+
+
+class NotOfferedError(ConnectionFailedError):
+    """Raised when a host runs no commands, or offers no SFTP."""
 
 
 class ConnectionLostError(HostError):

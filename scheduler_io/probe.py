@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from jfcelery.errors import ConfigError, HostError, JfceleryError, RunFolderError
 from jfcelery.folders import RunFolder
@@ -80,9 +81,9 @@ def probe_worker(project: Project, name: str) -> Iterator[Finding]:
             yield _try("scheduler", lambda: _list(host, worker))
             if not worker.is_local:
                 yield _try("environment", lambda: environment(host, worker))
-        if worker.type == "separated_transfer":
+        if worker.type == "separated_transfer" or getattr(worker, "file_transfer", "") == "sftp":
             with hosts.transfer(name) as host:
-                yield _try("transfer", lambda: _write(host, str(worker.work_dir)))
+                yield _try("transfer", lambda: _carry(host, worker))
     finally:
         hosts.close()
 
@@ -115,6 +116,15 @@ def _write(host: Host, work_dir: str) -> str:
         )
     free = result.stdout.split()[3]
     return f"{work_dir} can be written, {int(free) / 1024**2:.1f} GB free"
+
+
+def _carry(host: Host, worker: WorkerBase) -> str:
+    """Bring a run folder there, and remove it."""
+    uuid = str(uuid4())
+    folder = RunFolder.of(worker.work_dir, uuid, 1)
+    host.publish(folder, {RunFolder.SCRIPT: b"exit 0\n"}, attempt=1, marker={"uuid": uuid})
+    host.remove(folder, owner={"uuid": uuid})
+    return f"{host.name}: files go as {host.way}"
 
 
 def _list(host: Host, worker: WorkerBase) -> str:

@@ -169,10 +169,10 @@ def _probe(runtime: Runtime, host_key: str, names: Sequence[str]) -> None:
     for name in names[:1]:
         worker = runtime.project.get_worker(name)
         with runtime.hosts.lease(name) as host:
-            host.run("true")
+            host.check()
         if worker.transfer_connection != worker.connection:
             with runtime.hosts.transfer(name) as host:
-                host.run("true")
+                host.check()
     if runtime.host_records.answered(host_key):
         logger.info("Host %s answers again.", host_key)
         sender(runtime.project).sweep()

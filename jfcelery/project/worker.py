@@ -236,6 +236,11 @@ class BaseRemoteWorker(WorkerBase, ConnectionData):
         description="Whether commands run in a login shell (`bash -l`), which reads the user's "
         "profile.",
     )
+    file_transfer: Literal["auto", "sftp", "tar"] = Field(
+        default="auto",
+        description="How files go: `tar` (a stream over SSH, one round trip), `sftp` (tar where "
+        "SFTP is off), or `auto` (tar, but SFTP where a data-transfer node runs no commands).",
+    )
     interactive_login: bool = Field(
         default=False,
         description="Whether a person must log in (one-time password): then OpenSSH holds one "

@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from jfcelery.errors import DiskFullError, JfceleryError, RunFolderError, TransferError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jfcelery.scheduler_io.hosts.archive import Source
 
 #: Opens the line in which a script of ours gives its answer.
 ANSWER = "jfc-answer:"
@@ -31,6 +37,22 @@ def answers_of(stdout: str) -> list[tuple[str, str]]:
 def answer_of(stdout: str) -> tuple[str, str]:
     """Return the word and the rest of the line in which a script answered; ("", "") if none."""
     return next(iter(answers_of(stdout)), ("", ""))
+
+
+def read_answers(source: Source) -> tuple[dict[int, str], str]:
+    """Return what was answered about each folder, and the word that ends these answers."""
+    said: dict[int, str] = {}
+    while True:
+        word, rest = answer_of(source.readline().decode(errors="replace"))
+        if not word.isdecimal():
+            return said, word
+        said[int(word)] = rest.partition(" ")[0]
+
+
+def by_number(answers: Sequence[tuple[str, str]], count: int) -> list[str]:
+    """Return what was answered about each folder of a bundle; nothing about some is no error."""
+    found = {word: rest for word, rest in answers if word.isdecimal()}
+    return [found.get(str(number), "") for number in range(count)]
 
 
 def storage_error(host: str, action: str, stderr: str) -> JfceleryError:

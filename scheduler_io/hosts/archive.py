@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, cast
 from jfcelery.errors import InputError, TransferError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 #: The last member of a stream that we send: ``sha256sum -c`` reads it, then it is removed.
 SUMS = ".jfc_sums"
@@ -105,7 +105,9 @@ def pack(files: Mapping[str, bytes | Path], sink: Sink) -> None:
         BrokenPipeError: The other side stopped reading.
     """
     sums = []
-    with tarfile.open(fileobj=cast("IO[bytes]", sink), mode="w|", format=tarfile.PAX_FORMAT) as tar:
+    stream = cast("IO[bytes]", sink)
+    kind = tarfile.PAX_FORMAT
+    with tarfile.open(fileobj=stream, mode="w|", format=kind, bufsize=BLOCK) as tar:
         for name, content in files.items():
             sums.append(f"{_add(tar, check_name(name), content)}  {name}\n")
         _add(tar, SUMS, "".join(sums).encode())
@@ -187,3 +189,15 @@ def _store(content: IO[bytes], path: Path) -> str:
             digest.update(block)
             stream.write(block)
     return digest.hexdigest()
+
+
+def move_in(arriving: Path, into: Path, names: Sequence[str]) -> None:
+    """Put what arrived in place: at once if nothing is there, else file by file."""
+    if not into.exists() and names:
+        arriving.rename(into)
+        return
+    into.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        target = into / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        (arriving / name).replace(target)

@@ -6,7 +6,7 @@ import shutil
 from abc import ABC, abstractmethod
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from jfcelery.errors import (
     DiskFullError,
@@ -17,19 +17,27 @@ from jfcelery.errors import (
     TransferError,
 )
 from jfcelery.scheduler_io.hosts import scripts
-from jfcelery.scheduler_io.hosts.answers import answer_of, answers_of, storage_error
-from jfcelery.scheduler_io.hosts.archive import Sink, Source, pack, read_sums, unpack
+from jfcelery.scheduler_io.hosts.answers import (
+    answer_of,
+    answers_of,
+    by_number,
+    read_answers,
+    storage_error,
+)
+from jfcelery.scheduler_io.hosts.archive import Sink, Source, move_in, pack, read_sums, unpack
 from jfcelery.scheduler_io.hosts.deadline import Deadline
 from jfcelery.scheduler_io.hosts.parcels import Publication
 from jfcelery.scheduler_io.hosts.wire import marked, new_token
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path, PurePath, PurePosixPath
 
     from jfcelery.folders import RunFolder
     from jfcelery.scheduler_io.hosts.parcels import Retrieval
     from jfcelery.scheduler_io.hosts.process import Process
+
+T = TypeVar("T")
 
 #: Seconds that a command may take where nothing else is said.
 DEFAULT_TIMEOUT = 60.0
@@ -71,8 +79,15 @@ class Host(ABC):
     def _start(self, script: str, token: str, deadline: Deadline) -> Process:
         """Start a marked script (see ``wire``)."""
 
+    #: How files go, as people say it.
+    way = "tar over SSH"
+
     def close(self) -> None:  # noqa: B027 - a host without connections has nothing to close
         """Close every connection; the next use opens them again."""
+
+    def check(self) -> None:
+        """Raise unless the host answers, for commands and for files."""
+        self.run("true")
 
     # Commands -------------------------------------------------------------------------------
 
@@ -195,7 +210,7 @@ class Host(ABC):
             raise self._publish_error(work_dir, word, rest, stderr)
         return [
             self._publication_error(one, *found.partition(" ")[::2])
-            for one, found in zip(folders, _by_number(answers, len(folders)), strict=True)
+            for one, found in zip(folders, by_number(answers, len(folders)), strict=True)
         ]
 
     def _publication_error(self, one: Publication, word: str, said: str) -> JfceleryError | None:
@@ -247,20 +262,19 @@ class Host(ABC):
             TransferError: The files did not arrive as they lie there.
             DiskFullError: The disk of this machine is full.
         """
-        deadline = Deadline(self.name, stall=self.timeout)
         arriving = into.with_name(f"{into.name}.{new_token()}")
+
+        def take(source: Source) -> tuple[str, list[str]]:
+            word, _ = answer_of(source.readline().decode(errors="replace"))
+            return word, self._arrive(source, arriving) if word == "files" else []
+
         try:
-            with self._process(scripts.fetch(folder, patterns), deadline) as process:
-                source = Source(process.receive)
-                word, _ = answer_of(source.readline().decode(errors="replace"))
-                names = self._arrive(source, arriving) if word == "files" else []
-                process.read_all()
-                code = process.wait()
+            (word, names), code, stderr = self._receive_files(scripts.fetch(folder, patterns), take)
             if word == "missing":
                 raise RunFolderError(f"{self.name}: the run folder {folder} is not there")
             if word not in {"files", "nothing"} or code:
-                raise storage_error(self.name, f"cannot read {folder}", process.stderr)
-            _move_in(arriving, into, names)
+                raise storage_error(self.name, f"cannot read {folder}", stderr)
+            move_in(arriving, into, names)
         finally:
             shutil.rmtree(arriving, ignore_errors=True)
         return names
@@ -283,27 +297,26 @@ class Host(ABC):
             TransferError: The files did not arrive as they lie there.
             DiskFullError: The disk of this machine is full.
         """
-        deadline = Deadline(self.name, stall=self.timeout)
         arriving = wanted[0].into.with_name(f".bundle.{new_token()}")
         places = [str(one.folder.path.relative_to(work_dir)) for one in wanted]
         script = scripts.fetch_all(
             work_dir, [(place, one.patterns) for place, one in zip(places, wanted, strict=True)]
         )
+
+        def take(source: Source) -> tuple[dict[int, str], str, list[str]]:
+            said, word = read_answers(source)
+            return said, word, self._arrive(source, arriving) if word == "files" else []
+
         try:
-            with self._process(script, deadline) as process:
-                source = Source(process.receive)
-                said, word = _read_answers(source)
-                names = self._arrive(source, arriving) if word == "files" else []
-                process.read_all()
-                code = process.wait()
+            (said, word, names), code, stderr = self._receive_files(script, take)
             if word not in {"files", "nothing"} or code:
-                raise storage_error(self.name, f"cannot read {work_dir}", process.stderr)
+                raise storage_error(self.name, f"cannot read {work_dir}", stderr)
             came: list[JfceleryError | bool] = []
             for number, (one, place) in enumerate(zip(wanted, places, strict=True)):
-                error = self._retrieval_error(one, said.get(number, ""), process.stderr)
+                error = self._retrieval_error(one, said.get(number, ""), stderr)
                 if error is None and said[number] == "found":
                     own = [n.removeprefix(f"{place}/") for n in names if n.startswith(f"{place}/")]
-                    _move_in(arriving / place, one.into, own)
+                    move_in(arriving / place, one.into, own)
                 came.append(said[number] == "found" if error is None else error)
         finally:
             shutil.rmtree(arriving, ignore_errors=True)
@@ -315,6 +328,16 @@ class Host(ABC):
         if word == "missing":
             return RunFolderError(f"{self.name}: the run folder {one.folder} is not there")
         return storage_error(self.name, f"cannot read {one.folder}", stderr)
+
+    def _receive_files(self, script: str, take: Callable[[Source], T]) -> tuple[T, int, str]:
+        """Run a script that prints files; return what was made of them, exit code and stderr."""
+        deadline = Deadline(self.name, stall=self.timeout)
+        with self._process(script, deadline) as process:
+            process.end_input()
+            taken = take(Source(process.receive))
+            process.read_all()
+            code = process.wait()
+        return taken, code, process.stderr
 
     def _arrive(self, source: Source, arriving: Path) -> list[str]:
         sums = read_sums(source)
@@ -370,31 +393,3 @@ class Host(ABC):
         if word not in {"yes", "no"}:
             raise storage_error(self.name, f"cannot remove {folder}", result.stderr)
         return word == "yes"
-
-
-def _read_answers(source: Source) -> tuple[dict[int, str], str]:
-    """Return what was answered about each folder, and the word that ends these answers."""
-    said: dict[int, str] = {}
-    while True:
-        word, rest = answer_of(source.readline().decode(errors="replace"))
-        if not word.isdecimal():
-            return said, word
-        said[int(word)] = rest.partition(" ")[0]
-
-
-def _by_number(answers: Sequence[tuple[str, str]], count: int) -> list[str]:
-    """Return what was answered about each folder of a bundle; nothing about some is no error."""
-    found = {word: rest for word, rest in answers if word.isdecimal()}
-    return [found.get(str(number), "") for number in range(count)]
-
-
-def _move_in(arriving: Path, into: Path, names: Sequence[str]) -> None:
-    """Put what arrived in place: at once if nothing is there, else file by file."""
-    if not into.exists() and names:
-        arriving.rename(into)
-        return
-    into.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        target = into / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        (arriving / name).replace(target)

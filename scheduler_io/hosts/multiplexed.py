@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import (
@@ -14,13 +14,18 @@ from jfcelery.errors import (
     HostError,
     JfceleryError,
     LoginNeededError,
+    NotOfferedError,
 )
 from jfcelery.scheduler_io.hosts import openssh, scripts
 from jfcelery.scheduler_io.hosts.base import DEFAULT_TIMEOUT, Host
+from jfcelery.scheduler_io.hosts.child_pipe import ChildPipe
+from jfcelery.scheduler_io.hosts.sftp_session import Session
 from jfcelery.scheduler_io.hosts.subprocess_process import SubprocessProcess
 from jfcelery.scheduler_io.hosts.wire import command_line, marked, new_token
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jfcelery.scheduler_io.hosts.deadline import Deadline
     from jfcelery.scheduler_io.hosts.place import Place
     from jfcelery.scheduler_io.hosts.process import Process
@@ -146,6 +151,28 @@ class MultiplexedHost(Host):
             process.host = self
             process.resources.push(stack.pop_all())
         return process
+
+    @contextmanager
+    def sftp(self, deadline: Deadline) -> Iterator[Session]:
+        """Open an SFTP session.
+
+        Raises:
+            NotOfferedError: The host has no SFTP.
+            HostError: There is no way to the host.
+        """
+        while not self._room.acquire(timeout=deadline.left(1)):
+            pass
+        with ExitStack() as stack:
+            stack.callback(self._room.release)
+            pipe = stack.enter_context(ChildPipe(openssh.sftp_argv(self._place, self._socket)))
+            pipe.settimeout(self.timeout)
+            try:
+                yield Session(pipe, deadline)
+            except NotOfferedError as exc:
+                said = pipe.last_words()
+                if "subsystem request failed" in said or self.logged_in:
+                    raise
+                raise self.failure(said) from exc
 
     def kill(self, pid: int, token: str) -> None:
         """Kill a command of ours on the host, as far as the link allows it."""

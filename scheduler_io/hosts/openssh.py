@@ -88,6 +88,12 @@ def session_argv(place: Place, socket_path: Path, command: str) -> list[str]:
     ]
 
 
+def sftp_argv(place: Place, socket_path: Path) -> list[str]:
+    """Return the command that speaks SFTP through the master."""
+    *options, dashes, host, subsystem = session_argv(place, socket_path, "sftp")
+    return [*options, "-s", dashes, host, subsystem]
+
+
 def control_argv(place: Place, socket_path: Path, order: str) -> list[str]:
     """Return the command that sends an order (``check``, ``exit``) to the master."""
     return ["ssh", "-S", str(socket_path), "-O", order, *user_and_port(place), "--", place.host]

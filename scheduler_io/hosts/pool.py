@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.scheduler_io.hosts.this_machine import ThisMachine
@@ -70,7 +72,7 @@ class Hosts:
         """
         worker = self._project.get_worker(worker_name)
         with self._place(worker, worker.transfer_connection):
-            yield self._get(worker_name, worker, worker.transfer_connection)
+            yield self._for_files(worker_name, worker)
 
     def interactive(self, worker_name: str) -> list[MultiplexedHost]:
         """Return the hosts of a worker that a person must log in to (``host.login()``)."""
@@ -99,6 +101,33 @@ class Hosts:
         if getattr(worker, "interactive_login", False):  # one connection for all
             limit = min(limit, limits.sessions_per_connection)
         return self._semaphores.place(data.identity, limit)
+
+    def _for_files(self, name: str, worker: WorkerBase) -> Host:
+        """Return the host for a worker's files, which go by SFTP, by tar, or by what is offered."""
+        wanted = getattr(worker, "file_transfer", "tar")
+        door = self._get(name, worker, worker.transfer_connection)
+        apart = worker.transfer_connection != worker.connection
+        # Where commands run, a tar stream is one round trip; only a transfer node may run none.
+        if wanted == "tar" or (wanted == "auto" and not apart):
+            return door
+        key = (name, id(door))
+        with self._lock:
+            if key not in self._hosts:
+                self._hosts[key] = self._either(name, worker, door)
+            return self._hosts[key]
+
+    def _either(self, name: str, worker: WorkerBase, door: Any) -> Host:
+        from jfcelery.scheduler_io.hosts.sftp import EitherHost, SftpHost
+
+        apart = worker.transfer_connection != worker.connection
+        sftp = SftpHost(
+            door,
+            commands=partial(self.lease, name) if apart else partial(nullcontext, door),
+            spool=PurePosixPath(worker.work_dir),
+        )
+        if worker.file_transfer == "sftp":  # type: ignore[attr-defined]
+            return EitherHost(sftp, door)
+        return EitherHost(door, sftp)
 
     def _get(self, name: str, worker: WorkerBase, data: ConnectionData | None) -> Host:
         options = tuple(getattr(worker, option, None) for option in _SHARED_OPTIONS)

@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from jfcelery.errors import ConnectionFailedError, ConnectionLostError, HostError, JfceleryError
+from jfcelery.errors import ConnectionLostError, HostError, JfceleryError, NotOfferedError
 from jfcelery.scheduler_io.hosts.wire import split_at_marker
 
 if TYPE_CHECKING:
@@ -171,7 +171,7 @@ class Process(ABC):
 
     def _not_begun(self, code: int, said: str) -> JfceleryError:
         """Return the error for a command that did not even begin."""
-        return ConnectionFailedError(
+        return NotOfferedError(
             f"{self.deadline.what}: the login shell did not run the command "
             f"(exit code {code}): {said}",
             remedy="Log in by hand and look for an rc file that ends the shell.",

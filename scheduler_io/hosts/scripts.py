@@ -249,7 +249,8 @@ say $removed
 """
 
 
-def _variables(**values: object) -> str:
+def variables(**values: object) -> str:
+    """Return the lines that set shell variables."""
     return "".join(f"{name}={shlex.quote(str(value))}\n" for name, value in values.items())
 
 
@@ -272,7 +273,7 @@ def publish(folder: RunFolder, attempt: int, token: str, *, keep: bool = False) 
     With ``keep``, what the attempt before left comes along, as hard links where those are possible:
     the folder is still put in place whole or not at all, and nothing large is copied.
     """
-    names = _variables(
+    names = variables(
         f=folder,
         a=attempt,
         t=f"{folder}.tmp-{token}",
@@ -293,7 +294,7 @@ def publish_all(work_dir: PurePosixPath, token: str) -> str:
     It answers one line a folder: its number and the word that ``publish`` answers.
     """
     bundle = work_dir / f"{BUNDLE}-{token}"
-    names = _variables(
+    names = variables(
         t=bundle,
         bundle=bundle,
         stem=BUNDLE,
@@ -312,7 +313,7 @@ def publish_all(work_dir: PurePosixPath, token: str) -> str:
 def fetch(folder: RunFolder, patterns: Sequence[str]) -> str:
     """Return the script that prints checksums, an empty line and a tar stream of some files."""
     here = " ".join(quote_pattern(pattern) for pattern in patterns)
-    names = _variables(f=folder, answer=ANSWER)
+    names = variables(f=folder, answer=ANSWER)
     return _COMMON + names + _FETCH.replace("$patterns_here", here)
 
 
@@ -327,14 +328,14 @@ def fetch_all(work_dir: PurePath, folders: Sequence[tuple[str, Sequence[str]]]) 
     for number, (place, patterns) in enumerate(folders):
         names = " ".join(quote_pattern(f"{place}/{pattern}") for pattern in patterns)
         calls.append(f"each {number} {shlex.quote(place)} {names}")
-    variables = _variables(w=work_dir, answer=ANSWER, most=MOST_BYTES)
-    return _COMMON + variables + _FETCH_ALL.replace("$folders_here", "\n".join(calls))
+    values = variables(w=work_dir, answer=ANSWER, most=MOST_BYTES)
+    return _COMMON + values + _FETCH_ALL.replace("$folders_here", "\n".join(calls))
 
 
 def read_text(path: PurePosixPath, tail: int | None) -> str:
     """Return the script that prints a file, or its last bytes."""
     reader = "cat" if tail is None else f"tail -c {int(tail)}"
-    return _COMMON + _variables(p=path, answer=ANSWER) + _READ + f'{reader} < "$p"\n'
+    return _COMMON + variables(p=path, answer=ANSWER) + _READ + f'{reader} < "$p"\n'
 
 
 def remove(folder: RunFolder, owner: Mapping[str, object]) -> str:
@@ -344,4 +345,4 @@ def remove(folder: RunFolder, owner: Mapping[str, object]) -> str:
     """
     entries = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in owner.items()]
     text = _REMOVE.replace("$owner_here", " ".join(map(shlex.quote, entries)))
-    return _COMMON + _variables(f=folder) + text
+    return _COMMON + variables(f=folder) + text

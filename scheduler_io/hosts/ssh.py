@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import paramiko
 from paramiko.agent import AgentRequestHandler
 
-from jfcelery.errors import ConnectionLostError, HostError
+from jfcelery.errors import ConnectionLostError, HostError, HostTimeoutError, NotOfferedError
 from jfcelery.scheduler_io.hosts import scripts
 from jfcelery.scheduler_io.hosts.base import DEFAULT_TIMEOUT, Host
 from jfcelery.scheduler_io.hosts.channel_process import ChannelProcess
 from jfcelery.scheduler_io.hosts.deadline import Deadline
 from jfcelery.scheduler_io.hosts.sessions import MAX_SESSIONS, Sessions
+from jfcelery.scheduler_io.hosts.sftp_session import Session
 from jfcelery.scheduler_io.hosts.watchdog import WATCHDOG
 from jfcelery.scheduler_io.hosts.wire import command_line, marked, new_token
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jfcelery.scheduler_io.hosts.link import Link
     from jfcelery.scheduler_io.hosts.place import Place
     from jfcelery.scheduler_io.hosts.process import Process
@@ -76,6 +79,32 @@ class SshHost(Host):
             )
             process.resources.push(stack.pop_all())
         return process
+
+    @contextmanager
+    def sftp(self, deadline: Deadline) -> Iterator[Session]:
+        """Open an SFTP session.
+
+        Raises:
+            NotOfferedError: The host has no SFTP.
+            HostError: There is no way to the host.
+        """
+        channel, link, release = self._sessions.open(deadline)
+        with ExitStack() as stack:
+            stack.callback(release)
+            stack.callback(channel.close)
+            stack.enter_context(WATCHDOG.watch(deadline, lambda: self._sessions.discard(link)))
+            channel.settimeout(self.timeout)
+            try:
+                with contextlib.suppress(paramiko.SSHException):  # refused: the session says so
+                    channel.invoke_subsystem("sftp")
+                yield Session(channel, deadline)
+            except NotOfferedError as exc:
+                if link.alive:
+                    raise
+                raise ConnectionLostError(f"{self.name}: the connection broke: {exc}") from exc
+            except HostTimeoutError:
+                self._kill(link, None, "")
+                raise
 
     def _kill(self, link: Link, pid: int | None, token: str) -> None:
         """Kill a command that took too long; a connection that cannot do that is dead."""

@@ -81,9 +81,10 @@ def test_jobs_of_one_flow_run_on_several_workers(
 ) -> None:
     """Slurm, Grid Engine, a plain remote shell and this machine pass a number on to each other.
 
-    The files of the first go through a data-transfer node.
+    The files of the first go through a data-transfer node that offers SFTP only.
     """
-    node = lab.relay()
+    only_sftp = ("Subsystem sftp internal-sftp", "ForceCommand internal-sftp")
+    node = lab.relay(port=lab.sshd(*only_sftp))
     transfer = {"host": "127.0.0.1", "port": node.port}
     local = {"type": "local", "scheduler_type": "shell", "work_dir": str(tmp_path / "work")}
     project = make_project(
