@@ -9,7 +9,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from jfcelery.errors import ConfigError, HostError, JfceleryError, RunFolderError
+from jfcelery.errors import (
+    BackPressureError,
+    ConfigError,
+    HostError,
+    JfceleryError,
+    RunFolderError,
+)
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts.pool import Hosts
 from jfcelery.scheduler_io.queue import WorkerQueue
@@ -70,22 +76,28 @@ def probe_worker(project: Project, name: str) -> Iterator[Finding]:
         UnknownNameError: The project has no such worker.
     """
     worker = project.get_worker(name)
-    hosts = Hosts(project)
     try:
-        with hosts.lease(name) as host:
-            login = _try("login", lambda: _log_in(host))
-            yield login
-            if not login.ok:
-                return
-            yield _try("work_dir", lambda: _write(host, str(worker.work_dir)))
-            yield _try("scheduler", lambda: _list(host, worker))
-            if not worker.is_local:
-                yield _try("environment", lambda: environment(host, worker))
-        if worker.type == "separated_transfer" or getattr(worker, "file_transfer", "") == "sftp":
-            with hosts.transfer(name) as host:
-                yield _try("transfer", lambda: _carry(host, worker))
-    finally:
-        hosts.close()
+        with Hosts.of_person(project) as hosts:
+            yield from _findings(hosts, name, worker)
+    except BackPressureError as error:
+        yield Finding("session", ok=False, detail=error.message, remedy=error.remedy)
+
+
+def _findings(hosts: Hosts, name: str, worker: WorkerBase) -> Iterator[Finding]:
+    with hosts.lease(name) as host:
+        login = _try("login", lambda: _log_in(host))
+        yield login
+        if not login.ok:
+            return
+        yield _try("work_dir", lambda: _write(host, str(worker.work_dir)))
+        yield _try("scheduler", lambda: _list(host, worker))
+        if not worker.is_local:
+            yield _try("environment", lambda: environment(host, worker))
+    if worker.transfer_connection != worker.connection or (
+        getattr(worker, "file_transfer", "") == "sftp"
+    ):
+        with hosts.transfer(name) as host:
+            yield _try("transfer", lambda: _carry(host, worker))
 
 
 def _try(what: str, attempt: Callable[[], str]) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import (
@@ -30,7 +31,7 @@ from jfcelery.scheduler_io.schedulers.reading import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from jfcelery.scheduler_io.hosts.base import Host
+    from jfcelery.scheduler_io.hosts.base import CommandResult, Host
     from jfcelery.scheduler_io.schedulers import QueueWorker
     from jfcelery.scheduler_io.schedulers.base import Answer, EndReport, QueueJob, Scheduler
 
@@ -142,10 +143,9 @@ class WorkerQueue:
     ) -> dict[str, str | JfceleryError]:
         """Submit jobs by one frame; return by name what became of them."""
         rows = [f"{job.name}\t{job.attempt}\t{job.folder}" for job in jobs]
-        extra = (len(jobs) - 1) * self._limit_s
         count = self.scheduler.count_command()
         frame = self._folder_frame(frames.submit_frame, count, limits=limits if count else ())
-        return read_submissions(self.scheduler, self._run(frame, rows, extra_s=extra))
+        return read_submissions(self.scheduler, self._run_steps(frame, rows))
 
     def _folder_frame(
         self, frame: Callable[..., frames.Frame], functions: str = "", **options: object
@@ -268,7 +268,7 @@ class WorkerQueue:
             return {}
         rows = [f"{job.name}\t{job.attempt}\t{job.folder}" for job in jobs]
         frame = self._folder_frame(frames.forbid_frame)
-        answers = read_submissions(self.scheduler, self._run(frame, rows))
+        answers = read_submissions(self.scheduler, self._run_steps(frame, rows))
         found: dict[str, QueueJob | None] = {}
         for job in jobs:
             answer = answers.get(job.name, ConnectionLostError(f"no answer about {job.name}"))
@@ -282,8 +282,21 @@ class WorkerQueue:
         self, frame: frames.Frame, rows: list[str], *, extra_s: float = 0
     ) -> list[tuple[str, str]]:
         """Run a frame and return its sections."""
+        return self._ask(frame, rows, partial(self.host.run, timeout=self._timeout + extra_s))
+
+    def _run_steps(self, frame: frames.Frame, rows: list[str]) -> list[tuple[str, str]]:
+        """Run a frame that says something before each of its steps.
+
+        The limit is that of one step, however many jobs there are: a link that freezes costs no
+        more, and a scheduler that is slow with each is waited for.
+        """
+        return self._ask(frame, rows, partial(self.host.run, stall=self._timeout))
+
+    def _ask(
+        self, frame: frames.Frame, rows: list[str], run: Callable[..., CommandResult]
+    ) -> list[tuple[str, str]]:
         stdin = "".join(f"{row}\n" for row in rows).encode()
-        result = self.host.run(frame.command, stdin=stdin, timeout=self._timeout + extra_s)
+        result = run(frame.command, stdin=stdin)
         parts = frames.sections(result.stdout, frame.nonce)
         if parts is None:
             words = " ".join(result.stderr.split())[-300:]

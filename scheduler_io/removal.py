@@ -6,7 +6,13 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from jfcelery.controller.removal import Removal
-from jfcelery.errors import ConfigError, ForeignFolderError, HostError, RunFolderError
+from jfcelery.errors import (
+    BackPressureError,
+    ConfigError,
+    ForeignFolderError,
+    HostError,
+    RunFolderError,
+)
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts.pool import Hosts
 
@@ -24,13 +30,10 @@ def remove_folders(project: Project, docs: Sequence[JobDoc]) -> Removal:
         project: The project.
         docs: The jobs.
     """
-    hosts = Hosts(project)
     result = Removal()
-    try:
+    with Hosts.of_person(project) as hosts:
         for doc in docs:
             _remove(hosts, project, doc, result)
-    finally:
-        hosts.close()
     return result
 
 
@@ -64,5 +67,5 @@ def _remove(hosts: Hosts, project: Project, doc: JobDoc, result: Removal) -> Non
             (result.removed if was_there else result.absent).append(doc.db_id)
     except ForeignFolderError as error:
         result.kept[doc.db_id] = error.message
-    except (ConfigError, HostError, RunFolderError) as error:
+    except (BackPressureError, ConfigError, HostError, RunFolderError) as error:
         result.failed[doc.db_id] = error.message

@@ -32,9 +32,5 @@ def run_folder(project: Project, doc: JobDoc) -> Iterator[tuple[Host, RunFolder]
             f"Job {doc.db_id} is {doc.state}: it has no run folder yet.",
             remedy=f"`jfc job history {doc.db_id}` shows what happened so far.",
         )
-    hosts = Hosts(project)
-    try:
-        with hosts.transfer(doc.worker) as host:
-            yield host, RunFolder(PurePosixPath(doc.run_dir))
-    finally:
-        hosts.close()
+    with Hosts.of_person(project) as hosts, hosts.transfer(doc.worker) as host:
+        yield host, RunFolder(PurePosixPath(doc.run_dir))

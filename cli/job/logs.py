@@ -49,16 +49,13 @@ def logs(selected: JobFilter, follow: bool, lines: int, as_json: bool) -> None:
         raise click.UsageError("Give only one of --follow and --json.")
     with open_controller() as controller:
         doc = find_one_job(controller.queue, selected)
-        hosts = Hosts(controller.project)
-        try:
+        with Hosts.of_person(controller.project) as hosts:
             if follow:
                 _Follower(controller, hosts, doc, lines).run()
                 return
             tail = _tail(doc)
             with hosts.transfer(doc.worker) as host:
                 pieces = tail.look(host)
-        finally:
-            hosts.close()
     if as_json:
         texts = {piece.name: _last(piece, lines) for piece in pieces}
         write_json({"run_dir": str(tail.folder), **texts})

@@ -82,19 +82,16 @@ def _of_runner(project: Project, doc: JobDoc) -> list[Reason]:
 def _of_scheduler(project: Project, doc: JobDoc) -> list[Reason]:
     """Ask the scheduler why the job waits, and when it may start."""
     from jfcelery.controller.reasons import Reason
-    from jfcelery.errors import HostError
+    from jfcelery.errors import BackPressureError, HostError
     from jfcelery.scheduler_io.expected import outlook
     from jfcelery.scheduler_io.hosts.pool import Hosts
 
     worker, queue_id = project.workers.get(doc.worker), doc.remote.process_id
     if worker is None or not queue_id:
         return []
-    hosts = Hosts(project)
     try:
-        with hosts.lease(doc.worker) as host:
+        with Hosts.of_person(project) as hosts, hosts.lease(doc.worker) as host:
             words = outlook(host, worker.scheduler_name, queue_id).words
-    except HostError as error:
+    except (BackPressureError, HostError) as error:
         return [Reason(f"Its scheduler cannot be asked: {error.message}")]
-    finally:
-        hosts.close()
     return [Reason(f"Its scheduler says: {words}.")] if words else []

@@ -97,6 +97,7 @@ class Host(ABC):
         *,
         stdin: bytes = b"",
         timeout: float | None = None,
+        stall: float | None = None,
         env: Mapping[str, str] | None = None,
     ) -> CommandResult:
         """Run a shell command and wait for its end.
@@ -105,13 +106,14 @@ class Host(ABC):
             command: In the language of the host's shell (bash unless the project says otherwise).
             stdin: Its input.
             timeout: Seconds it may take; None: the host's own limit.
+            stall: Seconds in which it may say nothing, in place of a limit for the whole.
             env: Environment variables to add.
 
         Raises:
             HostError: The host or the link to it is in trouble.
             HostTimeoutError: It took too long; its process group was killed if the link held.
         """
-        return self._run(command, stdin=stdin, timeout=timeout, env=env)
+        return self._run(command, stdin=stdin, timeout=timeout, stall=stall, env=env)
 
     def _run(
         self,
@@ -119,10 +121,11 @@ class Host(ABC):
         *,
         stdin: bytes = b"",
         timeout: float | None = None,
+        stall: float | None = None,
         env: Mapping[str, str] | None = None,
     ) -> CommandResult:
-        total = self.timeout if timeout is None else timeout
-        with self._process(command, Deadline(self.name, total=total), env) as process:
+        total = self.timeout if timeout is None and stall is None else timeout
+        with self._process(command, Deadline(self.name, total=total, stall=stall), env) as process:
             process.send(stdin)
             process.end_input()
             stdout = process.read_all()

@@ -7,8 +7,9 @@ import threading
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from jfcelery.scheduler_io.hosts.semaphore import PersonsSemaphores
 from jfcelery.scheduler_io.hosts.this_machine import ThisMachine
 
 if TYPE_CHECKING:
@@ -44,11 +45,25 @@ class Hosts:
         semaphores: Limits the sessions on a host over all processes; None: no such limit.
     """
 
-    def __init__(self, project: Project, *, semaphores: Semaphores | None = None) -> None:
+    def __init__(
+        self, project: Project, *, semaphores: Semaphores | PersonsSemaphores | None = None
+    ) -> None:
         self._project, self._semaphores = project, semaphores
         self._lock = threading.Lock()
         self._hosts: dict[tuple[object, ...], Host] = {}
         self._pid = os.getpid()
+
+    @classmethod
+    @contextmanager
+    def of_person(cls, project: Project) -> Iterator[Self]:
+        """Yield the hosts for a person's command; their sessions count with all others."""
+        semaphores = PersonsSemaphores(project)
+        hosts = cls(project, semaphores=semaphores)
+        try:
+            yield hosts
+        finally:
+            hosts.close()
+            semaphores.close()
 
     @contextmanager
     def lease(self, worker_name: str) -> Iterator[Host]:

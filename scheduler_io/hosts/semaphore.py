@@ -11,7 +11,8 @@ import random
 import secrets
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from jfcelery.errors import BackPressureError
@@ -143,3 +144,35 @@ class Semaphores:
         except redis.RedisError as exc:
             logger.warning("sessions are not limited while Redis does not answer: %s", exc)
             return True
+
+
+class PersonsSemaphores:
+    """The same limits for a person's command: its sessions count with those of the Celery workers.
+
+    They are found when the first session is opened. Where the project's embedded Redis does not
+    run, no Celery worker runs either: there is nothing to count, and nothing is started for it.
+
+    Args:
+        project: The project.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    @cached_property
+    def _found(self) -> Semaphores | None:
+        from jfcelery.services import status
+
+        broker = next((one for one in status(self._project) if one.name == "broker"), None)
+        if broker is None or (broker.embedded and not broker.running):
+            return None
+        return Semaphores.of(self._project)
+
+    def place(self, host: str, limit: int) -> AbstractContextManager[None]:
+        """Hold one of a host's places while the block runs."""
+        return self._found.place(host, limit) if self._found else nullcontext()
+
+    def close(self) -> None:
+        """End the renewal, if there is one."""
+        if "_found" in vars(self) and self._found:
+            self._found.close()

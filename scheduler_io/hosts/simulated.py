@@ -114,6 +114,7 @@ class SimulatedHost(LocalHost):
         *,
         stdin: bytes = b"",
         timeout: float | None = None,
+        stall: float | None = None,
         env: Mapping[str, str] | None = None,
     ) -> CommandResult:
         """Run a command, unless an answer or a fault is scripted for it."""
@@ -122,7 +123,7 @@ class SimulatedHost(LocalHost):
                 answers = [answer for pattern, answer in self._answers if pattern.search(command)]
             if answers:
                 return answers[0](command, stdin)
-            return super().run(command, stdin=stdin, timeout=timeout, env=env)
+            return super().run(command, stdin=stdin, timeout=timeout, stall=stall, env=env)
 
     def publish(
         self,

@@ -107,7 +107,8 @@ say done
 # systems that cannot do that lock the file). `state_one` says what is known: `known` an id, from
 # the script's own status file; `answered` the scheduler's answer; `listed` a listing with the name
 # in it; `silent` if the queue cannot be asked; it fails if the job was never submitted. The id file
-# is made, empty, before the submission: an empty one is a submission in doubt.
+# is made, empty, before the submission: an empty one is a submission in doubt. `step` says that
+# something begins which has a time limit of its own, so that whoever waits knows that all goes on.
 _FOLDER = r"""
 enter_one() {
   local one
@@ -142,18 +143,20 @@ state_one() {
   age=$(($(date +%s) - $(stat -c %Y "$f" 2>/dev/null || stat -f %m "$f")))
   [ "$age" -ge 0 ] || age=0
   [ "$age" -lt @SETTLE@ ] && sleep $((@SETTLE@ - age))
+  step looks
   list=$(LC_ALL=C; export LC_ALL; lookup 2>"$e") || why="exit status $?"
   case $list in *"$proof"*) ;; *) why="${why:-an empty answer}" ;; esac
   [ -z "$why" ] || { say "silent $name"; printf '%s: ' "$why"; cat "$e"; return; }
   case $list in *"$name"*) say "listed $name"; printf '%s' "$list"; return ;; esac
   return 1
 }
+step() { say "submit $1"; }
 each_row() {
   local start
   for row in "${rows[@]}"; do
     split_row "$row"; name=$id ids=() start=$SECONDS
     ( f=.jfc_queue_id.$a s=jfc_status.$a e=.jfc_submit_err.$a lock=.jfc_lock.$a
-      gone=.jfc_cancelled.$a; "$1" )
+      gone=.jfc_cancelled.$a; step begins; "$1" )
     [ $? = 0 ] || [ $((SECONDS - start)) -lt 5 ] || break
   done
 }
@@ -168,6 +171,7 @@ within_limits() {
   for one in "${limits[@]}"; do
     IFS='|' read -r most who where <<<"$one"
     who=${who:-$user}
+    step counts
     many=$(LC_ALL=C; export LC_ALL; count "$who" "$where" 2>"$e") ||
       { say "silent $name"; cat "$e"; return 1; }
     [ "$many" -lt "$most" ] || { say "full $name"; echo $many "$who" "$where"; return 1; }
@@ -180,6 +184,7 @@ submit_one() {
   state_one && return 0
   within_limits || return 0
   : >"$f"
+  step asks
   submit >"$f" 2>"$e" </dev/null
   rc=$?
   say "submit out"; cat "$f"

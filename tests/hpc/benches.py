@@ -56,11 +56,12 @@ class ShimmedHost(SshHost):
         *,
         stdin: bytes = b"",
         timeout: float | None = None,
+        stall: float | None = None,
         env: Mapping[str, str] | None = None,
     ) -> CommandResult:
         """Run a command."""
         head = f"PATH={self.folder}:$PATH\n" if self.active else ""
-        return super().run(head + command, stdin=stdin, timeout=timeout, env=env)
+        return super().run(head + command, stdin=stdin, timeout=timeout, stall=stall, env=env)
 
 
 def real_bench(cluster: Cluster, scheduler: str, **options: Any) -> Bench:

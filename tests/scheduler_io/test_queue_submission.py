@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -248,3 +248,32 @@ def test_the_jobs_of_another_user_are_listed_and_counted(bench: Bench, slurm: Fa
     bench.answer(replace(job, queue_id=queue_id))
     assert len(slurm.asked) > len(counted)
     assert all("-u bob" in words for words in slurm.asked)
+
+
+def test_each_step_of_a_submission_has_the_time_of_a_command(
+    bench: Bench, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many slow ones take their time, and a link that freezes costs no more than one."""
+    jobs = [bench.put("true") for _ in range(3)]
+    slurm.submitting("silent")  # what became of it must be looked up
+    with pytest.raises(SchedulerDownError):
+        bench.submit(jobs[0])
+    slurm.submitting("well")
+    run, asked = bench.host.run, []
+
+    def noting(command: str, **options: Any) -> CommandResult:
+        done = run(command, **options)
+        asked.append((options, done.stdout))
+        return done
+
+    monkeypatch.setattr(bench.host, "run", noting)
+    rows = [Submission(job.folder, job.name, job.attempt) for job in jobs]
+    ids = bench.queue.submit_all(rows, limits=[QueueLimit(max_jobs=9)])
+    assert ids == ["101", "102", "103"]
+    ((options, stdout),) = asked
+    assert options["stall"] == bench.worker.timeout_execute
+    assert "timeout" not in options
+    said = [line.split(" ", 1)[1] for line in stdout.splitlines() if line.startswith("@")]
+    steps = [title.removeprefix("submit ") for title in said if title.startswith("submit ")]
+    asking = [step for step in steps if step in {"begins", "looks", "counts", "asks"}]
+    assert asking == ["begins", "looks", *["begins", "counts", "asks"] * 2]

@@ -73,6 +73,14 @@ def test_timeout_kills_the_process_group(host: LocalHost, tmp_path: Path) -> Non
     wait_until(lambda: not alive(pid), "the child to be gone")
 
 
+def test_command_that_may_take_long_but_not_say_nothing(host: LocalHost) -> None:
+    """What goes on saying something has no limit in all; what is silent has."""
+    talks = "for i in 1 2 3 4 5 6; do echo $i; sleep 0.4; done"
+    assert host.run(talks, stall=2).stdout.split() == list("123456")
+    with pytest.raises(HostTimeoutError, match=r"local: nothing moved for 0\.5 s"):
+        host.run("echo 1; sleep 1000", stall=0.5)
+
+
 def test_background_child_that_holds_the_streams(host: LocalHost, tmp_path: Path) -> None:
     """A command is over when its shell is, whatever its children still hold open, and they live."""
     pids = tmp_path / "pids"

@@ -17,11 +17,14 @@ from redis.retry import Retry
 
 from jfcelery.errors import BackPressureError
 from jfcelery.scheduler_io.hosts import semaphore
-from jfcelery.scheduler_io.hosts.semaphore import Semaphores
+from jfcelery.scheduler_io.hosts.semaphore import PersonsSemaphores, Semaphores
+from jfcelery.services import status
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.support.projects import ProjectFactory
 
 #: Takes a place, says so, and waits to be killed.
 HOLDER = """
@@ -114,3 +117,25 @@ def test_redis_that_does_not_answer(host: str) -> None:
     with semaphores.place(host, 1), semaphores.place(host, 1):
         pass
     semaphores.close()
+
+
+def test_a_persons_sessions_count_with_the_others(make_project: ProjectFactory, host: str) -> None:
+    """A command of a person takes its place among those of the Celery workers."""
+    project = make_project()
+    workers, person = Semaphores.of(project), PersonsSemaphores(project)
+    workers._patience = 0
+    with person.place(host, 1):
+        assert full(workers, host, 1)
+    assert not full(workers, host, 1)
+    person.close()
+    workers.close()
+
+
+def test_a_persons_command_starts_no_broker(make_project: ProjectFactory, host: str) -> None:
+    """Where nothing runs there is nothing to count."""
+    project = make_project(queue=None, broker=None)
+    assert project.uses_embedded_broker
+    person = PersonsSemaphores(project)
+    with person.place(host, 1):
+        assert not any(one.running for one in status(project))
+    person.close()
