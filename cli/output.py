@@ -76,6 +76,7 @@ def table(title: str, headers: Iterable[str], *, whole: Container[str] = ()) -> 
 
     made = Table(title=title or None, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     made.show_edge = False
+    made.min_width = len(title)  # or rich folds it to the width of the columns
     for header in headers:
         made.add_column(header, overflow="fold", no_wrap=header in whole)
     return made

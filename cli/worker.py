@@ -42,13 +42,12 @@ def list_workers(verbosity: int, as_json: bool) -> None:
     if as_json:
         write_json(workers)
         return
-    headers = ["Name", "Type", "Scheduler", "Host", "Jobs", "State"]
+    headers = ["Name", "Type", "Scheduler", "Host", "Jobs", "In queue", "State"]
     shown = table("Workers", headers + (["Details"] if verbosity else []))
     for info in workers:
         host = info.details.get("host", info.host)
         cells = [info.name, info.type, info.scheduler, host]
-        limit = "" if info.max_jobs is None else f" of {info.max_jobs}"
-        cells += [f"{info.active}{limit}", info.state]
+        cells += [str(info.active), info.in_queue, info.state]
         details = "\n".join(f"{key}: {value}" for key, value in info.details.items())
         shown.add_row(*map(escape, cells), *([escape(details)] if verbosity else []))
     console().print(shown)

@@ -8,12 +8,22 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.cli.lazy import did_you_mean
-from jfcelery.cli.output import duration, escape, identifier, local_time, styled_state, table, zone
+from jfcelery.cli.output import (
+    SHORT_ID,
+    duration,
+    escape,
+    identifier,
+    local_time,
+    styled_state,
+    table,
+    zone,
+)
 from jfcelery.errors import InputError
 from jfcelery.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
     from rich.table import Table
 
@@ -67,6 +77,15 @@ def _run_time(job: JobInfo) -> str:
     return duration(job.run_time)
 
 
+def _short_time(moment: datetime | None) -> str:
+    return local_time(moment).partition("-")[2]  # without the year
+
+
+def _queue_id(job: JobInfo, *, short: bool = False) -> str:
+    number = job.remote.process_id or ""
+    return escape(identifier(number, short=short and len(number) > SHORT_ID + 1))
+
+
 def _job_id(job: JobInfo, *, short: bool = False) -> str:
     return f"{identifier(job.uuid, short=short)} ({job.index})"
 
@@ -86,13 +105,27 @@ COLUMNS: dict[str, Column] = {
     "last_updated": Column(
         "Last updated", lambda job: local_time(job.updated_on), zoned=True, folds=False
     ),
-    "queue_id": Column("Queue id", lambda job: escape(job.remote.process_id or "")),
+    "queue_id": Column("Queue id", _queue_id, short=partial(_queue_id, short=True)),
     "run_time": Column("Run time", _run_time),
-    "retry_time": Column("Retry time", lambda job: local_time(job.retry_at), zoned=True),
-    "prev_state": Column("Prev state", lambda job: job.previous_state or ""),
+    "retry_time": Column(
+        "Retry time",
+        lambda job: local_time(job.retry_at),
+        zoned=True,
+        short=lambda job: _short_time(job.retry_at),
+    ),
+    "prev_state": Column(
+        "Prev state",
+        lambda job: job.previous_state or "",
+        short=lambda job: job.previous_state.short if job.previous_state else "",
+    ),
     "locked": Column("Locked", lambda job: "*" if job.is_locked else ""),
     "lock_id": Column("Lock id", lambda job: escape(job.lock_id or "")),
-    "lock_time": Column("Lock time", lambda job: local_time(job.lock_time), zoned=True),
+    "lock_time": Column(
+        "Lock time",
+        lambda job: local_time(job.lock_time),
+        zoned=True,
+        short=lambda job: _short_time(job.lock_time),
+    ),
     "metadata": Column("Metadata", _metadata),
     "flow": Column(
         "Flow id",

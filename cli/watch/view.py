@@ -103,8 +103,7 @@ def _workers(workers: Sequence[WorkerInfo], width: int) -> list[Text]:
     ordered = sorted(workers, key=lambda worker: worker.state == "ok")
     lines = []
     for worker in ordered[:MOST_WORKERS]:
-        limit = "" if worker.max_jobs is None else f" of {worker.max_jobs}"
-        text = Text(f"{worker.name}: {worker.active}{limit} jobs, ")
+        text = Text(f"{worker.name}: {worker.active} jobs, {worker.in_queue} in its queue, ")
         text.append(worker.state, style="green" if worker.state == "ok" else "bold red")
         lines.append(_line(text, width))
     return lines

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.connection import translated
 from jfcelery.database.hosts import HostRecords, HostStatus
-from jfcelery.states import ACTIVE_STATES
+from jfcelery.states import ACTIVE_STATES, QUEUED_STATES
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from jfcelery.database.connection import QueueDatabase
     from jfcelery.project import Project
+    from jfcelery.states import JobState
 
 
 @dataclass(frozen=True)
@@ -24,7 +27,10 @@ class WorkerInfo:
         scheduler: Name of its scheduler.
         host: Key of its host, which other workers may share.
         active: Jobs under way on it.
-        max_jobs: Jobs that may be in its queue at once; None for no limit.
+        queued: Those of them in its queue, or in its pool.
+        max_jobs: Jobs, of a batch worker pilots, that may be in its queue at once; None for no
+            limit.
+        is_batch: Whether its jobs go into a pool, from which pilots take them.
         state: ``ok``, or why its steps are held back.
         details: What else its configuration says, without secrets.
     """
@@ -34,15 +40,23 @@ class WorkerInfo:
     scheduler: str
     host: str
     active: int
+    queued: int
     max_jobs: int | None
+    is_batch: bool
     state: str
     details: dict[str, Any]
+
+    @property
+    def in_queue(self) -> str:
+        """How many jobs are in its queue, with the limit where that counts jobs."""
+        limit = "" if self.max_jobs is None or self.is_batch else f" of {self.max_jobs}"
+        return f"{self.queued}{limit}"
 
 
 def worker_infos(project: Project, queue: QueueDatabase) -> list[WorkerInfo]:
     """Return what is known of a project's workers, in the order of the project file."""
     records = HostRecords(queue)
-    active = _active(queue)
+    active, queued = _number(queue, ACTIVE_STATES), _number(queue, QUEUED_STATES)
     return [
         WorkerInfo(
             name=name,
@@ -50,7 +64,9 @@ def worker_infos(project: Project, queue: QueueDatabase) -> list[WorkerInfo]:
             scheduler=worker.scheduler_name,
             host=worker.host_key,
             active=active.get(name, 0),
+            queued=queued.get(name, 0),
             max_jobs=worker.max_jobs,
+            is_batch=worker.batch is not None,
             state=_state(records.get(worker.host_key)),
             details=worker.cli_info,
         )
@@ -58,9 +74,10 @@ def worker_infos(project: Project, queue: QueueDatabase) -> list[WorkerInfo]:
     ]
 
 
-def _active(queue: QueueDatabase) -> dict[str, int]:
+def _number(queue: QueueDatabase, states: Iterable[JobState]) -> dict[str, int]:
+    """Return how many jobs of each worker are in some states."""
     pipeline: list[dict[str, Any]] = [
-        {"$match": {"state": {"$in": [state.value for state in ACTIVE_STATES]}}},
+        {"$match": {"state": {"$in": [state.value for state in states]}}},
         {"$group": {"_id": "$worker", "number": {"$sum": 1}}},
     ]
     with translated():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from jfcelery.cli.job.columns import COLUMNS
 from jfcelery.states import JobState
 
 if TYPE_CHECKING:
@@ -40,6 +41,21 @@ def test_more_columns_still_fit(jfc: Jfc, make_flow: MakeFlow, flags: list[str])
     """However many columns are shown, no line is wider than the terminal."""
     make_flow(_CHAIN)
     assert jfc("job", "list", *flags).widest <= 80
+
+
+def test_long_queue_ids_are_cut_short_where_there_is_no_room(
+    jfc: Jfc, controller: JobController, make_flow: MakeFlow
+) -> None:
+    """Ids of processes are long; numbers of schedulers stay whole."""
+    flow = make_flow({"a": []})
+    flow.bring("a", _S.RUNNING)
+    long_id, number = "10073-410202-3de522b0.4026531836@node17", "123456789"
+    for given, short in ((long_id, "10073-41…"), (number, number)):
+        controller.actions.jobs.update(flow.doc("a"), {"remote.process_id": given})
+        (job,) = controller.get_jobs_info()
+        assert COLUMNS["queue_id"].text(job, short=True) == short
+        assert given in jfc("job", "list", "-v", columns=200).stdout
+    assert COLUMNS["prev_state"].text(job, short=True) == "SU"
 
 
 def test_json_is_a_list_of_documents_with_times_in_utc(jfc: Jfc, make_flow: MakeFlow) -> None:

@@ -15,6 +15,7 @@ from jfcelery.cli.output import (
     escape,
     local_time,
     print_fitting,
+    progress,
     styled_state,
     table,
     write_json,
@@ -70,5 +71,24 @@ def test_tables_look_the_same_in_lines_and_as_rich_makes_them(
     monkeypatch.setenv("FORCE_COLOR", "1")
     print_fitting(lambda **_: shown)
     assert "\x1b[36mREADY\x1b[0m" in capsys.readouterr().out
+    titled = table("A title of some words", ["X"])
+    titled.add_row("1")
+    print_fitting(lambda **_: titled)
+    assert "A title of some words" in capsys.readouterr().out
     shown.add_row("4", "in\ntwo lines", "", "")
     assert output._in_lines(shown) is None
+
+
+def test_a_bar_counts_on_a_terminal_only(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It stands on stderr, so that results can be piped while it is seen."""
+    for is_terminal in (False, True):
+        if is_terminal:
+            monkeypatch.setenv("FORCE_COLOR", "1")
+            monkeypatch.setenv("TERM", "xterm-256color")
+        with progress("Pause", 7) as advance:
+            advance(3)
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        assert ("Pause" in shown.err and "3/7" in shown.err) is is_terminal

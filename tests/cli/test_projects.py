@@ -124,6 +124,7 @@ def test_a_jobstore_out_of_reach_is_named(make_project: ProjectFactory) -> None:
 def test_workers_are_listed_held_back_and_let_go(jfc: Jfc) -> None:
     """A paused worker shows why."""
     (row,) = jfc("worker", "list", "--json").data
+    assert (row["active"], row["queued"], row["is_batch"]) == (0, 0, False)
     assert (row["name"], row["type"], row["scheduler"], row["state"]) == (
         "here",
         "local",

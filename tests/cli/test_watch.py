@@ -111,7 +111,8 @@ def test_a_person_finds_a_failed_job_and_runs_it_again(
     flow.bring("bad", _S.FAILED)
 
     terminal.until(lambda text: "the flow" in text and "0/2" in text and "q quit" in text)
-    assert "jobs, ok" in terminal.text
+    assert "0 jobs, 0 of" in terminal.text
+    assert "in its queue, ok" in terminal.text
     terminal.press("\r")
     terminal.until(lambda text: "good" in text and "bad" in text)
     terminal.press("j")

@@ -46,13 +46,13 @@ def worker_facts(current: Current, name: str) -> Safe:
     infos = {info.name: info for info in worker_infos(controller.project, controller.queue)}
     info: WorkerInfo = infos[name]
     status = HostRecords(controller.queue).get(info.host)
-    limit = "" if info.max_jobs is None else f" of {info.max_jobs}"
     values: dict[str, object] = {
         "state": breaker(info.state),
         "host": info.details.get("host", info.host),
         "type": info.type,
         "scheduler": info.scheduler,
-        "jobs under way": f"{info.active}{limit}",
+        "jobs under way": info.active,
+        "of them in its queue": info.in_queue,
         "queue answered": when(status.polled_on),
         "failures": status.failures or None,
     }
