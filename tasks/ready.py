@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.connection import translated
@@ -71,11 +72,12 @@ def _take(runtime: Runtime, worker: str, kept: _Kept, room: int, partial: set[st
 
 def _list(runtime: Runtime, worker: str, partial: set[str]) -> list[str]:
     query: dict[str, Any] = {"state": JobState.READY.value, "worker": worker}
-    if partial:
-        query["flow"] = {"$nin": sorted(partial)}
     with translated():
-        rows = runtime.queue.jobs.find(query, {"_id": 1}).sort(_ORDER).limit(LONGEST)
-        return [row["_id"] for row in rows]
+        rows = runtime.queue.jobs.find(query, {"flow": 1}).sort(_ORDER).batch_size(LONGEST)
+        # The flow is looked at here: with it in the query the embedded server reads all jobs.
+        rows = rows if partial else rows.limit(LONGEST)
+        whole = (row["_id"] for row in rows if row["flow"] not in partial)
+        return list(islice(whole, LONGEST))
 
 
 def _partial(runtime: Runtime) -> set[str]:

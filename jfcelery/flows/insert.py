@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.chunks import chunks
@@ -15,7 +14,7 @@ from jfcelery.database.identity import owned
 from jfcelery.database.ids import reserve_ids
 from jfcelery.database.payloads import payload_document
 from jfcelery.errors import ConflictError, InputError
-from jfcelery.flows.storing import BULK, in_turns, insert_documents, remove_insertion
+from jfcelery.flows.storing import BULK, insert_documents, remove_insertion
 from jfcelery.states import FlowState, JobState
 
 if TYPE_CHECKING:
@@ -378,10 +377,7 @@ class NewJob:
 
 def _insert(queue: QueueDatabase, new: Iterable[NewJob]) -> None:
     """Insert new jobs in bulk."""
-    in_turns(partial(_insert_piece, queue), chunks(new, BULK))
-
-
-def _insert_piece(queue: QueueDatabase, piece: Sequence[NewJob]) -> None:
-    payloads = [payload_document(queue, n.document["_id"], n.entry.payload) for n in piece]
-    edges = (edge for one in piece for edge in one.edges())
-    insert_documents(queue, payloads, [one.document for one in piece], edges)
+    for piece in chunks(new, BULK):
+        payloads = [payload_document(queue, n.document["_id"], n.entry.payload) for n in piece]
+        edges = (edge for one in piece for edge in one.edges())
+        insert_documents(queue, payloads, [one.document for one in piece], edges)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
-from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.bulk import delete_all, insert_new
 from jfcelery.database.chunks import chunks
@@ -14,41 +12,13 @@ from jfcelery.database.identity import owned
 from jfcelery.database.payloads import delete_payloads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from concurrent.futures import Future
+    from collections.abc import Iterable
 
     from jfcelery.database.connection import QueueDatabase
     from jfcelery.database.edges import Edge
 
-_T = TypeVar("_T")
-
 #: Documents of one insertion.
 BULK = 500
-#: Insertions that are under way at once.
-WRITERS = 2
-
-
-def in_turns(write: Callable[[_T], None], pieces: Iterable[_T]) -> None:
-    """Write pieces of a flow: while the database takes some in, the next are made ready.
-
-    Where one fails those under way are waited for: nothing is written once the error is known.
-    """
-    rest = iter(pieces)
-    first = list(islice(rest, 2))
-    if len(first) < 2:  # noqa: PLR2004 - a thread would be of no use
-        for piece in first:
-            write(piece)
-        return
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(WRITERS, thread_name_prefix="insert") as pool:
-        under_way: deque[Future[None]] = deque()
-        for piece in chain(first, rest):
-            under_way.append(pool.submit(write, piece))
-            if len(under_way) > WRITERS:
-                under_way.popleft().result()
-        for one in under_way:
-            one.result()
 
 
 def insert_documents(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jobflow import Flow, job
+from jobflow import Flow, Response, job
 from jobflow.core.job import Job
 
 
@@ -12,6 +12,12 @@ from jobflow.core.job import Job
 def increment(number: int) -> int:
     """Return the next number."""
     return number + 1
+
+
+@job
+def spread(size: int) -> Response[None]:
+    """Add jobs that have nothing to do with each other."""
+    return Response(addition=crowd(size))
 
 
 def chain(length: int) -> Flow:

@@ -1,4 +1,4 @@
-"""Print what a large flow costs: ``python tests/benchmarks/large.py [--jobs 5000]``.
+"""Print what a large flow costs: ``python tests/benchmarks/large.py [--jobs 5000] [--part read]``.
 
 Nobody runs the flow: it is added to a project with embedded services, listed, shown, paused,
 resumed, changed, run again and deleted by the commands that a person uses. Seconds depend on the
@@ -45,18 +45,24 @@ JFC = [
         "finally: open(note, 'w').write(open('/proc/self/status').read())"
     ),
 ]
-#: What is timed, in this order.
-COMMANDS = (
-    ("job list", ["job", "list"]),
-    ("flow list", ["flow", "list"]),
-    ("flow info", ["flow", "info", "1"]),
-    ("job pause, all", ["job", "pause", "-y"]),
-    ("job resume, all", ["job", "resume", "-y"]),
-    ("job set priority, all", ["job", "set", "priority", "5", "-y"]),
-    ("job set-state, all", ["job", "set-state", "FAILED", "-y"]),
-    ("job rerun, all", ["job", "rerun", "-y"]),
-    ("flow delete", ["flow", "delete", "-y"]),
-)
+#: What is timed, by part, in this order.
+COMMANDS = {
+    "read": (
+        ("job list", ["job", "list"]),
+        ("flow list", ["flow", "list"]),
+        ("flow info", ["flow", "info", "1"]),
+    ),
+    "change": (
+        ("job pause, all", ["job", "pause", "-y"]),
+        ("job resume, all", ["job", "resume", "-y"]),
+        ("job set priority, all", ["job", "set", "priority", "5", "-y"]),
+        ("job set-state, all", ["job", "set-state", "FAILED", "-y"]),
+        ("job rerun, all", ["job", "rerun", "-y"]),
+    ),
+    "delete": (("flow delete", ["flow", "delete", "-y"]),),
+}
+#: What can be measured once the flow is submitted.
+PARTS = (*COMMANDS, "steps")
 FILE = """\
 name: large
 base_dir: {folder}/base
@@ -88,7 +94,10 @@ def peak_of(status: str) -> float:
 
 @click.command()
 @click.option("--jobs", default=5000, show_default=True, help="Jobs of the flow.")
-def main(jobs: int) -> None:
+@click.option(
+    "--part", "parts", type=click.Choice(PARTS), multiple=True, help="Only this; may be repeated."
+)
+def main(jobs: int, parts: tuple[str, ...]) -> None:
     """Measure, and print the figures."""
     folder = Path(tempfile.mkdtemp(prefix="jfc-large-"))
     path = folder / "large.yaml"
@@ -105,10 +114,13 @@ def main(jobs: int) -> None:
         seconds = time.monotonic() - began
         _show("submit_flow", seconds, start, peak_of(Path("/proc/self/status").read_text()))
         note = folder / "status"
-        for name, arguments in COMMANDS:
-            seconds = seconds_of([*JFC, *arguments, str(note)])
-            _show(name, seconds, start, peak_of(note.read_text()))
-        _show_steps(project, folder, jobs)
+        for part in parts or PARTS:
+            for name, arguments in COMMANDS.get(part, ()):
+                seconds = seconds_of([*JFC, *arguments, str(note)])
+                _show(name, seconds, start, peak_of(note.read_text()))
+        if "steps" in (parts or PARTS):
+            _show_steps(project, folder, jobs)
+        print(f"{'peak of the database':<24}{_of_database(project):>25.0f}", flush=True)
     finally:
         services.stop(project)
         shutil.rmtree(folder, ignore_errors=True)
@@ -116,6 +128,12 @@ def main(jobs: int) -> None:
 
 def _show(name: str, seconds: float, start: float, memory: float) -> None:
     print(f"{name:<24}{seconds:>9.2f}{seconds / start:>8.2f}{memory:>8.0f}", flush=True)
+
+
+def _of_database(project: Project) -> float:
+    """Return the peak memory of the embedded database in MB."""
+    (server,) = (one for one in services.status(project) if one.name == "database")
+    return peak_of(Path(f"/proc/{server.pid}/status").read_text())
 
 
 def _show_steps(project: Project, folder: Path, jobs: int) -> None:

@@ -1,0 +1,131 @@
+"""Print what a fan costs that one job makes: ``python tests/benchmarks/fan.py [--jobs 20000]``.
+
+One job adds all the others when it runs. Printed are seconds, the peak memory of each process, and
+what that is for each new job: of the job itself, in a Python of its own, and of the step that takes
+its result in, in this process. Then some of the new jobs are run, many at once, by a script that
+does nothing: what the runner takes for each in a flow of this size.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+import pytest
+from jobflow import Flow
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from jfcelery import services, submit_flow
+from jfcelery.project import load_file
+from jfcelery.states import JobState
+from jfcelery.tasks.checkout import checkout
+from jfcelery.tasks.finalize import finalize
+from jfcelery.tasks.poll import poll_host
+from tests.benchmarks.jobs import spread
+from tests.support.bench import QUICK, Bench
+from tests.support.waiting import wait_until
+
+#: Seconds that anything may take.
+PATIENCE = 1800.0
+FILE = """\
+name: fan
+base_dir: {folder}/base
+workers:
+  here: {{type: local, scheduler_type: shell, work_dir: {folder}/jobs, max_jobs: 64,
+    execution_cmd: "bash {folder}/run.sh {{}}"}}
+"""
+#: Runs the first job in a Python whose time and peak memory are noted, the others without one.
+RUN = """\
+[ ! -e {folder}/note ] || exec {quick} "$1"
+exec {python} - "$1" <<'END'
+import resource, subprocess, sys, time
+began = time.monotonic()
+subprocess.run([sys.executable, "-m", "jfcelery.execution", sys.argv[1]], check=True)
+peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
+open("{folder}/note", "w").write(f"{{time.monotonic() - began}} {{peak}}")
+END
+"""
+
+
+def peak_of(pid: int | str) -> float:
+    """Return the peak memory of a process in MB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    (line,) = (line for line in lines if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1000
+
+
+def show(what: str, seconds: float, jobs: int, memory: float) -> None:
+    """Print a line of the table."""
+    print(f"{what:<34}{seconds:>9.2f}{seconds / jobs * 1000:>12.2f}{memory:>8.0f}", flush=True)
+
+
+def take_in(bench: Bench, folder: Path, jobs: int) -> None:
+    """Run the job that makes the others, and take its result in; none of the others is sent."""
+    checkout(bench.runtime)
+    bench.drain()
+    note = folder / "note"
+    wait_until(note.exists, "the job to end", deadline=PATIENCE)
+    seconds, memory = map(float, note.read_text().split())
+    show("the job that makes them", seconds, jobs, memory)
+    doc = next(bench.runtime.jobs.find({}))
+
+    def ended() -> bool:
+        poll_host(bench.runtime, "local")
+        return bench.runtime.jobs.get(doc.uuid).state is JobState.DOWNLOADED
+
+    wait_until(ended, "the end to be seen")
+    doc = bench.runtime.jobs.get(doc.uuid)
+    began = time.monotonic()
+    if not finalize.run(bench.runtime, doc.uuid, doc.index, doc.epoch):
+        raise RuntimeError("the job was not taken in")
+    show("its result is taken in", time.monotonic() - began, jobs, peak_of("self"))
+    bench.messages.clear()
+
+
+def run(bench: Bench, number: int) -> None:
+    """Run some of the new jobs to their ends, together."""
+    began, deadline = time.monotonic(), time.monotonic() + PATIENCE
+    flows, done = bench.runtime.jobs.flows, 0
+    flow = next(bench.runtime.jobs.find({}, limit=1)).flow
+    checkout(bench.runtime)
+    while done < number and time.monotonic() < deadline:
+        bench.drain()
+        poll_host(bench.runtime, "local")
+        done = flows.get(flow).counts.get(JobState.COMPLETED, 0) - 1
+    show(f"{done} of them are run", time.monotonic() - began, done, peak_of("self"))
+
+
+@click.command()
+@click.option("--jobs", default=20_000, show_default=True, help="Jobs that one job makes.")
+@click.option("--run", "number", default=500, show_default=True, help="How many of them are run.")
+def main(*, jobs: int, number: int) -> None:
+    """Measure, and print the figures."""
+    folder = Path(tempfile.mkdtemp(prefix="jfc-fan-"))
+    path = folder / "fan.yaml"
+    path.write_text(FILE.format(folder=folder))
+    (folder / "run.sh").write_text(RUN.format(folder=folder, quick=QUICK, python=sys.executable))
+    os.environ["JFCELERY_PROJECTS_FOLDER"] = str(folder)
+    os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
+    project = load_file(path)
+    services.ensure(project)
+    try:
+        print(f"{'a fan of ' + str(jobs) + ' jobs':<34}{'seconds':>9}{'ms each':>12}{'MB':>8}")
+        with pytest.MonkeyPatch.context() as patch:
+            bench = Bench(project, folder, patch)
+            submit_flow(Flow([spread(jobs)]), project=project)
+            take_in(bench, folder, jobs)
+            run(bench, number)
+            bench.runtime.close()
+    finally:
+        services.stop(project)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
