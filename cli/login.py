@@ -28,15 +28,7 @@ def log_in(project: Project, name: str, *, err: bool = False) -> None:
     Raises:
         HostError: The login failed.
     """
-    from jfcelery.scheduler_io.hosts.pool import Hosts
+    from jfcelery.tasks import logins
 
-    hosts = Hosts(project).interactive(name)
-    if not hosts:
-        click.echo(f"Worker {name!r} needs no login by a person.", err=err)
-    for host in hosts:
-        if host.logged_in:
-            click.echo(f"You are logged in to {host.name}.", err=err)
-            continue
-        host.login()
-        text = f"Logged in to {host.name}; all Celery workers of this machine share it."
-        click.echo(text, err=err)
+    for line in logins.log_in(project, name):
+        click.echo(line, err=err)

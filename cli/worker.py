@@ -84,12 +84,11 @@ def login(name: str) -> None:
     """
     from jfcelery.cli.login import log_in
     from jfcelery.cli.state import open_controller
-    from jfcelery.database.hosts import HostRecords
+    from jfcelery.controller.holding import try_now
 
     with open_controller() as controller:
         log_in(controller.project, name)
-        HostRecords(controller.queue).try_now(controller.project.get_worker(name).host_key)
-        controller.actions.wake()
+        try_now(controller, name)
 
 
 @click.command()
@@ -103,14 +102,12 @@ def pause(name: str, reason: str, as_json: bool) -> None:
     """
     from jfcelery.cli.output import say
     from jfcelery.cli.state import open_controller
-    from jfcelery.controller.bulk import user_name
-    from jfcelery.database.hosts import HostRecords
+    from jfcelery.controller.holding import held_back, hold_back
 
     with open_controller() as controller:
+        names = hold_back(controller, name, reason)
         host = controller.project.get_worker(name).host_key
-        HostRecords(controller.queue).pause(host, reason or f"paused by {user_name()}")
-    names = list(controller.project.hosts[host])
-    say(f"Held back: {', '.join(names)}", {"host": host, "paused": names}, as_json=as_json)
+    say(held_back(names), {"host": host, "paused": names}, as_json=as_json)
 
 
 @click.command()
@@ -120,11 +117,9 @@ def resume(name: str, as_json: bool) -> None:
     """Let the steps on a worker's host go on, and try a failed one at once."""
     from jfcelery.cli.output import say
     from jfcelery.cli.state import open_controller
-    from jfcelery.database.hosts import HostRecords
+    from jfcelery.controller.holding import going_on, let_go_on
 
     with open_controller() as controller:
+        names = let_go_on(controller, name)
         host = controller.project.get_worker(name).host_key
-        HostRecords(controller.queue).resume(host)
-        controller.actions.wake()
-    names = list(controller.project.hosts[host])
-    say(f"Going on: {', '.join(names)}", {"host": host, "resumed": names}, as_json=as_json)
+    say(going_on(names), {"host": host, "resumed": names}, as_json=as_json)

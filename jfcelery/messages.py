@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from jfcelery.database.documents import JobDoc
     from jfcelery.project import Project
+    from jfcelery.questions import Ask
 
 #: Entry point group of the messenger; its value is called with the project.
 GROUP = "jfcelery.messenger"
@@ -45,6 +46,18 @@ class Messenger(Protocol):
 
     def file_tail(self, doc: JobDoc, name: str) -> str:
         """Return the end of a file in a job's run folder."""
+        ...
+
+    def log_in(self, worker: str, ask: Ask) -> list[str]:
+        """Log in to the hosts of a worker, for the Celery workers of this machine.
+
+        Args:
+            worker: Its name.
+            ask: Asks a person for what the host wants to know.
+
+        Returns:
+            What was done, in words.
+        """
         ...
 
     def runner_state(self) -> dict[str, str]:

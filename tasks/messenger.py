@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jfcelery.errors import ServiceError
 from jfcelery.tasks import looking
+from jfcelery.tasks.logins import log_in_for_workers
 from jfcelery.tasks.pulse import celery_workers, queue_lengths
 from jfcelery.tasks.sending import sender
 
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from jfcelery.database.documents import JobDoc
     from jfcelery.messages import Messenger
     from jfcelery.project import Project
+    from jfcelery.questions import Ask
 
 
 class CeleryMessenger:
@@ -59,6 +61,10 @@ class CeleryMessenger:
     def file_tail(self, doc: JobDoc, name: str) -> str:
         """Return the end of a file in a job's run folder."""
         return looking.file_tail(self.project, doc, name)
+
+    def log_in(self, worker: str, ask: Ask) -> list[str]:
+        """Log in to the hosts of a worker, for the Celery workers of this machine."""
+        return log_in_for_workers(self.project, worker, ask)
 
     def runner_state(self) -> dict[str, str]:
         """Return the state of each process of this machine's runner."""

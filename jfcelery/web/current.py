@@ -11,6 +11,7 @@ from jfcelery.controller import JobController
 from jfcelery.database.connection import open_queue
 from jfcelery.errors import ConfigError
 from jfcelery.project import load_file
+from jfcelery.web.shared import Shared
 
 if TYPE_CHECKING:
     from jfcelery.project import Project
@@ -26,12 +27,18 @@ class Current:
 
     Args:
         project: The project at the start.
+
+    Attributes:
+        shared: What its open pages show.
+        logins: The workers that somebody is logging in to with a browser.
     """
 
     def __init__(self, project: Project) -> None:
         self._project = project
         self._controller: JobController | None = None
         self._looked = time.monotonic()
+        self.shared = Shared()
+        self.logins: set[str] = set()
         self._lock = threading.Lock()
 
     @property

@@ -17,6 +17,7 @@ from jfcelery.errors import (
     NotOfferedError,
 )
 from jfcelery.scheduler_io.hosts import openssh, scripts
+from jfcelery.scheduler_io.hosts.asking import run_asking
 from jfcelery.scheduler_io.hosts.base import DEFAULT_TIMEOUT, Host
 from jfcelery.scheduler_io.hosts.child_pipe import ChildPipe
 from jfcelery.scheduler_io.hosts.sftp_session import Session
@@ -25,7 +26,9 @@ from jfcelery.scheduler_io.hosts.wire import command_line, marked, new_token
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
+    from jfcelery.questions import Ask
     from jfcelery.scheduler_io.hosts.deadline import Deadline
     from jfcelery.scheduler_io.hosts.place import Place
     from jfcelery.scheduler_io.hosts.process import Process
@@ -97,25 +100,32 @@ class MultiplexedHost(Host):
         """Whether a master is there."""
         return self._order("check") == 0
 
-    def login(self) -> None:
-        """Log in, asking the person at the terminal for what the host wants.
+    def login(self, ask: Ask | None = None, folder: Path | None = None) -> None:
+        """Log in, asking a person for what the host wants.
+
+        Args:
+            ask: Asks the person; without it OpenSSH does so at the terminal.
+            folder: Where a program for asking may be kept meanwhile.
 
         Raises:
-            AuthenticationError: The login failed; OpenSSH said why on the terminal.
+            AuthenticationError: The login failed; OpenSSH said why, here or on the terminal.
         """
         if self.logged_in:
             return
         self._socket.unlink(missing_ok=True)  # of a master that was killed
         argv = openssh.master_argv(self._place, self._socket)
+        said = "See what ssh said above."
         try:
-            code = subprocess.run(argv, check=False).returncode
+            if ask is None:
+                code = subprocess.run(argv, check=False).returncode
+            else:
+                where = folder or self._socket.parent
+                code, said = run_asking(argv, ask, sockets=self._socket.parent, folder=where)
         except OSError as exc:
             raise ConnectionFailedError(f"cannot start ssh: {exc}") from exc
         if code or not self.logged_in:
-            raise AuthenticationError(
-                f"{self.name}: the login failed (ssh: exit code {code})",
-                remedy="See what ssh said above.",
-            )
+            how = "given up" if code < 0 else f"exit code {code}"
+            raise AuthenticationError(f"{self.name}: the login failed (ssh: {how})", remedy=said)
 
     def logout(self) -> None:
         """End the master and with it every session."""

@@ -107,10 +107,11 @@ def test_a_person_finds_a_failed_job_and_runs_it_again(
     make_flow: MakeFlow, terminal: Terminal
 ) -> None:
     """From the list of flows to the jobs of one, an action after a question, and out."""
-    flow = make_flow({"good": [], "bad": []}, name="the flow")
+    flow = make_flow({"good": [], "bad": [], "lost": []}, name="the flow")
     flow.bring("bad", _S.FAILED)
+    flow.bring("lost", _S.REMOTE_ERROR)
 
-    terminal.until(lambda text: "the flow" in text and "0/2" in text and "q quit" in text)
+    terminal.until(lambda text: "the flow" in text and "0/3" in text and "q quit" in text)
     assert "0 jobs, 0 of" in terminal.text
     assert "in its queue, ok" in terminal.text
     terminal.press("\r")
@@ -121,6 +122,29 @@ def test_a_person_finds_a_failed_job_and_runs_it_again(
     terminal.press("y")
     terminal.until(lambda text: "rerun: 1 job changed" in text)
     assert flow.state("bad") is _S.READY
+    # Every other action, each after a yes; what is refused is told, and changes nothing.
+    for keys, done, state in (
+        ("py", "pause: 1 job changed", _S.PAUSED),
+        ("ry", "resume: 1 job changed", _S.READY),
+        ("sy", "stop: 1 job changed", _S.USER_STOPPED),
+        ("py", "1 refused", _S.USER_STOPPED),
+        ("rn", "", _S.USER_STOPPED),
+    ):
+        for key in keys:
+            terminal.press(key)
+            if key != keys[-1]:
+                terminal.until(lambda text: "? y/n" in text)
+        if keys[-1] == "y":
+            terminal.until(lambda text, done=done: done in text)
+        else:
+            terminal.until(lambda text: "? y/n" not in text)
+        assert flow.state("bad") is state, keys
+    terminal.press("\x1b[B")  # the next job
+    terminal.press("t")
+    terminal.until(lambda text: "Retry job" in text and "(lost)? y/n" in text)
+    terminal.press("y")
+    terminal.until(lambda text: "retry: 1 job changed" in text)
+    assert flow.state("lost") is _S.DOWNLOADED
     terminal.press("\x1b")
     terminal.until(lambda text: "Progress" in text)
     terminal.press("q")

@@ -63,14 +63,19 @@ class System:
         self.ends: list[int] = []
         self._over = threading.Event()
 
-    def start_worker(self, concurrency: int = 8) -> subprocess.Popen[bytes]:
-        """Start a Celery worker for all queues of the project."""
+    def start_worker(self, concurrency: int = 8, *, machine: str = "%h") -> subprocess.Popen[bytes]:
+        """Start a Celery worker for all queues of the project.
+
+        Args:
+            concurrency: Steps at once.
+            machine: What it calls the machine that it runs on.
+        """
         number = len(self.workers)
         queues = ",".join(all_queues(self.project))
         process = self._start(
             f"worker{number}",
             *("worker", "-P", "threads", "-c", str(concurrency), "-Q", queues),
-            *("-n", f"{self.project.name}-{number}@%h", "-l", "info"),
+            *("-n", f"{self.project.name}-{number}@{machine}", "-l", "info"),
             *("--without-gossip", "--without-mingle"),
         )
         self.workers.append(process)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 import os
 import re
 import signal
@@ -13,20 +14,24 @@ import sys
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 from flower.urls import handlers
+from jobflow.core.job import Job
 
 from jfcelery import services
 from jfcelery.services.processes import command_line
+from jfcelery.submission import submit_flow
+from jfcelery.tasks.queues import all_queues, host_queue
 from jfcelery.tasks.runner.lifecycle import Runner
 from jfcelery.tasks.sending import sender
 from tests.support.waiting import DEADLINE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from jfcelery.project import Project
     from tests.support.projects import ProjectFactory
@@ -189,10 +194,20 @@ def test_taken_port(project: Project) -> None:
             end(process)
 
 
-def test_with_the_runner(project: Project) -> None:
-    """Flower that runs with the runner is shown with its address, and found by `jfc flower`."""
+def test_with_the_runner(make_project: ProjectFactory, tmp_path: Path) -> None:
+    """Flower that runs with the runner is shown with its address, and found by `jfc flower`.
+
+    It comes again if it dies. Jobs are readable in it, and in the runner's log.
+    """
     from jfcelery.tasks.runner.layout import Layout
 
+    (tmp_path / "file").touch()
+    kept = {"type": "local", "scheduler_type": "shell"}
+    workers = {
+        "here": kept | {"work_dir": f"{tmp_path}/work"},
+        "blocked": kept | {"work_dir": f"{tmp_path}/file/work"},
+    }
+    project = make_project(workers=workers, runner={"log_format": "json"})
     runner = Runner(project)
     try:
         info = runner.start(Layout(single=True, flower=True, concurrency=2))
@@ -202,10 +217,61 @@ def test_with_the_runner(project: Project) -> None:
         assert info.flower in output
         page = Page(shown, info.flower)
         node = f"{project.name}.worker@"
-        workers = "/api/workers?refresh=1"
-        wait_until(lambda: node in page.get(workers)[1], "the Celery worker", every=0.5)
+        workers_path = "/api/workers?refresh=1"
+        wait_until(lambda: node in page.get(workers_path)[1], "the Celery worker", every=0.5)
+        assert set(all_queues(project)) <= set(
+            re.findall(r"jfc\.[^\"]+", page.get(workers_path)[1])
+        )
+        _shows_jobs(page, project)
+        _logs_json(runner.folder.log("worker"), project)
         os.kill(next(p.pid for p in info.processes if p.name == "flower"), signal.SIGKILL)
         wait_until(lambda: runner.info().flower, "Flower to be started again")
         wait_until(page.healthy, "an answer at the same address", every=0.5)
     finally:
         runner.kill()
+
+
+def _shows_jobs(page: Page, project: Project) -> None:
+    """Each job is one chain of its own in the queue of its host, labelled for people."""
+    jobs = [Job(math.sqrt, function_args=(4.0,), name=name) for name in ("one", "two")]
+    ids = submit_flow([*jobs], project=project)
+    labels = {
+        f"{job.name} db={db_id} on=here attempt=1": job.name
+        for job, db_id in zip(jobs, ids, strict=True)
+    }
+
+    def chains() -> dict[str, list[dict[str, Any]]]:
+        tasks = json.loads(page.get("/api/tasks")[1]).values()
+        return {
+            name: [task for task in tasks if task["args"] == label]
+            for label, name in labels.items()
+        }
+
+    def complete() -> bool:
+        last = [[t["name"].rpartition(".")[2] for t in chain] for chain in chains().values()]
+        return all("finalize" in names for names in last)
+
+    wait_until(complete, "the steps in Flower", every=0.5)
+    roots = []
+    for chain in chains().values():
+        assert {task["routing_key"] for task in chain} == {host_queue(project, "local")}
+        by_name = {task["name"].rpartition(".")[2]: task for task in chain}
+        assert {"upload", "submit", "check_run_status"} <= set(by_name)
+        first = {by_name[name]["root_id"] for name in ("upload", "submit", "check_run_status")}
+        assert len(first) == 1
+        roots += first
+    assert len(set(roots)) == len(jobs)
+
+
+def _logs_json(log: Path, project: Project) -> None:
+    """A step that fails leaves a line for programs that names job, step and attempt."""
+    (db_id,) = submit_flow(Job(math.sqrt, function_args=(4.0,)), worker="blocked", project=project)
+
+    def lines() -> list[dict[str, Any]]:
+        text = log.read_text().splitlines()
+        found = [json.loads(line) for line in text if line.startswith("{")]
+        return [line for line in found if line.get("job") == db_id]
+
+    wait_until(lines, "the step's line", every=0.5)
+    assert {"time", "level", "logger", "message", "uuid"} <= set(lines()[0])
+    assert (lines()[0]["step"], lines()[0]["attempt"]) == ("upload", 1)

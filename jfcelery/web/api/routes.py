@@ -9,8 +9,8 @@ from starlette.responses import Response
 
 from jfcelery.controller import JobController, queries
 from jfcelery.controller.arguments import one_job
-from jfcelery.controller.bulk import user_name
 from jfcelery.controller.filters import FlowFilter
+from jfcelery.controller.holding import hold_back, let_go_on
 from jfcelery.controller.ids import is_uuid
 from jfcelery.controller.info import FlowInfo, JobInfo  # noqa: TC001 - FastAPI reads them
 from jfcelery.controller.outputs import job_output
@@ -29,7 +29,6 @@ from jfcelery.controller.trends import Interval
 from jfcelery.controller.workers import worker_infos
 from jfcelery.database.documents import Change, JobDoc
 from jfcelery.database.history import History
-from jfcelery.database.hosts import HostRecords
 from jfcelery.errors import FlowNotFoundError
 from jfcelery.messages import messenger
 from jfcelery.scripts import job_script
@@ -211,18 +210,13 @@ def workers(control: Control) -> Any:
 @router.post("/workers/{worker}/pause")
 def pause_worker(control: Control, worker: WorkerPath, reason: Text = "") -> list[str]:
     """Hold back all steps on a worker's host; return the workers that share it."""
-    host = control.project.get_worker(worker).host_key
-    HostRecords(control.queue).pause(host, reason or f"paused by {user_name()}")
-    return control.project.hosts[host]
+    return hold_back(control, worker, reason)
 
 
 @router.post("/workers/{worker}/resume")
 def resume_worker(control: Control, worker: WorkerPath) -> list[str]:
     """Let the steps on a worker's host go on; return the workers that share it."""
-    host = control.project.get_worker(worker).host_key
-    HostRecords(control.queue).resume(host)
-    control.actions.wake()
-    return control.project.hosts[host]
+    return let_go_on(control, worker)
 
 
 @router.get("/reports/{kind}", responses={200: {"content": {"text/csv": {}}}})

@@ -9,6 +9,7 @@ from nicegui import run, ui
 from jfcelery.errors import JfceleryError
 from jfcelery.web.acting import perform, preview
 from jfcelery.web.api.models import Act, JobSelection
+from jfcelery.web.pages.dialogs import asked, confirmed, tell
 from jfcelery.web.pages.frame import markup
 from jfcelery.web.pages.markup import Safe, text
 
@@ -57,57 +58,51 @@ class ActionBar:
         """Show what an action would touch, and do it once it is confirmed."""
         jobs = self.chosen()
         if jobs.filter().is_empty:
-            ui.notify("Choose jobs first.", type="warning")
+            tell("Choose jobs first.", "warning")
             return
         act = Act(jobs=jobs, **fields)
         try:
             seen = await run.io_bound(preview, self.current.controller(), act)
         except JfceleryError as error:
-            _show_error(error)
+            show_error(error)
             return
         if seen is None:  # the server ends
             return
         warning = f'<p class="error">{text(seen.warning)}</p>' if seen.warning else ""
         content = Safe(f"<p>{text(seen.text)}</p>{warning}")
-        confirmed = await _confirmed(content, seen.text.split(" ", maxsplit=1)[0])
-        if confirmed:
+        agreed = await confirmed(content, seen.text.split(" ", maxsplit=1)[0])
+        if agreed:
             await self._do(act.model_copy(update={"expected": seen.number}))
 
     async def _do(self, act: Act) -> None:
         if not self.caller.may_act:  # the session may have ended since the page was opened
-            ui.notify("You are not logged in any more.", type="negative")
+            leave()
             return
         try:
             done = await run.io_bound(perform, self.current.controller(), act)
         except JfceleryError as error:
-            _show_error(error)
+            show_error(error)
             return
         if done is None:  # the server ends
             return
-        ui.notify(
-            "\n".join(done.text),
-            type="warning" if done.refused else "positive",
-            multi_line=True,
-            timeout=8000,
-            close_button="OK",
-        )
+        tell("\n".join(done.text), "warning" if done.refused else "positive")
 
     async def _ask_priority(self) -> None:
-        value = await _asked("Priority", "A whole number; higher ones are taken first.")
+        value = await asked("Priority", "A whole number; higher ones are taken first.")
         if value is None:
             return
         try:
             await self._ask(action="set_priority", priority=int(value))
         except ValueError:
-            ui.notify(f"{value!r} is no whole number.", type="negative")
+            tell(f"{value!r} is no whole number.", "negative")
 
     async def _ask_resources(self) -> None:
-        value = await _asked("Resources", "For example nodes=2,time=01:00:00")
+        value = await asked("Resources", "For example nodes=2,time=01:00:00")
         if value is None:
             return
         pairs = [part.partition("=") for part in value.split(",") if part.strip()]
         if not pairs or not all(name.strip() and sign for name, sign, _ in pairs):
-            ui.notify("Write name=value, separated by commas.", type="negative")
+            tell("Write name=value, separated by commas.", "negative")
             return
         given = {name.strip(): _number(word.strip()) for name, _, word in pairs}
         await self._ask(action="set_resources", resources=given)
@@ -133,38 +128,25 @@ def button(words: str, then: Callable[[], Awaitable[None]]) -> None:
     _button(words, then)
 
 
-def _show_error(error: JfceleryError) -> None:
-    ui.notify(f"{error.message}\n{error.remedy or ''}".strip(), type="negative", multi_line=True)
+def show_error(error: JfceleryError) -> None:
+    """Say what went wrong, and what to do next."""
+    tell(f"{error.message}\n{error.remedy or ''}".strip(), "negative")
 
 
-async def _confirmed(content: Safe, verb: str) -> bool:
-    with ui.dialog().props('aria-label="Confirm"') as dialog, ui.card():
-        markup(content)
-        with ui.row():
-            ui.button("Cancel", on_click=lambda: dialog.submit("")).props("flat autofocus")
-            ui.button(verb, on_click=lambda: dialog.submit(verb))
-    answer = await dialog
-    dialog.delete()
-    return bool(answer)
-
-
-async def _asked(title: str, hint: str) -> str | None:
-    with ui.dialog().props(f'aria-label="{title}"') as dialog, ui.card():
-        field = ui.input(title).props(f'autofocus hint="{hint}"').classes("w-64")
-        field.on("keydown.enter", lambda: dialog.submit(field.value))
-        with ui.row():
-            ui.button("Cancel", on_click=lambda: dialog.submit(None)).props("flat")
-            ui.button("Preview", on_click=lambda: dialog.submit(field.value))
-    answer = await dialog
-    dialog.delete()
-    return str(answer) if answer else None
-
-
-async def guarded(what: Callable[[], object], done: str) -> None:
-    """Do something in a thread and say so, or say why it could not be done."""
-    try:
-        await run.io_bound(what)
-    except JfceleryError as error:
-        _show_error(error)
+async def guarded(caller: Caller, what: Callable[[], str]) -> None:
+    """Do something in a thread and say what was done, or why it could not be done."""
+    if not caller.may_act:
+        leave()
         return
-    ui.notify(done, type="positive")
+    try:
+        done = await run.io_bound(what)
+    except JfceleryError as error:
+        show_error(error)
+        return
+    if done is not None:  # else the server ends
+        tell(done)
+
+
+def leave() -> None:
+    """Say that a session has ended, which it may since the page was opened."""
+    tell("You are not logged in any more.", "negative")

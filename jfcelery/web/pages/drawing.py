@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,8 +17,10 @@ if TYPE_CHECKING:
     from jfcelery.controller.graph import FlowGraph
     from jfcelery.database.documents import Change, JobDoc
 
-#: From so many jobs on, those of the same name become one node.
+#: From so many jobs on, those of the same name become one node; from so many names on, those that
+#: differ in numbers only do.
 MOST_NODES = 60
+_NUMBER = re.compile(r"\d+")
 #: Sizes in pixels.
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 150, 40, 18, 46
 #: Most jobs of a time line, width of its names and of the whole, height of a row.
@@ -101,7 +104,7 @@ def graph_svg(graph: FlowGraph, flow: str) -> Safe:
     what = f"{len(graph.nodes)} jobs" + (", one node for each name" if collapsed else "")
     return Safe(
         f'<p class="soft">{what}</p><div class="wide" tabindex="0" role="region" '
-        f'aria-label="Graph of the flow"><svg width="{width}" height="{height}" '
+        f'aria-label="Graph of the flow"><svg role="group" width="{width}" height="{height}" '
         f'viewBox="0 0 {width} {height}">{head}{lines}{nodes}</svg></div>'
     )
 
@@ -114,13 +117,15 @@ def _boxes(
 
     boxes: dict[str, Box] = {}
     key_of: dict[str, str] = {}
+    similar = collapsed and len({node.name for node in graph.nodes}) > MOST_NODES
     for depth, layer in enumerate(graph.layers()):
         for node in layer:
-            key = node.name if collapsed else node.key
+            name = _NUMBER.sub("*", node.name) if similar else node.name
             target = f"/job/{quote(node.doc.db_id, safe='')}"
             if collapsed:
-                target = "/jobs?" + urlencode({"flow": flow, "name": node.name})
-            box = boxes.setdefault(key, Box(node.name, depth, target))
+                target = "/jobs?" + urlencode({"flow": flow, "name": name})
+            key = name if collapsed else node.key
+            box = boxes.setdefault(key, Box(name, depth, target))
             box.states[str(node.state)] += 1
             key_of[node.key] = key
     return boxes, key_of
@@ -175,7 +180,7 @@ def timeline_svg(
     whole = f"{(end - start).total_seconds():.0f} s in all.{more}"
     return Safe(
         f'<p class="soft">{legend} · {whole}</p><div class="wide" tabindex="0" role="region" '
-        f'aria-label="Time line of the flow"><svg width="{WIDTH}" height="{height}" '
+        f'aria-label="Time line of the flow"><svg role="list" width="{WIDTH}" height="{height}" '
         f'viewBox="0 0 {WIDTH} {height}">{rows}</svg></div>'
     )
 
@@ -188,8 +193,8 @@ def _row(
     scale: float,
 ) -> str:
     y = place * ROW
-    name = f"{doc.db_id} {doc.job.name}"[: CHARACTERS + 6]
-    parts = [f'<text x="0" y="{y + 14}" font-size="12">{text(name)}</text>']
+    name = f"{doc.db_id} {doc.job.name}"
+    parts, told = [], []
     ends = [change.at for change in changes[1:]] + [span[1]]
     for change, end in zip(changes, ends, strict=True):
         kind = KINDS.get(change.target)
@@ -198,8 +203,13 @@ def _row(
         x = NAMES + (change.at - span[0]).total_seconds() * scale
         width = max((end - change.at).total_seconds() * scale, 1.0)
         words = f"{change.target}: {(end - change.at).total_seconds():.1f} s"
+        told.append(words)
         parts.append(
             f'<rect class="kind-{kind}" x="{x:.1f}" y="{y + 4}" width="{width:.1f}" '
             f'height="{ROW - 6}"><title>{text(words)}</title></rect>'
         )
-    return "".join(parts)
+    return (
+        f'<g role="listitem" aria-label="{text(", ".join([name, *told]))}">'
+        f'<text x="0" y="{y + 14}" font-size="12">{text(name[: CHARACTERS + 6])}</text>'
+        f"{''.join(parts)}</g>"
+    )

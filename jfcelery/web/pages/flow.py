@@ -55,13 +55,13 @@ def add_flow(current: Current) -> None:
         with frame(f"Flow {info.db_id}: {info.name}", request, current) as caller:
             ActionBar(current, caller, lambda: JobSelection(flow_ids=[uuid]))
             with card("Progress"):
-                live(lambda: progress_of(current, uuid))
+                live(current, progress_of, uuid)
             with card("Graph"):
-                live(lambda: graph_of(current, uuid))
+                live(current, graph_of, uuid)
             with card("Time line"):
-                live(lambda: timeline_of(current, uuid))
+                live(current, timeline_of, uuid)
             with card("Jobs"):
-                live(lambda: jobs_of(current, uuid))
+                live(current, jobs_of, uuid)
 
 
 def _docs(current: Current, uuid: str, limit: int) -> list[JobDoc]:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from nicegui import run, ui
+from nicegui.elements.mixins.content_element import ContentElement
 
 from jfcelery.errors import JfceleryError
 from jfcelery.web.door import caller_of
 from jfcelery.web.pages.markup import Safe, text
 from jfcelery.web.pages.style import CSS
+from jfcelery.web.shared import REST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,11 +22,8 @@ if TYPE_CHECKING:
     from jfcelery.web.current import Current
     from jfcelery.web.door import Caller
 
-#: Seconds between two looks at the database by a page that is open.
-LOOK_INTERVAL = 1.0
-#: How many times as long as a look took nobody looks again: a page must not be what the database
-#: is busy with.
-REST = 3
+#: Seconds between two looks of an open page at what was read for all.
+LOOK_INTERVAL = 0.5
 #: Seconds between two looks at a file that grows; the host is asked each time.
 FOLLOW_INTERVAL = 2.0
 #: The pages of the navigation.
@@ -71,31 +69,31 @@ def markup(content: Safe) -> ui.html:
     return ui.html(content, sanitize=False)
 
 
-def live(load: Callable[[], Safe], *, label: str = "") -> None:
+class Live(ContentElement, component="live.js"):
+    """HTML of which a change replaces only what differs."""
+
+
+def live(
+    current: Current, load: Callable[..., Safe], *arguments: object, rest: float = REST
+) -> None:
     """Show what a function returns, and again whenever it is another.
 
     Args:
-        load: Reads the database and returns HTML; called in a thread.
-        label: What the part is, for screen readers.
+        current: The project.
+        load: Reads the database and returns HTML; called in a thread with the project and the
+            arguments, once for all who look at the same.
+        arguments: What it needs to know besides.
+        rest: For how many times as long as that took it is not called again.
     """
-    place = markup(Safe('<p class="soft">Loading …</p>'))
-    if label:
-        place.props(f'role="region" aria-label="{label}"')
-
-    rested = 0.0
+    place = Live(content=Safe('<p class="soft">Loading …</p>'))
 
     async def look() -> None:
-        nonlocal rested
-        began = time.monotonic()
-        if began < rested:
-            return
-        shown = await run.io_bound(_guarded, load)
-        now = time.monotonic()
-        rested = now + REST * (now - began)
+        shown = await current.shared.get(
+            (load, repr(arguments)), lambda: _guarded(lambda: load(current, *arguments)), rest=rest
+        )
         if shown is not None and shown != place.content:
             place.content = shown
 
-    ui.timer(0, look, once=True)
     ui.timer(LOOK_INTERVAL, look)
 
 

@@ -48,9 +48,7 @@ _ELSEWHERE = {"state", "error", "error_class", "remote", "name", "flow", "recove
 
 def add_job(current: Current) -> None:
     """Add the page of a job."""
-
-    def find(db_id: str) -> JobDoc:
-        return find_one_job(current.controller().queue, one_job(db_id=db_id))
+    find = partial(_find, current)
 
     @ui.page("/job/{db_id}")
     def job(request: Request, db_id: str) -> None:
@@ -63,12 +61,12 @@ def add_job(current: Current) -> None:
         with frame(f"Job {doc.db_id}: {doc.job.name}", request, current) as caller:
             ActionBar(current, caller, lambda: JobSelection(db_ids=[db_id]))
             with card("State"):
-                live(lambda: state_of(current, find(db_id)))
+                live(current, state_of, db_id)
             with ui.element("div").classes("cards"):
                 with card("What is known"):
-                    live(lambda: facts_of(current, find(db_id)))
+                    live(current, facts_of, db_id)
                 with card("History"):
-                    live(lambda: history_of(current, find(db_id)))
+                    live(current, history_of, db_id)
             later("Output", lambda: output_of(current, find(db_id)))
             later("Inputs", lambda: inputs_of(current, find(db_id)))
             later("Files of the run folder", lambda: files_of(current, find(db_id)))
@@ -81,9 +79,13 @@ def add_job(current: Current) -> None:
             later("Submission script", lambda: script_of(current, find(db_id)))
 
 
-def state_of(current: Current, doc: JobDoc) -> Safe:
+def _find(current: Current, db_id: str) -> JobDoc:
+    return find_one_job(current.controller().queue, one_job(db_id=db_id))
+
+
+def state_of(current: Current, db_id: str) -> Safe:
     """Return a job's state, its error, the reasons and what would move it on."""
-    controller = current.controller()
+    controller, doc = current.controller(), _find(current, db_id)
     found = reasons(controller.project, controller.queue, doc)
     items = "".join(
         f"<li>{text(r.text)}{f' <code>{text(r.command)}</code>' if r.command else ''}</li>"
@@ -96,8 +98,9 @@ def state_of(current: Current, doc: JobDoc) -> Safe:
     return Safe(f"<p>{badge(doc.state)}{kind}</p><ul>{items}</ul>{shown}")
 
 
-def facts_of(current: Current, doc: JobDoc) -> Safe:
+def facts_of(current: Current, db_id: str) -> Safe:
     """Return everything that `jfc job info` shows and that has a value."""
+    doc = _find(current, db_id)
     (info,) = job_infos(current.controller().queue, [doc])
     values: dict[str, object] = {"flow": flow_link(doc.flow, doc.flow)}
     for name, value in info.model_dump(mode="python").items():
@@ -114,11 +117,11 @@ def facts_of(current: Current, doc: JobDoc) -> Safe:
     return facts(values)
 
 
-def history_of(current: Current, doc: JobDoc) -> Safe:
+def history_of(current: Current, db_id: str) -> Safe:
     """Return every change of a job's state."""
     rows = [
         (when(c.at), badge(c.target), c.by, c.attempt, c.why)
-        for c in History(current.controller().queue).of(doc)
+        for c in History(current.controller().queue).of(_find(current, db_id))
     ]
     return table("History", ["Time", "State", "By", "Attempt", "Why"], rows)
 

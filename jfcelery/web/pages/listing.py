@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from fastapi import Request
-from nicegui import run, ui
+from nicegui import ui
 
 from jfcelery.controller.info import JobInfo
 from jfcelery.controller.queries import find_flows, find_jobs
@@ -20,7 +20,7 @@ from jfcelery.web.pages.frame import LOOK_INTERVAL, frame, live, markup
 from jfcelery.web.pages.markup import Safe, badge, bar, flow_link, table, text, when
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from jfcelery.web.current import Current
 
@@ -31,6 +31,8 @@ FILTERS = (
     *("state", "worker", "name", "id", "flow", "error_class", "error_regex"),
     *("since", "until", "metadata", "locked"),
 )
+#: Those of them that few people need.
+RARE = FILTERS[5:]
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 #: Columns of the table of jobs: field, heading.
 COLUMNS = {
@@ -89,15 +91,21 @@ class View:
         return Safe(f'<nav class="pager" aria-label="Pages of rows">{"".join(links)}</nav>')
 
 
-def filter_form(path: str, view: View, fields: Mapping[str, Sequence[str] | None]) -> Safe:
+def filter_form(
+    path: str,
+    view: View,
+    fields: Mapping[str, Sequence[str] | None],
+    rare: Collection[str] = (),
+) -> Safe:
     """Return a form whose fields go into the address.
 
     Args:
         path: The page.
         view: What the address asks for now.
         fields: Names, and the values to choose from, None for any text.
+        rare: Those that are hidden until somebody wants them, or uses one.
     """
-    parts = []
+    parts, more = [], []
     for name, choices in fields.items():
         value = view.params.get(name, "")
         words = name.replace("_", " ").capitalize()
@@ -109,10 +117,16 @@ def filter_form(path: str, view: View, fields: Mapping[str, Sequence[str] | None
                 for choice in ("", *choices)
             )
             entry = f'<select name="{name}">{options}</select>'
-        parts.append(f"<label>{words} {entry}</label>")
+        (more if name in rare else parts).append(f"<label>{words} {entry}</label>")
+    is_open = " open" if any(name in view.params for name in rare) else ""
+    others = (
+        f"<details{is_open}><summary>More filters</summary>"
+        f'<div class="fields">{"".join(more)}</div></details>'
+    )
     return Safe(
-        f'<form class="filter" role="search" action="{path}">{"".join(parts)}'
-        '<button class="plain">Filter</button></form>'
+        f'<form class="filter" role="search" action="{path}">'
+        f'<div class="fields">{"".join(parts)}<button class="plain">Filter</button></div>'
+        f"{others if more else ''}</form>"
     )
 
 
@@ -182,7 +196,7 @@ def add_listings(current: Current) -> None:
             choices["state"] = [str(state) for state in JobState]
             choices["worker"] = list(current.project.workers)
             choices["locked"] = ["yes"]
-            markup(filter_form("/jobs", view, choices))
+            markup(filter_form("/jobs", view, choices, RARE))
             try:
                 selection = job_selection(view.params)
                 selection.filter()
@@ -200,7 +214,7 @@ def add_listings(current: Current) -> None:
             states = [str(state) for state in FlowState]
             markup(filter_form("/flows", view, {"state": states, "name": None}))
             with ui.element("section").classes("card"):
-                live(lambda: flow_table(current, view))
+                live(current, flow_table, view)
 
 
 def _first_line(error: Exception) -> str:
@@ -235,23 +249,26 @@ class JobTable:
             {"name": name, "label": label, "field": name, "align": "left"}
             for name, label in COLUMNS.items()
         ]
-        with ui.element("section").classes("card"):
+        # The label of Quasar's table stands on its frame, which is no table for a screen reader.
+        with ui.element("section").classes("card").props('aria-label="Jobs"'):
             self._problem = markup(Safe(""))
             self._table = ui.table(
                 rows=[], columns=columns, row_key="db_id", selection="multiple", pagination=0
-            ).props('flat dense hide-bottom wrap-cells aria-label="Jobs"')
+            ).props("flat dense hide-bottom wrap-cells")
             self._table.add_slot("header-selection", _CHOOSE_ALL)
             self._table.add_slot("body-selection", _CHOOSE_ONE)
             self._table.add_slot("body-cell-db_id", _ID_CELL)
             self._table.add_slot("body-cell-state", _STATE_CELL)
             self._pager = markup(Safe(""))
-        ui.timer(0, self._look, once=True)
         ui.timer(LOOK_INTERVAL, self._look)
+
+    def _read(self) -> list[dict[str, Any]]:
+        return job_rows(self.current, self.selection, self.view.page)
 
     async def _look(self) -> None:
         assert self._table is not None  # noqa: S101 - built before the timer runs
         try:
-            rows = await run.io_bound(job_rows, self.current, self.selection, self.view.page)
+            rows = await self.current.shared.get((job_rows, repr(self.view)), self._read)
         except JfceleryError as error:
             self._problem.content = Safe(f'<p class="error" role="alert">{text(error.message)}</p>')
             return

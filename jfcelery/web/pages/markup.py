@@ -67,11 +67,11 @@ def badge(state: str) -> Safe:
     return Safe(f'<span class="badge {look(state)}">{text(state)}</span>')
 
 
-def breaker(state: str) -> Safe:
+def breaker(state: str) -> tuple[Safe, Safe]:
     """Return the state of a host's breaker in its colour, and why it is so."""
     word, _, why = state.partition(": ")
     kind = {"ok": "good", "paused": "held"}.get(word, "bad")
-    return Safe(f'<span class="badge {kind}">{text(word)}</span> {text(why)}'.rstrip())
+    return Safe(f'<span class="badge {kind}">{text(word)}</span>'), text(why)
 
 
 def when(moment: datetime | None) -> Safe:
@@ -92,9 +92,14 @@ def duration(seconds: float | None) -> str:
 
 
 def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> Safe:
-    """Return a table; its caption is for screen readers."""
+    """Return a table; its caption is for screen readers.
+
+    A row that begins with a link is the row of what that leads to, wherever it comes to stand.
+    """
     head = "".join(f'<th scope="col">{text(header)}</th>' for header in headers)
-    body = "".join(f"<tr>{''.join(f'<td>{text(cell)}</td>' for cell in row)}</tr>" for row in rows)
+    body = "".join(
+        f"<tr{_key(row)}>{''.join(f'<td>{text(cell)}</td>' for cell in row)}</tr>" for row in rows
+    )
     if not body:
         body = f'<tr><td colspan="{len(headers)}" class="none">Nothing to show.</td></tr>'
     return Safe(
@@ -102,6 +107,13 @@ def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[object]]
         f'<caption class="hidden">{text(caption)}</caption>'
         f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )
+
+
+def _key(row: Sequence[object]) -> str:
+    first = row[0]
+    if isinstance(first, Safe) and first.startswith("<a "):
+        return f' data-key="{escape(first)}"'
+    return ""
 
 
 def facts(values: Mapping[str, object]) -> Safe:

@@ -41,19 +41,19 @@ def add_overview(current: Current) -> None:
     def overview(request: Request) -> None:
         with frame("Overview", request, current):
             with card("Jobs"):
-                live(lambda: state_tiles(current))
+                live(current, state_tiles)
             with ui.element("div").classes("cards"):
                 with card("Ended in the last hours"):
-                    live(lambda: throughput(current))
+                    live(current, throughput)
                 with card("Hosts and queues"):
-                    live(lambda: hosts(current))
+                    live(current, hosts)
                 with card("Recent failures"):
-                    live(lambda: failures(current))
+                    live(current, failures)
                 with card("Flows"):
-                    live(lambda: flows(current))
+                    live(current, flows)
                 with card("Celery workers and runner"):
-                    live(lambda: runner_table(current))
-                    live(lambda: celery_table(current))
+                    live(current, runner_table)
+                    live(current, celery_table, rest=0)
 
 
 def state_tiles(current: Current) -> Safe:
@@ -83,11 +83,14 @@ def hosts(current: Current) -> Safe:
     """Return the workers with the breakers of their hosts, and the messages that wait."""
     controller = current.controller()
     infos = worker_infos(controller.project, controller.queue)
+    states = [breaker(info.state) for info in infos]
     rows = [
-        (info.name, info.details.get("host", info.host), info.active, breaker(info.state))
-        for info in infos
+        (info.name, state, info.active, info.details.get("host", info.host))
+        for info, (state, _) in zip(infos, states, strict=True)
     ]
-    shown = table("Workers", ["Worker", "Host", "Under way", "State"], rows)
+    shown = table("Workers", ["Worker", "State", "Under way", "Host"], rows)
+    for info, (_, why) in zip(infos, states, strict=True):
+        shown = Safe(f"{shown}<p>{text(info.name)}: {why}</p>" if why else shown)
     try:
         lengths = messenger(controller.project).queue_lengths()
     except ServiceError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import Request
@@ -34,13 +33,13 @@ def add_reports(current: Current) -> None:
             markup(filter_form("/reports", chosen, {"interval": choices}))
             for kind in ("jobs", "flows"):
                 with card(f"{kind.capitalize()} by {interval}"):
-                    live(partial(trends_of, current, kind, interval))
+                    live(current, trends_of, kind, interval)
                     markup(downloads(kind, interval))
             with card("What jobs took"):
-                live(lambda: usage_of(current, interval))
+                live(current, usage_of, interval)
                 markup(usage_downloads(interval))
             with card("Failures of the last days"):
-                live(lambda: failures(current))
+                live(current, failures)
 
 
 def downloads(kind: str, interval: str) -> Safe:

@@ -44,6 +44,9 @@ table { border-collapse:collapse; width:100%; font-size:.92rem; }
 th { text-align:left; color:var(--soft); font-weight:600; white-space:nowrap; }
 th, td { padding:.4rem .7rem .4rem .2rem; border-bottom:1px solid var(--line);
   vertical-align:top; }
+tbody tr:last-child > td { border-bottom:0; }
+.scroll + p { margin:.4rem 0 0; } .scroll + .scroll, p + .scroll { margin-top:.8rem; }
+.card.q-expansion-item { padding:.2rem 0; }
 td time, .badge { white-space:nowrap; } .none { color:var(--soft); }
 .badge { display:inline-block; padding:.05rem .5rem; border-radius:99px; font-size:.8rem;
   font-weight:600; color:var(--c); background:color-mix(in srgb, var(--c) var(--wash), transparent);
@@ -64,7 +67,9 @@ pre { white-space:pre-wrap; overflow-wrap:anywhere; max-height:28rem; overflow:a
 .tail pre { max-height:none; overflow:visible; flex:none; width:100%; }
 .tree details, .tree div { margin-left:1rem; overflow-wrap:anywhere; } .tree i {
   color:var(--soft); } summary { cursor:pointer; }
-form.filter { display:flex; flex-wrap:wrap; gap:.5rem; align-items:end; margin-bottom:.8rem; }
+form.filter { margin-bottom:.8rem; } form.filter details { margin-top:.5rem; }
+form.filter summary { color:var(--soft); width:fit-content; }
+.fields { display:flex; flex-wrap:wrap; gap:.5rem; align-items:end; }
 form.filter label { display:flex; flex-direction:column; color:var(--soft); font-size:.85rem; }
 form.filter input { width:8.5rem; }
 form.filter input, form.filter select, button.plain { font:inherit; color:var(--ink);

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 from fastapi import Request
 from nicegui import ui
 
-from jfcelery.controller.bulk import user_name
+from jfcelery.controller.holding import going_on, held_back, hold_back, let_go_on
 from jfcelery.controller.workers import WorkerInfo, worker_infos
 from jfcelery.database.hosts import HostRecords
 from jfcelery.messages import messenger
 from jfcelery.web.pages.actions import button, guarded
 from jfcelery.web.pages.frame import card, frame, live
+from jfcelery.web.pages.logins import log_in
 from jfcelery.web.pages.markup import Safe, breaker, facts, table, when
 
 if TYPE_CHECKING:
@@ -29,15 +29,15 @@ def add_workers(current: Current) -> None:
         with frame("Workers", request, current) as caller:
             for name in current.project.workers:
                 with card(f"Worker {name}"):
-                    live(partial(worker_facts, current, name))
+                    live(current, worker_facts, name)
                     if caller.may_act:
                         _worker_buttons(current, caller, name)
             with card("Runner on this machine"):
-                live(lambda: runner_table(current))
+                live(current, runner_table)
                 if caller.may_act:
                     _runner_buttons(current, caller)
             with card("Celery workers"):
-                live(lambda: celery_table(current))
+                live(current, celery_table, rest=0)
 
 
 def worker_facts(current: Current, name: str) -> Safe:
@@ -47,7 +47,7 @@ def worker_facts(current: Current, name: str) -> Safe:
     info: WorkerInfo = infos[name]
     status = HostRecords(controller.queue).get(info.host)
     values: dict[str, object] = {
-        "state": breaker(info.state),
+        "state": Safe(" ".join(breaker(info.state))),
         "host": info.details.get("host", info.host),
         "type": info.type,
         "scheduler": info.scheduler,
@@ -75,37 +75,36 @@ def celery_table(current: Current) -> Safe:
 
 
 def _worker_buttons(current: Current, caller: Caller, name: str) -> None:
-    def pause() -> None:
-        controller = current.controller()
-        host = controller.project.get_worker(name).host_key
-        HostRecords(controller.queue).pause(host, f"paused by {user_name()}")
+    async def pause() -> None:
+        await guarded(caller, lambda: held_back(hold_back(current.controller(), name)))
 
-    def resume() -> None:
-        controller = current.controller()
-        HostRecords(controller.queue).resume(controller.project.get_worker(name).host_key)
-        controller.actions.wake()
+    async def resume() -> None:
+        await guarded(caller, lambda: going_on(let_go_on(current.controller(), name)))
 
-    async def press_pause() -> None:
-        if caller.may_act:
-            await guarded(pause, f"Held back: {name}")
-
-    async def press_resume() -> None:
-        if caller.may_act:
-            await guarded(resume, f"Going on: {name}")
+    async def login() -> None:
+        await log_in(current, caller, name)
 
     with ui.element("div").classes("buttons"):
-        button(f"Pause {name}", press_pause)
-        button(f"Resume {name}", press_resume)
+        button(f"Pause {name}", pause)
+        button(f"Resume {name}", resume)
+        if getattr(current.project.workers[name], "interactive_login", False):
+            button(f"Log in to {name} …", login)
 
 
 def _runner_buttons(current: Current, caller: Caller) -> None:
+    def starts() -> str:
+        messenger(current.project).start_runner()
+        return "The runner starts."
+
+    def stops() -> str:
+        runs = messenger(current.project).stop_runner()
+        return "The runner ends its steps." if runs else "No runner runs on this machine."
+
     async def start() -> None:
-        if caller.may_act:
-            await guarded(messenger(current.project).start_runner, "The runner starts.")
+        await guarded(caller, starts)
 
     async def stop() -> None:
-        if caller.may_act:
-            await guarded(messenger(current.project).stop_runner, "The runner ends its steps.")
+        await guarded(caller, stops)
 
     with ui.element("div").classes("buttons"):
         button("Start the runner", start)

@@ -7,6 +7,7 @@ import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -19,6 +20,7 @@ from jfcelery.tasks.queues import control_queue
 from jfcelery.web.health import readiness
 from jfcelery.web.metrics import ProjectMetrics
 from tests.support.tree import TREE
+from tests.support.web import web_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,3 +147,23 @@ def test_the_dashboard_names_only_metrics_that_exist(known: set[str]) -> None:
     shown = {re.sub(r"_(bucket|sum|count)$", "", name) for name in named}
     kinds = {re.sub(r"_(bucket|sum|count|created)$", "", name) for name in known}
     assert kinds - shown == set()
+
+
+def test_a_running_server_shows_all_that_is_documented(
+    project: Project, make_flow: MakeFlow, controller: JobController
+) -> None:
+    """A program with the token for reading finds each metric of the documentation, and no other.
+
+    Health is told to everybody.
+    """
+    make_flow({"a": []})
+    HostRecords(controller.queue).polled(*project.hosts, timedelta(seconds=1))
+    documented = set(re.findall(r"`(jfcelery_\w+)`", (TREE / "docs/monitoring.md").read_text()))
+    with web_server(project, "--api-only") as server:
+        token = {"Authorization": f"Bearer {server.tokens.read_token}"}
+        text = httpx2.get(server.url + "/metrics", headers=token).text
+        assert httpx2.get(server.url + "/metrics").status_code == 401
+        for path in ("/health/live", "/health/ready"):
+            assert httpx2.get(server.url + path).status_code == 200
+    families = {family.name for family in text_string_to_metric_families(text) if family.samples}
+    assert {name.removesuffix("_created") for name in families} == documented

@@ -1,0 +1,171 @@
+"""The pages in a real browser: what is shown, and how it changes."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+from playwright.sync_api import expect
+
+from jfcelery.states import JobState
+from tests.support.browsing import NASTY, barriers, show
+from tests.support.queued import Queued
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from playwright.sync_api import Page
+
+    from jfcelery.controller import JobController
+    from tests.support.web import WebServer
+
+pytestmark = pytest.mark.slow
+
+#: Pages that are looked at as a whole.
+PATHS = ("/", "/flows", "/jobs", "/reports", "/workers", "/flow/1", "/job/1")
+
+
+def test_the_overview_counts_jobs_and_names_failures(page: Page, server: WebServer) -> None:
+    """States lead to their jobs; hosts, throughput and failures are there."""
+    content = show(page, server, "/")
+    expect(content.locator(".tiles a", has_text="COMPLETED").locator("b")).to_have_text("2")
+    headings = ("Ended in the last hours", "Hosts and queues", "Recent failures", "Flows")
+    for heading in (*headings, "Celery workers and runner"):
+        expect(content.get_by_role("heading", name=heading, exact=True)).to_be_visible()
+    content.locator(".tiles a", has_text="FAILED").click()
+    expect(page).to_have_url(re.compile("/jobs.state=FAILED"))
+
+
+def test_jobs_are_filtered_and_names_are_no_markup(
+    page: Page, server: WebServer, flow: Queued
+) -> None:
+    """The filter's form goes into the address; a name that looks like HTML is only shown."""
+    content = show(page, server, "/jobs")
+    expect(content.locator("tbody tr", has=page.locator("a"))).to_have_count(5)
+    page.get_by_label("State").select_option("FAILED")
+    page.get_by_role("button", name="Filter").click()
+    rows = page.locator("#content tbody tr", has=page.locator("a"))
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text(NASTY)
+    expect(page.locator("[onclick]")).to_have_count(0)
+    show(page, server, "/flow/1")
+    expect(page.locator("[onclick]")).to_have_count(0)
+    uuid = flow.uuids["late"]
+    for query in ("id=5", f"id={uuid}", "name=late&since=2020-01-01&until=2099-01-01"):
+        expect(show(page, server, f"/jobs?{query}").locator("tbody tr")).to_have_count(1)
+    expect(show(page, server, "/jobs?metadata=a=b")).to_contain_text("No job matches.")
+    expect(show(page, server, "/jobs?locked=yes")).to_contain_text("No job matches.")
+    expect(show(page, server, "/jobs?metadata=a")).to_contain_text("written name=value")
+
+
+def test_changes_appear_without_reloading(page: Page, server: WebServer, flow: Queued) -> None:
+    """A job that moves on in the database moves on in every open page."""
+    show(page, server, "/flow/1")
+    node = page.locator(".node", has_text="bands")
+    expect(node).to_contain_text("RUNNING")
+    flow.jobs.transition(flow.doc("bands"), "end", JobState.RUN_FINISHED, by="test")
+    expect(node).to_contain_text("RUN_FINISHED")
+    show(page, server, "/job/4")
+    expect(page.get_by_role("region", name="History")).to_contain_text("RUN_FINISHED")
+
+
+def test_what_a_job_writes_is_followed(
+    page: Page, server: WebServer, controller: JobController, tmp_path: Path
+) -> None:
+    """The end of its output grows on its page while it runs, and is whole when it has ended."""
+    flow = Queued(controller.queue, {"talks": []}, name="logs")
+    flow.jobs.update(flow.bring("talks", JobState.RUNNING), {"run_dir": str(tmp_path)})
+    out = tmp_path / "queue.out"
+    out.write_text("first\n")
+    show(page, server, f"/job/{flow.ids['talks']}")
+    page.get_by_text("End of queue.out").click()
+    log = page.get_by_role("log", name="End of queue.out")
+    expect(log).to_have_text("first")
+    out.write_text("first\nsecond <b>\n")
+    expect(log).to_contain_text("second <b>")
+    doc = flow.jobs.transition(flow.doc("talks"), "end", JobState.DOWNLOADED, by="test")
+    out.write_text("first\nsecond <b>\nlast\n")
+    flow.jobs.transition(doc, "finalize", JobState.COMPLETED, by="test")
+    expect(log).to_contain_text("last")
+
+
+def test_a_job_shows_its_error_and_more_on_demand(page: Page, server: WebServer) -> None:
+    """The error, what would move it on, its history; inputs and script once they are opened."""
+    content = show(page, server, "/job/3")
+    expect(content).to_contain_text("ValueError: wrong")
+    expect(content).to_contain_text("jfc job rerun 3")
+    page.get_by_text("Inputs", exact=True).click()
+    expect(content.locator("details.tree")).to_be_visible()
+    page.get_by_text("Submission script", exact=True).click()
+    expect(content.locator("pre", has_text="#!")).to_be_visible()
+
+
+def test_reports_are_downloaded(page: Page, server: WebServer) -> None:
+    """The link gives the table of periods as CSV."""
+    show(page, server, "/reports")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").first.click()
+    assert download.value.suggested_filename == "jfcelery-jobs-days-by-period.csv"
+    text = download.value.path().read_text()
+    assert text.startswith("period,COMPLETED,FAILED,REMOTE_ERROR\n")
+
+
+#: What a screen reader finds no name for.
+NAMELESS = """() => [...document.querySelectorAll(
+        'button, input:not(.q-checkbox__native), select, #content a, [role=checkbox]')]
+    .filter(e => !(e.innerText || e.textContent || e.getAttribute('aria-label') || e.title
+                   || (e.labels && e.labels.length))).map(e => e.outerHTML.slice(0, 200))"""
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_pages_fit_and_can_be_read(page: Page, server: WebServer, path: str) -> None:
+    """On a laptop and a phone, light and dark: nothing is wider than the screen, all has a name.
+
+    Axe finds no barrier, and the colours follow the scheme and the width at once.
+    """
+    show(page, server, path)
+    assert page.evaluate(NAMELESS) == []
+    assert page.locator("h1").count() == 1
+    assert page.locator("html[lang]").count() == 1
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        for scheme, dark in (("light", False), ("dark", True)):
+            page.emulate_media(color_scheme="dark" if dark else "light")
+            page.wait_for_function(
+                "dark => document.body.classList.contains('body--dark') === dark", arg=dark
+            )
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, scheme
+            if dark == (width < 1000):  # each width and each scheme once
+                assert barriers(page) == [], (width, scheme)
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.emulate_media(color_scheme="light")
+
+
+def test_changes_leave_focus_and_place(
+    page: Page, server: WebServer, controller: JobController
+) -> None:
+    """Where a page changes by itself, the keyboard stays where it is, and so does what was moved.
+
+    That holds for a row that comes to stand elsewhere, too.
+    """
+    old = Queued(controller.queue, {"a": []}, name="kept one")
+    Queued(controller.queue, {"a": []}, name="kept two")
+    content = show(page, server, "/flows?name=kept*")
+    rows = content.locator("tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("kept two")
+    rows.nth(1).locator("a").focus()
+    old.bring("a", JobState.COMPLETED)
+    expect(rows.first).to_contain_text("COMPLETED")
+    expect(rows.first).to_contain_text("kept one")
+    expect(page.locator(":focus")).to_have_text(old.ids["a"])
+    page.set_viewport_size({"width": 390, "height": 800})
+    flow = Queued(controller.queue, {f"j{n}": [] for n in range(4)}, name="wide")
+    show(page, server, f"/flow/{flow.ids['j0']}")
+    graph = page.get_by_role("region", name="Graph of the flow")
+    graph.evaluate("e => { e.scrollLeft = 120 }")
+    flow.bring("j0", JobState.RUNNING)
+    expect(graph).to_contain_text("RUNNING")
+    assert graph.evaluate("e => e.scrollLeft") == 120
+    page.set_viewport_size({"width": 1280, "height": 800})
