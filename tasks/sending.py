@@ -44,14 +44,17 @@ class Sender:
 
     def chain(self, names: Sequence[str], args: tuple[Any, ...], *, queue: str, label: str) -> None:
         """Send one chain of tasks that all get the same arguments."""
-        from celery import chain
+        from celery import chain, uuid
 
         options = {"queue": queue, "argsrepr": label, "priority": STEP_PRIORITY}
         links = [
             self.app.signature(name, args=args, immutable=True, options=options) for name in names
         ]
+        # Else the task that sends it, such as checkout, would be the root of all jobs in Flower.
+        root = uuid()
+        links[0].set(task_id=root)
         with _translated():
-            chain(*links, app=self.app).apply_async()
+            chain(*links, app=self.app).apply_async(root_id=root)
 
     def together(
         self,

@@ -54,6 +54,10 @@ class Cluster:
         """An OpenSSH configuration that reaches every host by its name."""
         return Path(self.bed.data["ssh_config"])
 
+    def one_time_password(self) -> str:
+        """Return what a login with one-time passwords wants now."""
+        return str(_module().totp())
+
     def connection(self, host: str, *, user: str = "hpc") -> dict[str, Any]:
         """Return the connection keys of a remote worker on a host (with its gateway, if any)."""
         place = self.bed.data["hosts"][host]["ssh"]

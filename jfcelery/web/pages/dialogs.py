@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 #: Seconds for which it is said what was done.
-TELL_SECONDS = 8
+TELL_SECONDS = 20
 
 
 def tell(words: str, kind: Literal["positive", "negative", "warning", "info"] = "positive") -> None:
-    """Say what was done; what went wrong stays until somebody has read it."""
-    timeout = 0 if kind == "negative" else TELL_SECONDS * 1000
+    """Say what was done; what was not stays until somebody has read it."""
+    timeout = 0 if kind in {"negative", "warning"} else TELL_SECONDS * 1000
     ui.notify(words, type=kind, multi_line=True, timeout=timeout, close_button="OK")
 
 

@@ -60,6 +60,7 @@ td time, .badge { white-space:nowrap; } .none { color:var(--soft); }
 .facts { display:grid; grid-template-columns:max-content 1fr; gap:.2rem 1rem; margin:0; }
 .facts dt { color:var(--soft); } .facts dd { margin:0; overflow-wrap:anywhere; }
 .error { border-left:4px solid var(--bad); padding-left:.8rem; }
+.q-notification__message { white-space:pre-line; overflow-wrap:anywhere; }
 pre, .tree, code { font:13px/1.45 ui-monospace,'DejaVu Sans Mono',monospace; }
 pre { white-space:pre-wrap; overflow-wrap:anywhere; max-height:28rem; overflow:auto; margin:0; }
 /* Turned over, so that it stays at its end while it grows. */
@@ -68,7 +69,8 @@ pre { white-space:pre-wrap; overflow-wrap:anywhere; max-height:28rem; overflow:a
 .tree details, .tree div { margin-left:1rem; overflow-wrap:anywhere; } .tree i {
   color:var(--soft); } summary { cursor:pointer; }
 form.filter { margin-bottom:.8rem; } form.filter details { margin-top:.5rem; }
-form.filter summary { color:var(--soft); width:fit-content; }
+form.filter summary { color:var(--soft); width:fit-content; list-style:inside disclosure-closed; }
+form.filter [open] summary { list-style-type:disclosure-open; }
 .fields { display:flex; flex-wrap:wrap; gap:.5rem; align-items:end; }
 form.filter label { display:flex; flex-direction:column; color:var(--soft); font-size:.85rem; }
 form.filter input { width:8.5rem; }

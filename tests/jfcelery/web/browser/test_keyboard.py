@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 #: Everything that the keyboard must reach, in the order in which it stands on the page.
 STOPS = """() => [...document.querySelectorAll(
         'a[href], button, input, select, summary, [tabindex="0"]')]
-    .filter(e => e.getClientRects().length && !e.closest('[aria-hidden=true]'))
+    .filter(e => e.checkVisibility() && !e.closest('[aria-hidden=true]'))
     .map((e, place) => { e.dataset.stop = place; return place })"""
 #: Which of them has the focus, and whether one sees so.
 FOCUSED = """() => [Number(document.activeElement.dataset?.stop ?? -1),

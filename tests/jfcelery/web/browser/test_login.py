@@ -82,7 +82,7 @@ def test_a_person_logs_in_with_the_browser(
         told.last.get_by_role("button", name="OK").click()
         expect(told).to_have_count(0)
         ask(page)
-        entry.fill(testbed.bed.totp())
+        entry.fill(testbed.one_time_password())
         page.keyboard.press("Enter")
         again = dialog.get_by_text("the host asks again")
         expect(told.or_(again).first).to_be_visible()
