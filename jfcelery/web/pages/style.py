@@ -14,7 +14,7 @@ body { background:var(--bg); color:var(--ink); font:15px/1.5 system-ui,'DejaVu S
 a { color:var(--link); } td a, dd a, p a { text-decoration:underline; }
 a:focus-visible, button:focus-visible, input:focus-visible,
 select:focus-visible, summary:focus-visible, [tabindex]:focus-visible {
-  outline:3px solid #ffb300; outline-offset:2px; }
+  outline:3px solid #ffb300 !important; outline-offset:2px; }
 .nicegui-content { padding:0 !important; gap:0; display:block !important; }
 body { --q-primary:var(--link) !important; } .q-btn { text-transform:none; }
 .q-btn.bg-primary { color:var(--card) !important; }
