@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import time
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +23,7 @@ from jfcelery.scheduler_io.schedulers import frames, scheduler_for
 from jfcelery.scheduler_io.schedulers.base import QueueState
 from jfcelery.scheduler_io.schedulers.proof import NO_SIGNS, judge
 from jfcelery.scheduler_io.schedulers.reading import (
+    AnswerWithoutIdError,
     read_output,
     read_reports,
     read_signs,
@@ -145,7 +147,17 @@ class WorkerQueue:
         rows = [f"{job.name}\t{job.attempt}\t{job.folder}" for job in jobs]
         count = self.scheduler.count_command()
         frame = self._folder_frame(frames.submit_frame, count, limits=limits if count else ())
-        return read_submissions(self.scheduler, self._run_steps(frame, rows))
+        answers = read_submissions(self.scheduler, self._run_steps(frame, rows))
+        self._doubt([j for j in jobs if isinstance(answers.get(j.name), AnswerWithoutIdError)])
+        return answers
+
+    def _doubt(self, jobs: Sequence[Submission]) -> None:
+        """Forget answers that hold no id: the next try looks the jobs up by their names."""
+        files = [str(job.folder / RunFolder.queue_id(job.attempt)) for job in jobs]
+        if files:
+            # Emptied, not removed: a submission was tried.
+            emptied = "\n".join(f": >{shlex.quote(file)}" for file in files)
+            self.host.run(emptied, timeout=self._limit_s)
 
     def _folder_frame(
         self, frame: Callable[..., frames.Frame], functions: str = "", **options: object

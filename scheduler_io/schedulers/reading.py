@@ -34,6 +34,10 @@ _WRONG: dict[str, tuple[type[JfceleryError], str]] = {
 }
 
 
+class AnswerWithoutIdError(SchedulerDownError):
+    """Raised when a scheduler says that it took a job, in words that hold no id."""
+
+
 def read_output(parts: Mapping[str, str], what: str) -> Output:
     """Return what a section's command left."""
     code = next((int(title.split()[-1]) for title in parts if title.startswith(f"{what} rc ")), 1)
@@ -73,7 +77,7 @@ def _submission(
         if output.exit_code:
             return scheduler.refusal(output)
         found = scheduler.parse_submit(output.stdout)
-        return found or SchedulerDownError(f"no id in the answer: {output.text}")
+        return found or AnswerWithoutIdError(f"no id in the answer: {output.text}")
     words = " ".join(body.split())
     if kind == "full":
         return _full(words)

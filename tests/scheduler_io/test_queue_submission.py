@@ -83,14 +83,19 @@ def test_a_scheduler_that_took_the_job_and_then_timed_out_is_asked_for_it(
     assert len(slurm.queue) == 1
 
 
-def test_an_answer_without_an_id_is_in_doubt(bench: Bench, slurm: FakeSlurm) -> None:
-    """The job is looked up by its name."""
+@pytest.mark.parametrize("mode, calls", [("silent", 1), ("murmur", 1), ("nonsense", 2)])
+def test_an_answer_without_an_id_is_in_doubt(
+    bench: Bench, slurm: FakeSlurm, mode: str, calls: int
+) -> None:
+    """The job is looked up by its name, and submitted again only if nobody knows it."""
     job = bench.put("true")
-    slurm.submitting("silent")
+    slurm.submitting(mode)
     with pytest.raises(SchedulerDownError, match="no id"):
         bench.submit(job)
+    slurm.submitting("well")
     assert bench.submit(job).queue_id == "101"
-    assert slurm.calls == 1
+    assert slurm.calls == calls
+    assert len(slurm.queue) == 1
 
 
 @pytest.mark.parametrize("answer", ["fail", "empty", "garbage", "cut", "hang"])
