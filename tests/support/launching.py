@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.execution.outcome import read_outcome
-from jfcelery.execution.warm import client
-from jfcelery.execution.warm.place import retire_all
+from jfcelery.execution.warm.place import CLIENT, retire_all
 from jfcelery.folders import RunFolder
 from tests.support.waiting import wait_until
 from tests.support.warm import ROOT
@@ -51,8 +50,7 @@ class Launcher:
         if not self.warm:
             return [sys.executable, "-m", "jfcelery.execution", str(folder)]
         modules = ",".join(self.preload) or "-"
-        call = Path(str(client.__file__)).with_name("call.py")
-        known = [str(call), str(self.sockets), modules]
+        known = [str(CLIENT), str(self.sockets), modules]
         return [sys.executable, "-I", "-S", *known, str(folder)]
 
     def start(

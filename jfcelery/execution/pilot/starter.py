@@ -53,7 +53,7 @@ class Starter:
 
     def _command(self, slot: Slot) -> str:
         """Return the command that runs a job; each slot has a warm process of its own."""
-        from jfcelery.execution.warm import client
+        from jfcelery.execution.warm.place import CLIENT
 
         cold = f"{sys.executable} -m jfcelery.execution"
         if self._folder is None:
@@ -61,6 +61,6 @@ class Starter:
         folder = self._folder / str(slot.number)
         folder.mkdir(mode=0o700, exist_ok=True)
         modules = ",".join(self._plan.preload) or "-"
-        words = (sys.executable, "-I", "-S", str(client.__file__), str(folder), modules)
+        words = (sys.executable, "-I", "-S", str(CLIENT), str(folder), modules)
         # The script splits it at blanks, and knows no quotes.
         return cold if any(" " in word for word in words) else " ".join(words)

@@ -25,7 +25,8 @@ LONGEST_PATH = 80
 #: Seconds to wait for a server to end that has no jobs: it may just be importing.
 END_SECONDS = 30.0
 
-_CLIENT = Path(__file__).with_name("call.py")
+#: What a script runs to have its job run warm.
+CLIENT = Path(__file__).with_name("call.py")
 _SOCKET = re.compile(r"[0-9a-f]{16}")
 
 
@@ -45,7 +46,7 @@ def warm_folder(project: Project) -> Path:
 def warm_command(project: Project, worker: WorkerBase) -> str:
     """Return the command that runs a job warm; ``{}`` stands for its run folder."""
     modules = project.preload if worker.preload is None else worker.preload
-    words = (sys.executable, "-I", "-S", _CLIENT, warm_folder(project), ",".join(modules) or "-")
+    words = (sys.executable, "-I", "-S", CLIENT, warm_folder(project), ",".join(modules) or "-")
     return shlex.join(str(word) for word in words).replace("{", "{{").replace("}", "}}") + " {}"
 
 
