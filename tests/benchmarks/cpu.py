@@ -2,7 +2,8 @@
 
 Independent jobs that do nothing run on this machine, in the system that ``run.py`` measures.
 Printed is the processor time that each kind of process uses for each job, with all its children. It
-can be compared even if the machine is busy with other things, where jobs a minute cannot.
+can be compared even if the machine is busy with other things, where jobs a minute cannot. What the
+system uses when nothing is to be done is taken off.
 """
 
 from __future__ import annotations
@@ -32,6 +33,8 @@ from tests.support.launching import pids_of
 _SUBREAPER = 36
 #: Seconds that the last processes of jobs have to end before they are counted.
 REST = 3.0
+#: Seconds for which the system is left alone, to see what it uses when nothing is to be done.
+IDLE = 10.0
 #: How often jobflow is imported for comparison, before the jobs and after them.
 REPEATS = 3
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -100,11 +103,16 @@ def measure(ledger: Path, jobs: int, max_jobs: int | None) -> tuple[Seconds, flo
         system.run(crowd(2))  # which starts what serves the others
         system.run(chain(2))
         time.sleep(REST)
-        before = spent(system, ledger)
+        idle = spent(system, ledger)
+        time.sleep(IDLE)
+        before, began = spent(system, ledger), time.monotonic()
+        idle = {kind: (one - idle[kind]) / IDLE for kind, one in before.items()}  # type: ignore[assignment]
         seconds = system.run(crowd(jobs))
         time.sleep(REST)
-        after = spent(system, ledger)
+        after, elapsed = spent(system, ledger), time.monotonic() - began
         after.subtract(before)
+        for kind, rate in idle.items():
+            after[kind] -= rate * elapsed  # type: ignore[assignment]
         return after, seconds
 
 
