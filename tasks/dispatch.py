@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from jfcelery.tasks.runtime import Runtime
 
 #: From so many jobs of one worker on they go together.
-BUNDLE_FROM = 4
+BUNDLE_FROM = 2
 #: So many go together at most: the first is in the queue when the last is, not before.
 BUNDLE_MOST = 32
 

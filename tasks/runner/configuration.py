@@ -173,5 +173,5 @@ def member_command(
     if member.role is Role.FLOWER:
         return [*command, "--port", str(layout.flower_port)]
     command += ["--role", member.role, "--concurrency", str(layout.concurrency)]
-    command += ["--log-level", layout.log_level]
+    command += ["--log-level", layout.log_level, *(["--events"] if layout.flower else [])]
     return [*command, "--beat"] if member.beat else command

@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--concurrency", type=int, required=True)
     parser.add_argument("--log-level", required=True)
     parser.add_argument("--beat", action="store_true")
+    parser.add_argument("--events", action="store_true", help="send events from the start")
     options = parser.parse_args(arguments)
     logging.basicConfig(level="INFO", format=LOG_FORMAT)
     membership = Membership(options)
@@ -75,6 +76,9 @@ def _serve(project: Project, options: argparse.Namespace, membership: Membership
         configure(project.runner.log_format, level)
 
     setup_logging.connect(log, weak=False)  # in place of Celery's own
+    from jfcelery.tasks import transport
+
+    transport.use()
     from jfcelery.tasks.app import app
     from jfcelery.tasks.runner.watcher import Watcher
 
@@ -100,6 +104,8 @@ def _serve(project: Project, options: argparse.Namespace, membership: Membership
         pool_cls="threads",
         concurrency=options.concurrency,
         loglevel=level,
+        # A Flower elsewhere asks for them itself, every five seconds (``enable_events``).
+        task_events=options.events,
         without_mingle=True,
         without_gossip=True,
     )

@@ -80,11 +80,12 @@ def test_many_jobs_take_two_round_trips_until_they_are_submitted(
     assert events(bench, "a") == expected
 
 
-def test_few_jobs_go_alone(bench: Bench) -> None:
-    """Below the threshold each has a chain of its own."""
-    add(bench, "abc")
+@pytest.mark.parametrize("names,task", [("a", "upload"), ("ab", "bundle")])
+def test_a_single_job_goes_alone(bench: Bench, names: str, task: str) -> None:
+    """It has a chain of its own; two go together already."""
+    add(bench, names)
     checkout(bench.runtime)
-    assert [one.names[0] for one in bench.messages] == ["jfcelery.upload"] * 3
+    assert [one.names[0] for one in bench.messages] == [f"jfcelery.{task}"]
 
 
 def test_jobs_of_this_machine_go_together_too(make_bench: MakeBench) -> None:

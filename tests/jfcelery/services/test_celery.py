@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from celery import Celery
+from kombu.transport import redis
 
 from jfcelery import services
+from jfcelery.tasks import transport
 from jfcelery.tasks.settings import celery_settings
 from tests.support.embedded import broker, embedded_project, kill
 from tests.support.waiting import wait_until
@@ -30,8 +32,10 @@ from pathlib import Path
 from celery import Celery
 from jfcelery import services
 from jfcelery.project import Project
+from jfcelery.tasks import transport
 from jfcelery.tasks.settings import celery_settings
 
+transport.use()
 app = Celery("t", set_as_current=False)
 project = Project(name="celery", base_dir=Path(sys.argv[1]))
 app.config_from_object(celery_settings(services.broker_endpoint(project)))
@@ -121,6 +125,24 @@ def test_delayed_and_retried_tasks_arrive(app: Celery, tmp_path: Path) -> None:
     target = tmp_path / "grown"
     app.send_task("grow", (str(target),), countdown=0.2)
     wait_until(lambda: target.exists() and target.read_text() == "xxx", "two retries")
+
+
+def test_a_channel_keeps_its_client_of_redis(
+    celery_project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is made anew only with the pool of connections, as after an outage."""
+    monkeypatch.setattr(redis.Transport, "Channel", transport.Channel)
+    app = Celery("kept", set_as_current=False)
+    app.config_from_object(celery_settings(services.broker_endpoint(celery_project)))
+    with app.connection_for_write() as connection:
+        channel: Any = connection.channel()
+        with channel.conn_or_acquire() as one, channel.conn_or_acquire() as other:
+            assert one is other
+        channel._disconnect_pools()
+        with channel.conn_or_acquire() as new:
+            assert new is not one
+            assert new.ping()
+            assert new.connection_pool is channel.pool
 
 
 def test_worker_can_be_inspected_and_told(app: Celery) -> None:

@@ -41,6 +41,14 @@ def test_supervisor_reads_it(folder: RunnerFolder) -> None:
     assert shlex.split(one.command) == member_command(folder, Layout(), Layout().members()[1], 123)
 
 
+def test_events_are_sent_for_flower_only(folder: RunnerFolder) -> None:
+    """Nobody else receives them; a Flower elsewhere asks for them."""
+    for flower in (True, False):
+        layout = Layout(flower=flower)
+        command = member_command(folder, layout, layout.members()[0], 1)
+        assert ("--events" in command) is flower
+
+
 def test_login(folder: RunnerFolder) -> None:
     """Who talks to supervisor needs the password, and the socket is the owner's alone."""
     (server,) = parsed(folder, Layout()).server_configs
