@@ -7,35 +7,28 @@ returns), so that the runner never has to import what a flow refers to.
 from __future__ import annotations
 
 import json
-import re
-import sys
-import zlib
-from base64 import b64decode, b64encode
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from itertools import pairwise
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
     PlainSerializer,
-    TypeAdapter,
     ValidationError,
 )
-from pydantic.dataclasses import dataclass as checked
-from pydantic_core import PydanticCustomError
 
-from jfcelery.database.chunks import chunks
 from jfcelery.database.packed import Packed, Spool
 from jfcelery.errors import InputError, SerializationError
 from jfcelery.execution import wire
+from jfcelery.flows.entry import JobEntry, PlainName
+from jfcelery.flows.pieces import first_of, packed, unpacked
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping
 
     from jobflow import Flow, Job
 
@@ -59,129 +52,6 @@ _JOB_FIELDS = frozenset(
 )
 
 
-#: Entries that a file holds one by one; of more, so many are compressed together.
-PIECE = 200
-#: What uuids and names of stores consist of: they become parts of paths, and lines of scripts.
-_PLAIN = re.compile(r"(?!\.+\Z)[A-Za-z0-9_.-]{1,200}\Z")
-
-
-def _plain_name(value: str) -> str:
-    """Return a uuid or a store's name if it can be part of a path and of a script."""
-    if not _PLAIN.match(value):
-        allowed = "1 to 200 letters, digits, '-', '_' and '.' are, dots alone are not"
-        raise PydanticCustomError(
-            "plain_name",
-            "{value} is not usable: {allowed}",
-            {"value": repr(value[:60]), "allowed": allowed},
-        )
-    return value
-
-
-PlainName = Annotated[str, AfterValidator(_plain_name)]
-
-
-_CONFIG = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
-#: Stand for all that are empty: a flow may have a hundred thousand entries. Nobody writes to them.
-_NO_NAMES: list[str] = []
-_NO_METADATA: dict[str, Any] = {}
-
-
-@checked(frozen=True, slots=True, kw_only=True, config=_CONFIG)
-class JobEntry:
-    """One job of a flow, as the queue needs it.
-
-    Attributes:
-        uuid: The job's uuid.
-        index: How often the job was replaced, from 1.
-        name: The job's name.
-        function: ``module:qualified.name`` of its function.
-        parents: Uuids it has to wait for: those it refers to (also outside of the flow) and, in a
-            flow of linear order, those before it.
-        references: Uuids whose outputs its arguments refer to.
-        resolve: Whether jobflow resolves the references before the function is called.
-        metadata: The job's metadata.
-        hosts: Uuids of the flows that hold it, innermost first.
-        on_missing: What to do if an output it refers to is missing.
-        worker: Name of the worker that was asked for.
-        exec_config: Name or content of the execution configuration that was asked for.
-        resources: Resources that were asked for; a ``QResources`` in its serialised form.
-        priority: Priority that was asked for.
-        stores: Names of the additional stores that its output uses.
-        payload: The serialised job: plain JSON (see :mod:`jfcelery.execution.wire`), packed.
-    """
-
-    uuid: PlainName
-    index: int
-    name: str
-    function: str
-    parents: list[str]
-    references: list[str]
-    resolve: bool
-    metadata: dict[str, Any]
-    hosts: list[PlainName]
-    on_missing: Literal["error", "none", "pass"]
-    worker: str | None
-    exec_config: str | dict[str, Any] | None
-    resources: dict[str, Any] | None
-    priority: int | None
-    stores: list[PlainName]
-    payload: Packed
-
-    def __post_init__(self) -> None:
-        """Share what many entries have in common."""
-        parents = self.references if self.parents == self.references else self.parents
-        shared = {
-            "name": sys.intern(self.name),
-            "function": sys.intern(self.function),
-            "parents": parents or _NO_NAMES,
-            "references": self.references or _NO_NAMES,
-            "hosts": [sys.intern(host) for host in self.hosts],
-            "stores": self.stores or _NO_NAMES,
-            "metadata": self.metadata or _NO_METADATA,
-        }
-        for name, value in shared.items():
-            object.__setattr__(self, name, value)
-
-
-#: Without its own configuration the outermost type would write NaN as null.
-_ENTRIES = TypeAdapter(list[JobEntry], config=ConfigDict(ser_json_inf_nan="constants"))
-
-
-def _packed(jobs: Sequence[JobEntry]) -> list[Any]:
-    """Return entries for a file: of many, pieces that are compressed."""
-    if len(jobs) <= PIECE:
-        return list(_ENTRIES.dump_python(list(jobs), mode="json"))
-    pieces = (_ENTRIES.dump_json(piece) for piece in chunks(jobs, PIECE))
-    return [b64encode(zlib.compress(piece)).decode() for piece in pieces]
-
-
-def _unpacked(value: Any) -> Any:
-    """Return the entries of a file, of which only a piece at a time is in memory as text."""
-    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
-        return value
-    spool, found = Spool(), list[JobEntry]()
-    for piece in value:
-        try:
-            entries = _ENTRIES.validate_json(zlib.decompress(b64decode(piece)))
-        except ValidationError as error:
-            where, said = _first_of(error)
-            raise PydanticCustomError(
-                "entry", "{at}: {said}", {"at": where, "said": said}
-            ) from None
-        except (ValueError, zlib.error):
-            raise PydanticCustomError("damaged", "a piece of it is damaged") from None
-        for entry in entries:
-            object.__setattr__(entry, "payload", spool.keep(entry.payload))
-            found.append(entry)
-    return found
-
-
-def _first_of(error: ValidationError) -> tuple[str, str]:
-    """Return where the first of some errors is, and what it says."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    return ".".join(str(part) for part in first["loc"]), first["msg"]
-
-
 class FlowEntries(BaseModel):
     """A flow as the queue needs it.
 
@@ -199,7 +69,7 @@ class FlowEntries(BaseModel):
     name: str
     metadata: dict[str, Any]
     jobs: Annotated[
-        list[JobEntry], BeforeValidator(_unpacked), PlainSerializer(_packed, when_used="json")
+        list[JobEntry], BeforeValidator(unpacked), PlainSerializer(packed, when_used="json")
     ]
     leaves: list[str]
 
@@ -247,7 +117,7 @@ def _refused(name: str, what: str) -> Iterator[None]:
     try:
         yield
     except ValidationError as error:
-        where, said = _first_of(error)
+        where, said = first_of(error)
         raise InputError(f"{what} {name!r} cannot be queued: {where}: {said}") from error
 
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from jfcelery.database.connection import QueueDatabase
     from jfcelery.database.edges import Edge
-    from jfcelery.flows.entries import FlowEntries, JobEntry
+    from jfcelery.flows.entries import FlowEntries
+    from jfcelery.flows.entry import JobEntry
 
 
 @dataclass(frozen=True, kw_only=True)

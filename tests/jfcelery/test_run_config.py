@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from jobflow import CURRENT_JOB, Flow, JobStore
 from maggma.stores import MemoryStore
 from qtoolkit.core.data_objects import QResources
 
-from jfcelery.flows.entries import JobEntry, flow_entries
+from jfcelery.flows.entries import flow_entries
 from jfcelery.project import ExecutionConfig
 from jfcelery.run_config import set_run_config
 from tests.support.jobs import AddMaker, add, identity, named, use_maker
+
+if TYPE_CHECKING:
+    from jfcelery.flows.entry import JobEntry
 
 
 def entries_of(flow: Flow) -> dict[str, JobEntry]:

@@ -24,7 +24,7 @@ from tests.scheduler_io.schedulers.workers import PlainWorker
 from tests.support.entries import entry
 
 if TYPE_CHECKING:
-    from jfcelery.flows.entries import JobEntry
+    from jfcelery.flows.entry import JobEntry
 
 #: The same file in every example, by its absolute path: the script changes the folder.
 CANARY = "$CANARY"

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from jobflow import JobStore
 
-    from jfcelery.flows.entries import FlowEntries, JobEntry
+    from jfcelery.flows.entries import FlowEntries
+    from jfcelery.flows.entry import JobEntry
     from tests.support.warm import WarmRunner
 
 

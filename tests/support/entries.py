@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from jfcelery.flows.entries import FlowEntries, JobEntry
+from jfcelery.flows.entries import FlowEntries
+from jfcelery.flows.entry import JobEntry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -16,12 +16,14 @@ from jobflow import Flow, JobOrder, OnMissing, OutputReference
 
 from jfcelery.errors import InputError, SerializationError
 from jfcelery.execution import wire
-from jfcelery.flows.entries import FlowEntries, JobEntry, flow_entries
+from jfcelery.flows.entries import FlowEntries, flow_entries
 from tests.support.jobs import AddMaker, Point, add, identity, named, store_key, store_two, total
 from tests.support.shapes import SHAPES, make
 
 if TYPE_CHECKING:
     from jobflow.core.job import Job
+
+    from jfcelery.flows.entry import JobEntry
 
 
 def by_name(entries: FlowEntries) -> dict[str, JobEntry]:
