@@ -35,12 +35,14 @@ class Launcher:
         warm: Whether jobs start warm.
         environment: Variables beside those of this process.
         preload: Modules that a server imports.
+        client: The file that has a job run warm.
     """
 
     sockets: Path
     warm: bool
     environment: dict[str, str] = field(default_factory=dict)
     preload: tuple[str, ...] = ()
+    client: Path = CLIENT
 
     def __post_init__(self) -> None:
         self._started: list[subprocess.Popen[bytes]] = []
@@ -50,7 +52,7 @@ class Launcher:
         if not self.warm:
             return [sys.executable, "-m", "jfcelery.execution", str(folder)]
         modules = ",".join(self.preload) or "-"
-        known = [str(CLIENT), str(self.sockets), modules]
+        known = [str(self.client), str(self.sockets), modules]
         return [sys.executable, "-I", "-S", *known, str(folder)]
 
     def start(

@@ -113,7 +113,8 @@ class Client:
 
         if sys.platform != "linux":
             raise ColdError("forking is safe on Linux only")
-        if any(not part.startswith("/") for part in _search_path()):
+        paths = os.environ.get("PYTHONPATH")
+        if paths and any(not part.startswith("/") for part in paths.split(":")):
             raise ColdError("PYTHONPATH depends on the working directory")
         limits = [resource.getrlimit(number) for number in range(16)]
         spaces = sorted(
@@ -337,11 +338,6 @@ def _call(path: str) -> _socket.socket | None:
     return caller
 
 
-def _search_path() -> list[str]:
-    text = os.environ.get("PYTHONPATH", "")
-    return text.split(":") if text else []
-
-
 def _numbers() -> list[int]:
     return [getattr(_signal, f"SIG{name}") for name in FORWARDED]
 
@@ -395,3 +391,7 @@ def _note(folder: str, text: str) -> None:
             file.write(f"{text}\n")
     except OSError:
         pass
+
+
+if __name__ == "__main__":  # as scripts have it that were written before an upgrade
+    os._exit(main(sys.argv[1:]))

@@ -13,7 +13,7 @@ import pytest
 
 from jfcelery.execution.reason import why_no_output
 from jfcelery.execution.warm import client
-from jfcelery.execution.warm.place import retire_all
+from jfcelery.execution.warm.place import CLIENT, retire_all
 from tests.support import faults, spoiling
 from tests.support.jobs import add
 from tests.support.launching import Launcher, has_ended, numbers_in, output_of
@@ -35,6 +35,18 @@ def test_one_server_for_many_jobs(warmer: Launcher, prepare: Prepare) -> None:
     assert [output_of(folder) for folder in folders] == [1, 2, 3, 4, 5, 6]
     assert len(warmer.servers()) == 1
     assert not warmer.log()
+
+
+def test_scripts_that_were_written_before_an_upgrade(warmer: Launcher, prepare: Prepare) -> None:
+    """They run another file of the client: jobs under way are run, by the same server."""
+    for name in ("call.py", "client.py"):
+        warmer.client = CLIENT.with_name(name)
+        folder = prepare(add(1, 2))
+        assert warmer.run(folder) == 0
+        assert output_of(folder) == 3
+    assert warmer.run(prepare(faults.exits_at_once(5))) == 5
+    assert len(warmer.servers()) == 1
+    assert "cold" not in warmer.log()
 
 
 def test_a_server_that_is_killed_costs_no_job(warmer: Launcher, prepare: Prepare) -> None:
