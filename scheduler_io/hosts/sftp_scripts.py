@@ -16,6 +16,11 @@ ARCHIVE = ".jfc_archive"
 #: Looks, a second apart, at a file that another machine has written.
 VISIBLE_TRIES = 30
 
+# What transfers left that were interrupted a day ago or more.
+_SWEEP = """\
+find "${p%/*}" -maxdepth 1 -name "$stem-*" -mmin +$stale -exec rm -f {} + 2>/dev/null
+"""
+
 _AWAIT = """\
 n=0
 until [ "$(wc -c <"$p" 2>/dev/null | tr -d ' ')" = "$size" ]; do
@@ -42,8 +47,6 @@ beat=$!
 wait $pid; code=$?
 kill $beat 2>/dev/null
 wc -c <"$p"
-find "${p%/*}" -maxdepth 1 -name "$stem-*" -mmin +$stale -exec rm -f {} + 2>/dev/null
-exit $code
 """
 
 _FILL = """\
@@ -57,8 +60,8 @@ def from_archive(archive: PurePosixPath, size: int, script: str) -> str:
 
     Another machine may have written it: on a network file system it takes a while to be seen whole.
     """
-    names = variables(p=archive, size=size, tries=VISIBLE_TRIES, answer=ANSWER)
-    return PRELUDE + names + _AWAIT + script
+    names = _names(archive) + variables(size=size, tries=VISIBLE_TRIES, answer=ANSWER)
+    return PRELUDE + names + _AWAIT + _SWEEP + script
 
 
 def into_archive(archive: PurePosixPath, script: str) -> str:
@@ -66,8 +69,12 @@ def into_archive(archive: PurePosixPath, script: str) -> str:
 
     The last line of its output is the size of the file.
     """
-    names = variables(p=archive, stem=ARCHIVE, stale=STALE_MINUTES)
-    return PRELUDE + names + _PRINT_INTO.replace("$script_here", script)
+    body = _PRINT_INTO.replace("$script_here", script)
+    return PRELUDE + _names(archive) + body + _SWEEP + "exit $code\n"
+
+
+def _names(archive: PurePosixPath) -> str:
+    return variables(p=archive, stem=ARCHIVE, stale=STALE_MINUTES)
 
 
 def fill(archive: PurePosixPath, size: int) -> str:

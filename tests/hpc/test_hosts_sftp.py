@@ -247,7 +247,10 @@ def test_big_file_in_flat_memory(
 def test_link_cut_in_the_middle(
     lab: Lab, by_sftp: Callable[..., SftpHost], work_dir: str, tmp_path: Path
 ) -> None:
-    """A reset leaves no half folder there or here, and the next try succeeds."""
+    """A reset leaves no half folder there or here, and the next try succeeds.
+
+    What came of the archive goes with an upload of the day after, not one that is under way.
+    """
     relay = lab.relay()
     host = by_sftp(relay.port)
     folder = folder_in(work_dir)
@@ -256,7 +259,10 @@ def test_link_cut_in_the_middle(
     with pytest.raises(ConnectionLostError):
         host.publish(folder, big, attempt=1, marker={})
     assert host.run(f"test -e {folder}").exit_code == 1
+    (left,) = archives_in(work_dir, host)
+    host.run(f"cp {left} {left}.new; touch -d '2 days ago' {left}")
     host.publish(folder, big, attempt=1, marker={})
+    assert archives_in(work_dir, host) == [f"{left}.new"]
     host._door.close()  # type: ignore[attr-defined]
     wait_until(lambda: not relay.order("get")["open"], "the connection to be closed")
     relay.set(cut_after=2_000_000, cut_times=1)
@@ -265,6 +271,11 @@ def test_link_cut_in_the_middle(
     assert list(tmp_path.iterdir()) == []
     assert host.fetch(folder, ["big"], tmp_path / "in") == ["big"]
     assert (tmp_path / "in" / "big").read_bytes() == big["big"]
+
+
+def archives_in(work_dir: str, host: Host) -> list[str]:
+    """Return the archives of transfers in a work_dir."""
+    return host.run(f"find {work_dir} -maxdepth 1 -name '.jfc_archive-*'").stdout.split()
 
 
 @pytest.mark.parametrize("way", ["up", "down"])
