@@ -85,7 +85,8 @@ def table(title: str, headers: Iterable[str], *, whole: Container[str] = ()) -> 
 def print_fitting(make: Callable[..., Table], *, stderr: bool = False) -> None:
     """Print a table with whole uuids where a row then has room in a line, else with short ones.
 
-    Where that is not enough, columns in which nothing stands are left out.
+    Where that is not enough, columns in which nothing stands are left out, then titles get a line
+    for each word.
 
     Args:
         make: Makes the table; its argument ``short`` says whether ids are cut short.
@@ -98,6 +99,9 @@ def print_fitting(make: Callable[..., Table], *, stderr: bool = False) -> None:
     if _width(shown) > out.width and shown.row_count:
         full = (column for column in shown.columns if any(column.cells))
         shown.columns = [replace(column, _index=place) for place, column in enumerate(full)]
+    if _width(shown) > out.width:
+        for column in shown.columns:
+            column.header = str(column.header).replace(" ", "\n")
     lines = None if _width(shown) > out.width else _in_lines(shown)
     out.print(shown if lines is None else lines)
 

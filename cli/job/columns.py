@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,6 @@ from jfcelery.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime
 
     from rich.table import Table
 
@@ -35,6 +35,8 @@ RETRY_STYLE = "bold orange3"
 FLOW_COLOURS = ("green", "yellow", "blue", "magenta", "cyan", "red", "bright_green", "bright_blue")
 #: Most characters of metadata in a cell.
 METADATA_LENGTH = 60
+#: How far a time may be from now to be clear without its year.
+CLEAR = timedelta(days=180)
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,11 @@ def _run_time(job: JobInfo) -> str:
 
 
 def _short_time(moment: datetime | None) -> str:
-    return local_time(moment).partition("-")[2]  # without the year
+    """Return a time without the year; without the hour if it takes the year to be clear."""
+    day, _, hour = local_time(moment).partition(" ")
+    if moment is None or abs(datetime.now(UTC) - moment) > CLEAR:
+        return day
+    return f"{day.partition('-')[2]} {hour}"
 
 
 def _queue_id(job: JobInfo, *, short: bool = False) -> str:
@@ -100,10 +106,14 @@ COLUMNS: dict[str, Column] = {
     "db_id": Column("DB id", lambda job: job.db_id, folds=False),
     "name": Column("Name", lambda job: escape(job.name)),
     "state": Column("State", _state, folds=False),
-    "job_id": Column("Job id (Index)", _job_id, folds=False, short=partial(_job_id, short=True)),
+    "job_id": Column("Job id\n(Index)", _job_id, folds=False, short=partial(_job_id, short=True)),
     "worker": Column("Worker", lambda job: escape(job.worker)),
     "last_updated": Column(
-        "Last updated", lambda job: local_time(job.updated_on), zoned=True, folds=False
+        "Last updated",
+        lambda job: local_time(job.updated_on),
+        zoned=True,
+        folds=False,
+        short=lambda job: _short_time(job.updated_on),
     ),
     "queue_id": Column("Queue id", _queue_id, short=partial(_queue_id, short=True)),
     "run_time": Column("Run time", _run_time),

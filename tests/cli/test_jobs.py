@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from jfcelery.cli.job.columns import COLUMNS
+from jfcelery.cli.output import local_time
 from jfcelery.states import JobState
 
 if TYPE_CHECKING:
@@ -41,6 +43,28 @@ def test_more_columns_still_fit(jfc: Jfc, make_flow: MakeFlow, flags: list[str])
     """However many columns are shown, no line is wider than the terminal."""
     make_flow(_CHAIN)
     assert jfc("job", "list", *flags).widest <= 80
+
+
+def test_names_stay_whole_where_titles_can_fold(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """With the columns of a job that runs, too, a name has room on a line of 80 characters."""
+    make_flow({"band structure": []}).bring("band structure", _S.RUNNING)
+    answer = jfc("job", "list", "-v")
+    assert answer.widest <= 80
+    assert "band structure" in answer.stdout
+    assert all(word in answer.stdout.split() for word in ("Queue", "Prev", "SU"))
+
+
+def test_short_times_are_clear(jfc: Jfc, controller: JobController, make_flow: MakeFlow) -> None:
+    """Where there is little room a time has no year; one of long ago has no hour."""
+    make_flow({"a": []})
+    (job,) = controller.get_jobs_info()
+    now = local_time(job.updated_on)
+    old = job.model_copy(update={"updated_on": datetime(2021, 3, 5, 12, tzinfo=UTC)})
+    assert COLUMNS["last_updated"].text(job, short=True) == now[5:]
+    assert COLUMNS["last_updated"].text(old, short=True) == "2021-03-05"
+    assert now in jfc("job", "list", columns=200).stdout
+    assert now not in (narrow := jfc("job", "list", columns=60).stdout)
+    assert now[5:] in narrow
 
 
 def test_long_queue_ids_are_cut_short_where_there_is_no_room(
