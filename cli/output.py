@@ -102,11 +102,11 @@ def print_fitting(make: Callable[..., Table], *, stderr: bool = False) -> None:
     if _width(shown) > out.width:
         for column in shown.columns:
             column.header = str(column.header).replace(" ", "\n")
-    lines = None if _width(shown) > out.width else _in_lines(shown)
+    lines = None if _width(shown) > out.width else _in_lines(shown, out.width)
     out.print(shown if lines is None else lines)
 
 
-def _in_lines(shown: Table) -> Text | None:
+def _in_lines(shown: Table, room: int) -> Text | None:
     """Return a table whose rows have room in the terminal, None where it is not such a plain one.
 
     It looks as rich makes it, who measures, pads and wraps each cell: a tenth of a second for
@@ -125,10 +125,13 @@ def _in_lines(shown: Table) -> Text | None:
         max(text.cell_len for text in (*head, *body))
         for head, body in zip(heads, bodies, strict=True)
     ]
+    width = sum(widths) + GAP * (len(widths) - 1)
+    if width > room:  # there are wide characters
+        return None
     lines = [_line(row, widths) for row in zip(*heads, strict=True)]
     for line in lines:
         line.stylize("bold")
-    lines.append(Text("─" * (sum(widths) + GAP * (len(widths) - 1))))
+    lines.append(Text("─" * width))
     lines += [_line(row, widths) for row in zip(*bodies, strict=True)]
     return Text("\n").join(lines)
 

@@ -18,7 +18,7 @@ import subprocess
 import sys
 from contextlib import ExitStack, contextmanager, suppress
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 from jfcelery.folders import RunFolder
@@ -35,6 +35,10 @@ if TYPE_CHECKING:
     from jfcelery.scheduler_io.queue import Submission
     from jfcelery.scheduler_io.schedulers.base import Answer, QueueJob, Row, Scheduler
 
+#: File systems that answer as long as this machine does.
+_NEAR = frozenset(
+    ["bcachefs", "btrfs", "ext2", "ext3", "ext4", "f2fs", "jfs", "overlay", "tmpfs", "xfs", "zfs"]
+)
 _ID = re.compile(r"(\d+)-(\d+)-([\w.]+)@(\S+)")
 
 
@@ -50,12 +54,20 @@ class OwnProcesses:
         self._shell, self._timeout = shell, timeout
 
     @classmethod
-    def of(cls, host: Host, scheduler: Scheduler, timeout: float) -> OwnProcesses | None:
-        """Return those of a queue, None if its jobs are anything else."""
+    def of(
+        cls, host: Host, scheduler: Scheduler, work_dir: PurePath, timeout: float
+    ) -> OwnProcesses | None:
+        """Return those of a queue, None if its jobs are anything else.
+
+        Nor are they looked at from here if a file server that hangs would hold them: a shell can
+        be given up.
+        """
         if not isinstance(host, ThisMachine) or not isinstance(scheduler, Shell):
             return None
-        can = sys.platform == "linux" and shutil.which("setsid")
-        return cls(scheduler, timeout) if can else None
+        if sys.platform != "linux" or not shutil.which("setsid"):
+            return None
+        near = file_system_of(work_dir, Path("/proc/self/mounts").read_text()) in _NEAR
+        return cls(scheduler, timeout) if near else None
 
     # Submission -----------------------------------------------------------------------------
 
@@ -87,6 +99,9 @@ class OwnProcesses:
                 os.unlink(name, dir_fd=folder)  # it is certain that nothing was started
                 raise
             process.communicate(timeout=self._timeout)
+            if process.returncode and not os.fstat(answer).st_size:
+                os.unlink(name, dir_fd=folder)  # this setsid cannot do it, and has started nothing
+                return None
             return self._shell.parse_submit(os.pread(answer, 1000, 0).decode())
 
     def _child(self, given: Sequence[int]) -> str:
@@ -134,6 +149,20 @@ class OwnProcesses:
         return platform.node()
 
 
+def file_system_of(path: PurePath, mounts: str) -> str:
+    """Return the kind of file system a path lies on, by the lines of ``/proc/mounts``.
+
+    Links are not followed: to look at them may take for ever.
+    """
+    found, kind = PurePath("/"), ""
+    for line in mounts.splitlines():
+        place, kind_there = line.split()[1:3]
+        mounted = PurePath(re.sub(r"\\([0-7]{3})", lambda code: chr(int(code[1], 8)), place))
+        if path.is_relative_to(mounted) and mounted.is_relative_to(found):
+            found, kind = mounted, kind_there
+    return kind
+
+
 _APPEND = os.O_WRONLY | os.O_APPEND | os.O_CREAT
 
 
@@ -171,7 +200,11 @@ def _signs(job: QueueJob) -> FolderSigns:
     if end := _text(job.folder / RunFolder.end(job.attempt)):
         return FolderSigns(end=key_values(end), started=True)
     has_begun = _size(job.folder / RunFolder.status(job.attempt)) > 0
-    return FolderSigns(started=has_begun, gone=not Path(job.folder.path).is_dir())
+    try:
+        gone = not Path(job.folder.path).is_dir()
+    except OSError:  # it cannot be seen, which is no proof
+        gone = False
+    return FolderSigns(started=has_begun, gone=gone)
 
 
 def _size(path: PurePosixPath) -> int:

@@ -7,6 +7,7 @@ import shlex
 import time
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import (
@@ -31,7 +32,7 @@ from jfcelery.scheduler_io.schedulers.reading import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from jfcelery.scheduler_io.hosts.base import CommandResult, Host
     from jfcelery.scheduler_io.schedulers import QueueWorker
@@ -88,7 +89,7 @@ class WorkerQueue:
         self._timeout = timeout or worker.timeout_execute
         self._limit_s = max(self._timeout / 2, self._timeout - FRAME_S)
         self._settle_s = settle_s
-        self._own = OwnProcesses.of(host, self.scheduler, self._limit_s)
+        self._own = OwnProcesses.of(host, self.scheduler, PurePath(worker.work_dir), self._limit_s)
 
     def submit(
         self, folder: RunFolder, *, name: str, attempt: int, limits: Sequence[frames.Limit] = ()
@@ -148,12 +149,16 @@ class WorkerQueue:
         count = self.scheduler.count_command()
         frame = self._folder_frame(frames.submit_frame, count, limits=limits if count else ())
         answers = read_submissions(self.scheduler, self._run_steps(frame, rows))
-        self._doubt([j for j in jobs if isinstance(answers.get(j.name), AnswerWithoutIdError)])
+        self._doubt(answers, jobs)
         return answers
 
-    def _doubt(self, jobs: Sequence[Submission]) -> None:
+    def _doubt(self, answers: Mapping[str, object], jobs: Sequence[Submission | QueueJob]) -> None:
         """Forget answers that hold no id: the next try looks the jobs up by their names."""
-        files = [str(job.folder / RunFolder.queue_id(job.attempt)) for job in jobs]
+        files = [
+            str(job.folder / RunFolder.queue_id(job.attempt))
+            for job in jobs
+            if isinstance(answers.get(job.name), AnswerWithoutIdError)
+        ]
         if files:
             # Emptied, not removed: a submission was tried.
             emptied = "\n".join(f": >{shlex.quote(file)}" for file in files)
@@ -281,6 +286,7 @@ class WorkerQueue:
         rows = [f"{job.name}\t{job.attempt}\t{job.folder}" for job in jobs]
         frame = self._folder_frame(frames.forbid_frame)
         answers = read_submissions(self.scheduler, self._run_steps(frame, rows))
+        self._doubt(answers, jobs)
         found: dict[str, QueueJob | None] = {}
         for job in jobs:
             answer = answers.get(job.name, ConnectionLostError(f"no answer about {job.name}"))

@@ -59,7 +59,8 @@ def candidates(runtime: Runtime, worker: str, room: int) -> list[JobDoc]:
 def _take(runtime: Runtime, worker: str, kept: _Kept, room: int, partial: set[str]) -> list[JobDoc]:
     """Take jobs off a listing; those that are not READY any more are passed over."""
     keys, rest = kept.keys[:room], kept.keys[room:]
-    if len(rest) >= MANY:
+    # While flows are being inserted, their jobs are read for each listing.
+    if len(rest) >= MANY or partial:
         _kept[runtime.project.name, worker] = _Kept(rest, kept.until)
     found = {doc.id: doc for doc in runtime.jobs.find({"_id": {"$in": keys}})} if keys else {}
     docs = [found[key] for key in keys if key in found]

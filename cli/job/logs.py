@@ -141,13 +141,13 @@ class _Follower:
 
     def _look(self, tail: LogTail) -> bool:
         """Show what is new; return whether there may be more."""
-        from jfcelery.errors import HostError, RunFolderError
+        from jfcelery.errors import BackPressureError, HostError, RunFolderError
         from jfcelery.scheduler_io.logs import AT_ONCE
 
         try:
             with self.hosts.transfer(self.doc.worker) as host:
                 pieces = tail.look(host)
-        except (HostError, RunFolderError) as error:
+        except (BackPressureError, HostError, RunFolderError) as error:
             self._say(error.message)
             return False
         for piece in pieces:

@@ -118,7 +118,9 @@ def _answer_all(
             continue
         with asker:
             asker.settimeout(LOOK_INTERVAL * 100)
-            question = _question(asker.makefile().readline(), _end(said))
+            if not (line := asker.makefile().readline()):
+                continue  # ssh has ended it before it asked
+            question = _question(line, _end(said))
             answer = ask(question, alive)
             if answer is None:
                 return

@@ -88,11 +88,23 @@ class SftpHost(Host):
         # To unpack and check takes no longer than it took to bring.
         deadline = Deadline(self.name, total=self.timeout + time.monotonic() - began)
         script = sftp_scripts.from_archive(archive, size, script)
-        with self._process(script, deadline) as process:
-            process.end_input()
-            stdout = process.read_all().decode(errors="replace")
-            process.wait()
+        try:
+            with self._process(script, deadline) as process:
+                process.end_input()
+                stdout = process.read_all().decode(errors="replace")
+                process.wait()
+        except BaseException:
+            self._discard(archive)
+            raise
         return stdout, process.stderr
+
+    def _discard(self, archive: PurePosixPath) -> None:
+        """Remove an archive that no command has read, as far as the link allows it."""
+        with (
+            contextlib.suppress(OSError, JfceleryError),
+            self._door.sftp(Deadline(self.name, total=self.timeout)) as session,
+        ):
+            session.remove(str(archive))
 
     def _put(self, archive: PurePosixPath, contents: Mapping[str, bytes | Path]) -> int:
         """Write an archive, and return its size."""
@@ -178,34 +190,35 @@ class EitherHost(Host):
 
     def __init__(self, first: Host, second: Host) -> None:
         super().__init__(first.name, timeout=first.timeout)
-        self._first, self._second = first, second
+        self._ways = first, second
 
     @property
     def way(self) -> str:  # type: ignore[override]
         """How files go."""
-        return self._first.way
+        return self._ways[0].way
 
     def close(self) -> None:
         """Close every connection; the next use opens them again."""
-        for way in (self._first, self._second):
+        for way in self._ways:
             way.close()
 
     def _either(self, what: str, *args: Any, **kwargs: Any) -> Any:
+        first, second = self._ways  # another thread may turn them round meanwhile
         try:
-            return getattr(self._first, what)(*args, **kwargs)
-        except NotOfferedError as first:
+            return getattr(first, what)(*args, **kwargs)
+        except NotOfferedError as no_first:
             try:
-                result = getattr(self._second, what)(*args, **kwargs)
-            except NotOfferedError as second:
-                text = f"{self.name}: no way for files: {first.message}; {second.message}"
-                raise ConnectionFailedError(text, remedy=first.remedy) from second
-            logger.info("%s; files go the other way", first.message)
+                result = getattr(second, what)(*args, **kwargs)
+            except NotOfferedError as no_second:
+                text = f"{self.name}: no way for files: {no_first.message}; {no_second.message}"
+                raise ConnectionFailedError(text, remedy=no_first.remedy) from no_second
+            logger.info("%s; files go the other way", no_first.message)
         # What is not offered now will not be soon; the other way finds out if that changes.
-        self._first, self._second = self._second, self._first
+        self._ways = second, first
         return result
 
     def _start(self, script: str, token: str, deadline: Deadline) -> Process:
-        return self._first._start(script, token, deadline)  # noqa: SLF001 - a host too
+        return self._ways[0]._start(script, token, deadline)  # noqa: SLF001 - a host too
 
     def check(self) -> None:
         """Raise unless the host answers."""

@@ -60,7 +60,7 @@ def test_tables_look_the_same_in_lines_and_as_rich_makes_them(
     names = ("a[b]c\\", ":smile: 日本語", "x[red]y", "")
     for number, name in enumerate(names):
         shown.add_row(str(number), escape(name), styled_state("READY"), "2026-01-01")
-    as_lines = output._in_lines(shown)
+    as_lines = output._in_lines(shown, 80)
     assert as_lines is not None
     seen = []
     for made in (shown, as_lines):
@@ -76,7 +76,22 @@ def test_tables_look_the_same_in_lines_and_as_rich_makes_them(
     print_fitting(lambda **_: titled)
     assert "A title of some words" in capsys.readouterr().out
     shown.add_row("4", "in\ntwo lines", "", "")
-    assert output._in_lines(shown) is None
+    assert output._in_lines(shown, 80) is None
+
+
+def test_wide_characters_that_have_no_room_stay_in_their_column(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A name of 30 characters takes 60 cells, and is folded below itself."""
+    monkeypatch.setenv("COLUMNS", "60")
+    name = "電池" * 15
+    shown = table("", ["DB id", "Name", "State"])
+    shown.add_row("1", name, "READY")
+    print_fitting(lambda **_: shown)
+    first, *_, last = (line for line in capsys.readouterr().out.splitlines()[2:] if line.strip())
+    assert first.startswith("1")
+    assert first.rstrip().endswith("READY")
+    assert last.startswith(" ")
 
 
 def test_a_bar_counts_on_a_terminal_only(

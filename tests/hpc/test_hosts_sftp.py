@@ -6,7 +6,7 @@ import os
 import threading
 import tracemalloc
 import uuid
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jfcelery.errors import (
+    BackPressureError,
     ConnectionFailedError,
     ConnectionLostError,
     DiskFullError,
@@ -271,6 +272,25 @@ def test_link_cut_in_the_middle(
     assert list(tmp_path.iterdir()) == []
     assert host.fetch(folder, ["big"], tmp_path / "in") == ["big"]
     assert (tmp_path / "in" / "big").read_bytes() == big["big"]
+
+
+def test_an_archive_that_no_command_reads_is_removed(
+    lab: Lab, by_sftp: Callable[..., SftpHost], work_dir: str
+) -> None:
+    """The node for files is there, the login node is not: what each try brought is taken away."""
+    host = by_sftp(lab.sshd(*ONLY_SFTP))
+    commands = lab.ssh(lab.cluster.connection("hpca")["port"])
+    commands.run(f"mkdir -p {work_dir}")
+
+    @contextmanager
+    def nobody() -> Iterator[Host]:
+        raise BackPressureError("all sessions are in use")
+        yield commands
+
+    away = SftpHost(host._door, commands=nobody, spool=PurePosixPath(work_dir))
+    with pytest.raises(BackPressureError):
+        away.publish(folder_in(work_dir), {"a": b"1"}, attempt=1, marker={})
+    assert archives_in(work_dir, commands) == []
 
 
 def archives_in(work_dir: str, host: Host) -> list[str]:

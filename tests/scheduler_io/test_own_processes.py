@@ -5,15 +5,18 @@ from __future__ import annotations
 import fcntl
 import os
 import re
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
 import pytest
 
 from jfcelery.errors import RunFolderError, SubmissionRejectedError
 from jfcelery.scheduler_io.hosts.this_machine import ThisMachine
+from jfcelery.scheduler_io.own_processes import file_system_of
+from jfcelery.scheduler_io.queue import Submission
 from jfcelery.scheduler_io.schedulers.base import EndReason, QueueState
 from tests.scheduler_io.bench import Bench
 from tests.scheduler_io.schedulers.workers import PlainWorker
@@ -173,3 +176,32 @@ def test_a_job_that_ended_without_a_trace_is_looked_for(bench: Bench) -> None:
     assert answer.end is not None
     assert answer.end.reason is EndReason.LOST
     assert scripts(bench) > 0
+
+
+def test_a_setsid_that_cannot_fork_leaves_the_job_to_the_shell(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was started, so nothing is in doubt."""
+    known = shutil.which("setsid")
+    old = tmp_path / "bin" / "setsid"
+    old.parent.mkdir()
+    old.write_text(f'#!/bin/sh\n[ "$1" != --fork ] || exit 1\nexec {known} "$@"\n')
+    old.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{old.parent}:{os.environ['PATH']}")
+    job = bench.put("sleep 1000")
+    own = bench.queue._own
+    assert own is not None
+    assert own.submit(Submission(job.folder, job.name, 1)) is None
+    assert not Path(job.folder / ".jfc_queue_id.1").exists()
+    assert bench.answer(bench.submit(job)).state is QueueState.RUNNING
+
+
+def test_file_systems_are_told_apart() -> None:
+    """The innermost mount counts; blanks in its name are written as numbers."""
+    mounts = """\
+/dev/vda / ext4 rw 0 0
+server:/home /home nfs4 rw 0 0
+tmpfs /home/a\\040b tmpfs rw 0 0
+"""
+    kinds = {"/work": "ext4", "/home/me/work": "nfs4", "/home/a b/c": "tmpfs", "/homes": "ext4"}
+    assert {path: file_system_of(PurePath(path), mounts) for path in kinds} == kinds

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from jfcelery.errors import (
     SchedulerDownError,
     SubmissionRejectedError,
 )
+from jfcelery.folders import RunFolder
 from jfcelery.project.options import QueueLimit
 from jfcelery.scheduler_io.hosts.base import CommandResult
 from jfcelery.scheduler_io.hosts.simulated import SimulatedHost
@@ -96,6 +98,20 @@ def test_an_answer_without_an_id_is_in_doubt(
     assert bench.submit(job).queue_id == "101"
     assert slurm.calls == calls
     assert len(slurm.queue) == 1
+
+
+def test_an_answer_without_an_id_that_was_kept_does_not_hold_up_a_cancel(
+    bench: Bench, slurm: FakeSlurm
+) -> None:
+    """A Celery worker may die before it has forgotten the answer; the job is looked up then."""
+    job = bench.put("true")
+    slurm.submitting("well")
+    bench.submit(job)
+    Path(job.folder / RunFolder.queue_id(1)).write_text("murmur\n")
+    with pytest.raises(HostError, match="no id"):
+        bench.queue.cancel([job])
+    assert bench.queue.cancel([job])[""]
+    assert [row[1] for row in slurm.queue] == ["CANCELLED"]
 
 
 @pytest.mark.parametrize("answer", ["fail", "empty", "garbage", "cut", "hang"])
