@@ -60,7 +60,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _open_files() -> None:
-    """Many systems allow a process 1024 files; each project of a test keeps its connections."""
+    """Many systems allow a process 1024 files; some tests open many."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard == resource.RLIM_INFINITY or hard >= FILES:
         resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, FILES), hard))

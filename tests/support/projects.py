@@ -7,6 +7,7 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from jfcelery.database import connection
 from jfcelery.execution.warm.place import retire
 from jfcelery.project import load_file
 
@@ -55,9 +56,16 @@ class ProjectFactory:
         return self.projects[-1]
 
     def retire(self) -> None:
-        """Have the warm servers of all projects end."""
+        """Have the warm servers of all projects end, and leave no connection to their databases.
+
+        Each has threads that look after it, which thousands of tests cannot keep.
+        """
         for project in self.projects:
             retire(project)
+        names = {project.name for project in self.projects}
+        for key, queue in list(connection._open.items()):
+            if names.intersection(key):
+                queue.close()
 
     def _defaults(self, name: str) -> dict[str, Any]:
         """Return the sections that a test need not name."""
