@@ -30,6 +30,8 @@ def show(page: Page, server: WebServer, path: str) -> Locator:
     content = page.locator("#content")
     expect(content.locator("h1")).to_be_visible()
     expect(content.get_by_text("Loading …")).to_have_count(0)
+    # It has no name, and goes by itself.
+    expect(page.locator(".q-loading-bar")).not_to_be_in_viewport()
     return content
 
 

@@ -118,7 +118,14 @@ def _button(words: str, then: Callable[..., Awaitable[None]], **fields: Any) -> 
         markup(text(words))
 
     async def pressed() -> None:
-        await then(**fields)
+        if "aria-busy" in made.props:  # pressed twice
+            return
+        # Not disabled: it would lose the focus of the keyboard.
+        made.props('aria-busy="true"')
+        try:
+            await then(**fields)
+        finally:
+            made.props(remove="aria-busy")
 
     made.on("click", pressed)
 

@@ -156,10 +156,19 @@ def _edge(start: tuple[int, int], end: tuple[int, int], *, made: bool) -> str:
 
 
 def timeline_svg(
-    docs: Sequence[JobDoc], changes: Mapping[str, Sequence[Change]], now: datetime
+    shown: Sequence[JobDoc],
+    changes: Mapping[str, Sequence[Change]],
+    now: datetime,
+    whole_number: int,
 ) -> Safe:
-    """Return what each job did when: waiting, transfer, queue, run."""
-    shown = docs[:MOST_ROWS]
+    """Return what each job did when: waiting, transfer, queue, run.
+
+    Args:
+        shown: The first jobs of a flow.
+        changes: Their histories.
+        now: Where the line of a job ends that goes on.
+        whole_number: Jobs of the flow.
+    """
     times = [change.at for doc in shown for change in changes.get(doc.id, ())]
     if not times:
         return Safe('<p class="soft">Nothing has happened yet.</p>')
@@ -176,7 +185,8 @@ def timeline_svg(
         f'height="12" class="kind-{kind}"/></svg> {kind}'
         for kind in ("waiting", "transfer", "queue", "run")
     )
-    more = f" The first {MOST_ROWS} jobs of {len(docs)}." if len(docs) > MOST_ROWS else ""
+    rest = whole_number > len(shown)
+    more = f" The first {len(shown)} jobs of {whole_number}." if rest else ""
     whole = f"{(end - start).total_seconds():.0f} s in all.{more}"
     return Safe(
         f'<p class="soft">{legend} · {whole}</p><div class="wide" tabindex="0" role="region" '

@@ -9,10 +9,10 @@ from nicegui import ui
 
 from jfcelery.controller.filters import FlowFilter, JobFilter
 from jfcelery.controller.graph import FlowGraph
-from jfcelery.controller.queries import find_flows, find_jobs
+from jfcelery.controller.queries import find_flows, find_jobs, id_number, raw_jobs
 from jfcelery.controller.resolve import flow_uuid
 from jfcelery.database.connection import translated
-from jfcelery.database.documents import Change, job_key
+from jfcelery.database.documents import Change, JobDoc, job_key
 from jfcelery.database.edges import with_parents
 from jfcelery.errors import JfceleryError
 from jfcelery.web.api.models import JobSelection
@@ -33,11 +33,15 @@ from jfcelery.web.pages.markup import (
 )
 
 if TYPE_CHECKING:
-    from jfcelery.database.documents import JobDoc
     from jfcelery.web.current import Current
 
 #: Most jobs that the graph is made of, and that the table shows.
-MOST_JOBS, MOST_SHOWN = 20_000, 100
+MOST_DRAWN, MOST_SHOWN = 10_000, 100
+#: What the graph needs to know of a job; the whole documents of so many would take much memory.
+_DRAWN = (
+    *("uuid", "index", "db_id", "flow", "generator", "worker", "state", "parents", "apart"),
+    *("created_on", "updated_on", "job.name"),
+)
 
 
 def add_flow(current: Current) -> None:
@@ -73,9 +77,11 @@ def progress_of(current: Current, uuid: str) -> Safe:
     """Return a flow's state, how far it is, and a report on its run times."""
     queue = current.controller().queue
     (info,) = find_flows(queue, FlowFilter(flow_ids=(uuid,)))
-    docs = _docs(current, uuid, MOST_JOBS)
+    ended = {"flow": uuid, "end_time": {"$ne": None}}
     times = [
-        (d.end_time - d.start_time).total_seconds() for d in docs if d.start_time and d.end_time
+        (raw["end_time"] - raw["start_time"]).total_seconds()
+        for raw in raw_jobs(queue, ended, ("start_time", "end_time"))
+        if raw.get("start_time")
     ]
     counts = {str(state): number for state, number in info.counts.items()}
     values = {
@@ -93,15 +99,24 @@ def progress_of(current: Current, uuid: str) -> Safe:
 
 def graph_of(current: Current, uuid: str) -> Safe:
     """Return a flow's graph."""
-    docs = with_parents(current.controller().queue, _docs(current, uuid, MOST_JOBS))
-    return graph_svg(FlowGraph.of(docs), uuid)
+    queue = current.controller().queue
+    with translated():
+        raws = list(queue.jobs.find({"flow": uuid}, _DRAWN).limit(MOST_DRAWN + 1))
+    docs = sorted(
+        (JobDoc.model_validate(raw) for raw in raws[:MOST_DRAWN]), key=lambda d: id_number(d.db_id)
+    )
+    drawn = graph_svg(FlowGraph.of(with_parents(queue, docs)), uuid)
+    if len(raws) == len(docs):
+        return drawn
+    return Safe(f'<p class="soft">Only {MOST_DRAWN} jobs are drawn, the flow has more.</p>{drawn}')
 
 
 def timeline_of(current: Current, uuid: str) -> Safe:
     """Return a flow's time line."""
     queue = current.controller().queue
-    docs = _docs(current, uuid, MOST_JOBS)
-    uuids = [doc.uuid for doc in docs[:MOST_ROWS]]
+    (info,) = find_flows(queue, FlowFilter(flow_ids=(uuid,)))
+    docs = _docs(current, uuid, MOST_ROWS)
+    uuids = [doc.uuid for doc in docs]
     changes: dict[str, list[Change]] = {}
     with translated():
         for raw in queue.history.find({"uuid": {"$in": uuids}}):
@@ -110,7 +125,7 @@ def timeline_of(current: Current, uuid: str) -> Safe:
     for found in changes.values():
         found.sort(key=lambda change: change.number)
     now = queue.clock.now().replace(microsecond=0)
-    return timeline_svg(docs, changes, now)
+    return timeline_svg(docs, changes, now, sum(info.counts.values()))
 
 
 def jobs_of(current: Current, uuid: str) -> Safe:

@@ -46,14 +46,15 @@ def frame(title: str, request: Request, current: Current) -> Iterator[Caller]:
     items = "".join(
         f'<a href="{target}"{_current(target, path)}>{words}</a>' for target, words in PAGES.items()
     )
-    markup(
-        Safe(
-            '<a class="skip" href="#content">Skip to content</a><header class="top">'
-            f'<strong>{text(current.project.name)}</strong><nav aria-label="Pages">{items}</nav>'
-            '<form method="post" action="/logout"><button class="plain">Log out</button></form>'
-            "</header>"
+    with ui.header(fixed=False, wrap=False, add_scroll_padding=False):  # outside of `main`
+        markup(
+            Safe(
+                '<a class="skip" href="#content">Skip to content</a><div class="top">'
+                f'<strong>{text(current.project.name)}</strong><nav aria-label="Pages">{items}'
+                '</nav><form method="post" action="/logout"><button class="plain">Log out</button>'
+                "</form></div>"
+            )
         )
-    )
     with ui.element("div").classes("page").props('id="content" tabindex="-1"'):
         markup(Safe(f"<h1>{text(title)}</h1>"))
         yield caller_of(request.scope)
@@ -101,8 +102,13 @@ def _guarded(load: Callable[[], Safe]) -> Safe:
     try:
         return load()
     except JfceleryError as error:
-        words = f"{error.message} {error.remedy or ''}"
-        return Safe(f'<p class="error" role="alert">{text(words)}</p>')
+        return problem(error)
+
+
+def problem(error: JfceleryError) -> Safe:
+    """Return what went wrong, and what to do next."""
+    words = f"{error.message} {error.remedy or ''}"
+    return Safe(f'<p class="error" role="alert">{text(words)}</p>')
 
 
 def card(title: str) -> ui.element:
@@ -114,7 +120,11 @@ def card(title: str) -> ui.element:
 
 
 def later(
-    title: str, load: Callable[[], Safe], *, goes_on: Callable[[], bool] | None = None
+    title: str,
+    load: Callable[[], Safe],
+    *,
+    goes_on: Callable[[], bool] | None = None,
+    within: bool = False,
 ) -> None:
     """Show a part that is read only once somebody opens it.
 
@@ -122,8 +132,9 @@ def later(
         title: Its heading.
         load: Reads it and returns HTML; called in a thread.
         goes_on: Whether it still grows; it is then read again and again while it is open.
+        within: Whether it stands in another part.
     """
-    with ui.expansion(title).classes("card").props("dense") as part:
+    with ui.expansion(title).classes("" if within else "card").props("dense") as part:
         place = markup(Safe('<p class="soft">Open to load.</p>'))
 
     async def look() -> None:

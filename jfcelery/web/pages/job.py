@@ -17,12 +17,12 @@ from jfcelery.database.history import History
 from jfcelery.database.payloads import load_payload
 from jfcelery.errors import JfceleryError, ServiceError
 from jfcelery.folders import RunFolder
-from jfcelery.messages import messenger
 from jfcelery.scripts import job_script
 from jfcelery.states import RESTING_STATES
 from jfcelery.web.api.answers import plain
 from jfcelery.web.api.models import JobSelection
 from jfcelery.web.pages.actions import ActionBar
+from jfcelery.web.pages.files import Files, tail_of
 from jfcelery.web.pages.frame import card, frame, later, live, markup
 from jfcelery.web.pages.markup import (
     Safe,
@@ -69,11 +69,11 @@ def add_job(current: Current) -> None:
                     live(current, history_of, db_id)
             later("Output", lambda: output_of(current, find(db_id)))
             later("Inputs", lambda: inputs_of(current, find(db_id)))
-            later("Files of the run folder", lambda: files_of(current, find(db_id)))
+            Files(current, partial(find, db_id))
             for name in (RunFolder.QUEUE_OUT, RunFolder.QUEUE_ERR):
                 later(
                     f"End of {name}",
-                    partial(tail_of, current, find, db_id, name),
+                    partial(tail_of, current, partial(find, db_id), name),
                     goes_on=partial(goes_on, find, db_id),
                 )
             later("Submission script", lambda: script_of(current, find(db_id)))
@@ -139,13 +139,6 @@ def inputs_of(current: Current, doc: JobDoc) -> Safe:
     return tree({name: payload[name] for name in chosen if payload.get(name)} or payload)
 
 
-def files_of(current: Current, doc: JobDoc) -> Safe:
-    """Return the names of the files in a job's run folder."""
-    names = messenger(current.project).run_files(doc)
-    items = "".join(f"<li><code>{text(name)}</code></li>" for name in names)
-    return Safe(f"<p><code>{text(doc.run_dir)}</code></p><ul>{items}</ul>")
-
-
 def goes_on(find: Callable[[str], JobDoc], db_id: str) -> bool:
     """Return whether a job may yet write something."""
     try:
@@ -154,13 +147,6 @@ def goes_on(find: Callable[[str], JobDoc], db_id: str) -> bool:
         return True
     except JfceleryError:  # it was deleted
         return False
-
-
-def tail_of(current: Current, find: Callable[[str], JobDoc], db_id: str, name: str) -> Safe:
-    """Return the end of a file in a job's run folder."""
-    end = text(messenger(current.project).file_tail(find(db_id), name))
-    label = f'tabindex="0" role="log" aria-label="End of {text(name)}"'
-    return Safe(f'<div class="tail" {label}><pre>{end}</pre></div>')
 
 
 def script_of(current: Current, doc: JobDoc) -> Safe:

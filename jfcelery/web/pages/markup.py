@@ -132,6 +132,7 @@ def _joined(value: object) -> object:
 
 def bar(counts: Mapping[str, int], label: str) -> Safe:
     """Return a progress bar of numbers by state."""
+    counts = {state: number for state, number in counts.items() if number}
     whole = sum(counts.values()) or 1
     done = counts.get("COMPLETED", 0)
     parts = "".join(

@@ -14,11 +14,15 @@ body { background:var(--bg); color:var(--ink); font:15px/1.5 system-ui,'DejaVu S
 a { color:var(--link); } td a, dd a, p a { text-decoration:underline; }
 a:focus-visible, button:focus-visible, input:focus-visible,
 select:focus-visible, summary:focus-visible, [tabindex]:focus-visible {
-  outline:3px solid #ffb300 !important; outline-offset:2px; }
+  outline:3px solid #ffb300; outline-offset:2px; }
+/* Quasar forbids these an outline of their own, in a layer that nothing here can overrule. */
+.q-checkbox:focus-visible .q-checkbox__inner, .q-item:focus-visible .q-item__section--main {
+  outline:3px solid #ffb300; outline-offset:2px; }
 .nicegui-content { padding:0 !important; gap:0; display:block !important; }
 body { --q-primary:var(--link) !important; } .q-btn { text-transform:none; }
 .q-btn.bg-primary { color:var(--card) !important; }
 .q-table__card, .q-table { background:transparent; color:inherit; }
+.nicegui-header { background:transparent; color:inherit; padding:0; display:block; }
 .top { display:flex; flex-wrap:wrap; align-items:center; gap:.3rem 1rem; padding:.6rem 1rem;
   background:var(--card); border-bottom:1px solid var(--line); }
 .top strong { font-size:1.05rem; } .top nav { display:flex; flex-wrap:wrap; gap:.2rem; }
@@ -77,8 +81,13 @@ form.filter input { width:8.5rem; }
 form.filter input, form.filter select, button.plain { font:inherit; color:var(--ink);
   background:var(--card); border:1px solid var(--soft); border-radius:8px; padding:.35rem .6rem;
   min-height:2.3rem; max-width:11rem; }
-button.plain { cursor:pointer; } .pager { display:flex; gap:1rem; align-items:center;
-  margin-top:.8rem; }
+button.plain { cursor:pointer; } button[aria-busy=true] { cursor:progress; opacity:.7; }
+button[aria-busy=true]::after { content:''; display:inline-block; width:.8em; height:.8em;
+  margin-left:.5em; border:2px solid currentcolor; border-right-color:transparent;
+  border-radius:50%; animation:turn 1s linear infinite; }
+.q-body--dialog button[aria-busy=true]::after { display:none; } /* It waits for the person. */
+@keyframes turn { to { transform:rotate(1turn); } }
+.pager { display:flex; gap:1rem; align-items:center; margin-top:.8rem; }
 .buttons { display:flex; flex-wrap:wrap; gap:.4rem; margin:.4rem 0 .8rem; }
 svg { display:block; max-width:100%; height:auto; } svg text { fill:var(--ink); }
 .wide { overflow:auto; max-height:36rem; } .wide svg { max-width:none; }
@@ -93,5 +102,6 @@ svg { display:block; max-width:100%; height:auto; } svg text { fill:var(--ink); 
   .facts dd { margin-bottom:.4rem; } form.filter label, form.filter input, form.filter select {
   width:100%; max-width:none; } form.filter label { flex:1 1 45%; }
   .tiles a { flex-basis:5.5rem; } }
-@media (prefers-reduced-motion: reduce) { * { transition:none !important; } }
+@media (prefers-reduced-motion: reduce) { *, ::after {
+  transition:none !important; animation:none !important; } }
 """

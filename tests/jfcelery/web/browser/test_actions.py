@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -65,6 +66,14 @@ DEEDS = (
         *({"nodes": 2}, "nodes=2"),
     ),
 )
+
+
+#: Notes whenever a button begins or ceases to be at work, and the mark that says so.
+WATCHED = """button => {
+    window.seen = [];
+    new MutationObserver(() => window.seen.push([button.getAttribute('aria-busy'),
+        getComputedStyle(button, '::after').content])
+    ).observe(button, {attributeFilter: ['aria-busy']}) }"""
 
 
 def twins(controller: JobController, deed: Deed) -> tuple[Queued, Queued]:
@@ -170,6 +179,27 @@ def test_one_job_is_told_what_the_command_tells(
         assert same(told, ours) == same(commanded(deed, theirs.ids["fit"]), theirs)
         assert value(deed, ours) == value(deed, theirs)
         assert value(deed, ours) == deed.done or any("only READY" in line for line in told)
+
+
+def test_a_slow_action_shows_that_it_goes_on(
+    page: Page, server: WebServer, controller: JobController
+) -> None:
+    """While a job is in a step's hands, an action waits; its button turns, and takes no press."""
+    flow = Queued(controller.queue, {"held": []}, name="held")
+    held = flow.jobs.acquire(flow.doc("held"), "somebody", timedelta(minutes=10))
+    show(page, server, f"/job/{held.db_id}")
+    button = page.get_by_role("button", name="Pause", exact=True)
+    button.evaluate(WATCHED)
+    button.evaluate("button => { button.click(); button.click() }")
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("button").last.click()
+    told = page.locator(".q-notification")
+    expect(told).to_contain_text("a step works on it")
+    page.wait_for_function("window.seen.at(-1)[0] === null")
+    seen = page.evaluate("window.seen")
+    assert seen == [["true", '""'], [None, "none"]]
+    expect(dialog).to_have_count(0)
+    told.get_by_role("button", name="OK").click()
 
 
 def test_nothing_is_done_without_jobs_or_against_the_will(

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
 from jfcelery.states import JobState
+from jfcelery.web.pages.drawing import MOST_NODES
 from tests.support.browsing import NASTY, barriers, show
+from tests.support.entries import QUICK_JOB
 from tests.support.queued import Queued
 
 if TYPE_CHECKING:
@@ -60,12 +63,14 @@ def test_jobs_are_filtered_and_names_are_no_markup(
 
 
 def test_changes_appear_without_reloading(page: Page, server: WebServer, flow: Queued) -> None:
-    """A job that moves on in the database moves on in every open page."""
+    """A job that moves on in the database moves on in every open page, which stays the same."""
     show(page, server, "/flow/1")
+    page.evaluate("window.opened = 'once'")
     node = page.locator(".node", has_text="bands")
     expect(node).to_contain_text("RUNNING")
     flow.jobs.transition(flow.doc("bands"), "end", JobState.RUN_FINISHED, by="test")
     expect(node).to_contain_text("RUN_FINISHED")
+    assert page.evaluate("window.opened") == "once"
     show(page, server, "/job/4")
     expect(page.get_by_role("region", name="History")).to_contain_text("RUN_FINISHED")
 
@@ -101,6 +106,88 @@ def test_a_job_shows_its_error_and_more_on_demand(page: Page, server: WebServer)
     expect(content.locator("pre", has_text="#!")).to_be_visible()
 
 
+def test_progress_moves_on_the_page_of_flows(
+    page: Page, server: WebServer, controller: JobController
+) -> None:
+    """A bar says how many of a flow's jobs are completed, and grows while one looks."""
+    flow = Queued(controller.queue, {"x": [], "y": []}, name="grows")
+    show(page, server, "/flows?name=grows")
+    bar = page.get_by_role("progressbar", name="Progress of grows")
+    for done, name in enumerate(flow.uuids):
+        expect(bar).to_have_attribute("aria-valuenow", str(done))
+        expect(bar).to_have_attribute("aria-valuemax", "2")
+        expect(bar.locator(".good")).to_have_count(min(done, 1))
+        flow.bring(name, JobState.COMPLETED)
+    expect(bar).to_have_attribute("aria-valuenow", "2")
+    expect(bar.locator("i")).to_have_attribute("style", "width:100.00%")
+
+
+def test_a_flow_shows_graph_time_line_and_report(
+    page: Page, server: WebServer, controller: JobController
+) -> None:
+    """Many numbered names are one node; what each job did when; how long all of them ran."""
+    names = ["first", *(f"calc {number}" for number in range(MOST_NODES))]
+    flow = Queued(controller.queue, {name: [] for name in names}, name="wide")
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    for name, minutes in (("first", 10), ("calc 0", 30)):
+        times = {"start_time": start, "end_time": start + timedelta(minutes=minutes)}
+        flow.jobs.update(flow.bring(name, JobState.COMPLETED), times)
+    content = show(page, server, f"/flow/{flow.ids['first']}")
+    graph = content.get_by_role("region", name="Graph of the flow")
+    expect(graph.locator(".node")).to_have_count(2)
+    collapsed = graph.get_by_role("link", name="calc *")
+    expect(collapsed).to_contain_text(f"calc * ×{MOST_NODES}")  # noqa: RUF001 - the sign for times
+    expect(collapsed).to_have_attribute("aria-label", f"calc *: COMPLETED, {MOST_NODES - 1} READY")
+    line = content.get_by_role("region", name="Time line of the flow").get_by_role("listitem")
+    expect(line).to_have_count(len(names))
+    for kind, state in (
+        *(("waiting", "READY"), ("transfer", "UPLOADED"), ("queue", "SUBMITTED")),
+        *(("run", "RUNNING"), ("transfer", "DOWNLOADED")),
+    ):
+        part = line.first.locator(f".kind-{kind}", has_text=f"{state}: ")
+        expect(part).to_have_count(1)
+    report = content.locator(".facts")
+    expect(report.locator("dt", has_text="run time in all").locator("+ dd")).to_have_text("0:40:00")
+    expect(report.locator("dt", has_text="longest run").locator("+ dd")).to_have_text("0:30:00")
+
+
+def test_a_job_shows_its_output_and_its_files(
+    page: Page, server: WebServer, controller: JobController, tmp_path: Path
+) -> None:
+    """Output and inputs are trees that open; each file of the run folder can be read."""
+    payload = QUICK_JOB | {"function_args": [{"lattice": "<i>fcc</i>"}]}
+    flow = Queued(controller.queue, {"told": []}, name="told", payload=payload)
+    doc = flow.bring("told", JobState.COMPLETED)
+    flow.jobs.update(doc, {"run_dir": str(tmp_path)})
+    store = controller.project.get_jobstore()
+    store.connect()
+    output = {"energy": -1.5, "sites": [{"label": "<b>Si</b>"}]}
+    store.update([{"uuid": doc.uuid, "index": 1, "output": output}], key=["uuid", "index"])
+    store.close()
+    (tmp_path / "vasp.log").write_text("all <b>done</b>\n")
+    content = show(page, server, f"/job/{doc.db_id}")
+    page.get_by_text("Output", exact=True).click()
+    tree = content.locator("details.tree", has_text="energy").first
+    expect(tree.locator("div", has_text="energy")).to_have_text("energy -1.5")
+    sites = tree.locator("details", has_text="sites").first
+    expect(sites.get_by_text("<b>Si</b>")).not_to_be_visible()
+    sites.locator("summary").first.click()
+    sites.locator("details summary").first.click()
+    expect(sites.get_by_text("<b>Si</b>")).to_be_visible()
+    page.get_by_text("Inputs", exact=True).click()
+    inputs = content.locator("details.tree", has_text="function_args").first
+    for _ in range(3):
+        inputs.locator("details:not([open]) > summary").first.click()
+        if inputs.get_by_text("<i>fcc</i>").is_visible():
+            break
+    expect(inputs.get_by_text("<i>fcc</i>")).to_be_visible()
+    page.get_by_text("Files of the run folder").click()
+    expect(content).to_contain_text(str(tmp_path))
+    page.get_by_text("vasp.log", exact=True).click()
+    expect(page.get_by_role("log", name="End of vasp.log")).to_have_text("all <b>done</b>")
+    assert barriers(page) == []
+
+
 def test_reports_are_downloaded(page: Page, server: WebServer) -> None:
     """The link gives the table of periods as CSV."""
     show(page, server, "/reports")
@@ -117,12 +204,17 @@ def test_pages_fit_and_can_be_read(page: Page, server: WebServer, width: int, sc
     """On a laptop and a phone nothing is wider than the screen; the colours follow the scheme."""
     page.set_viewport_size({"width": width, "height": 800})
     page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
-    for path in PATHS[:: 1 if width < 1000 else 3]:
+    for path in PATHS[:: 1 if width < 1000 or scheme == "light" else 3]:
         show(page, server, path)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
         dark = page.evaluate("document.body.classList.contains('body--dark')")
         assert dark is (scheme == "dark"), path
-        if width > 1000:
+        assert page.get_by_role("banner").count() == page.get_by_role("main").count() == 1, path
+        assert (
+            page.get_by_role("main").get_by_role("navigation", name="Pages", exact=True).count()
+            == 0
+        ), path
+        if width > 1000 or scheme == "light":
             assert barriers(page) == [], path
     page.set_viewport_size({"width": 1280, "height": 800})
 
