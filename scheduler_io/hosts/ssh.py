@@ -91,7 +91,7 @@ class SshHost(Host):
         channel, link, release = self._sessions.open(deadline)
         with ExitStack() as stack:
             stack.callback(release)
-            stack.callback(channel.close)
+            stack.callback(_shut, channel)
             stack.enter_context(WATCHDOG.watch(deadline, lambda: self._sessions.discard(link)))
             channel.settimeout(self.timeout)
             try:
@@ -127,3 +127,9 @@ class SshHost(Host):
 
 def _nothing(_pid: int | None) -> None:
     """A probe that takes too long needs no killing."""
+
+
+def _shut(channel: paramiko.Channel) -> None:
+    """Close a channel; there is nothing to close if the connection broke meanwhile."""
+    with contextlib.suppress(EOFError, OSError):
+        channel.close()

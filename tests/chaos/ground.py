@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.support.tree import TREE
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from tests.support.cluster import Cluster
@@ -138,6 +139,8 @@ class Ground:
         A slurmctld that is killed before it has saved its state gives ids a second time, drains
         nodes on which it then finds the first job of the id, and holds the second one.
         """
+        # The network is a moment older than the names of its hosts, and a controller starts slowly.
+        wait_until(self._answers, "the cluster's controller")
         drained = self._root("sinfo", "-h", "-N", "-t", "drain,down", "-o", "%N").stdout
         for node in sorted(set(str(drained).split())):
             self._root("scontrol", "update", f"nodename={node}", "state=resume")
@@ -145,6 +148,9 @@ class Ground:
         for line in str(held).splitlines():
             if "held" in line:
                 self._root("scontrol", "release", line.split()[0])
+
+    def _answers(self) -> bool:
+        return bool(self.bed.on(HOST, "sinfo", "-h", check=False).returncode == 0)
 
     def away(self, *, back: bool) -> None:
         """Kill the scheduler's daemon, or start it."""

@@ -19,6 +19,7 @@ from jfcelery.states import FlowState, JobState
 from jfcelery.submission import submit_flow
 from jfcelery.wait import wait_for
 from tests.support.system import running
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +46,17 @@ def _run(project: Any, flow: Flow, folder: Path, **options: Any) -> list[Any]:
     return list(Jobs(open_queue(project)).find({"flow": flow.uuid}))
 
 
+def _accounted(testbed: Cluster, name: str) -> list[str]:
+    """Return what the accounting knows of a job's end, of which it is told after its files are."""
+
+    def rows() -> list[str]:
+        said = testbed.bed.on("hpca", "sacct", "-nXP", "--name", name, "-o", "JobID,State").stdout
+        return str(said).split()
+
+    wait_until(lambda: any("COMPLETED" in row for row in rows()), "the accounting")
+    return rows()
+
+
 def test_a_dynamic_flow_completes_on_slurm(
     make_project: ProjectFactory, testbed: Cluster, tmp_path: Path
 ) -> None:
@@ -63,8 +75,7 @@ def test_a_dynamic_flow_completes_on_slurm(
         events = [change.event for change in jobs.history.of(doc)]
         assert events.count("submit") == 1
         name = f"jfc-{doc.uuid}-{doc.index}-{doc.attempt}"
-        told = testbed.bed.on("hpca", "sacct", "-nXP", "--name", name, "-o", "JobID,State").stdout
-        assert told.split() == [f"{doc.remote.process_id}|COMPLETED"]
+        assert _accounted(testbed, name) == [f"{doc.remote.process_id}|COMPLETED"]
         script = testbed.bed.on("hpca", "cat", f"{doc.run_dir}/{RunFolder.SCRIPT}").stdout
         assert "--time=0:10:00" in script or "--ntasks=1" in script
         assert "export OMP_NUM_THREADS=1" in script

@@ -27,6 +27,7 @@ from jfcelery.submission import submit_flow
 from jfcelery.tasks.queues import all_queues, host_queue
 from jfcelery.tasks.runner.lifecycle import Runner
 from jfcelery.tasks.sending import sender
+from jfcelery.wait import wait_for
 from tests.support.waiting import DEADLINE, wait_until
 
 if TYPE_CHECKING:
@@ -232,9 +233,15 @@ def test_with_the_runner(make_project: ProjectFactory, tmp_path: Path) -> None:
 
 
 def _shows_jobs(page: Page, project: Project) -> None:
-    """Each job is one chain of its own in the queue of its host, labelled for people."""
+    """Each job is one chain of its own in the queue of its host, labelled for people.
+
+    The second comes when the first has ended: those that are ready at once go together.
+    """
     jobs = [Job(math.sqrt, function_args=(4.0,), name=name) for name in ("one", "two")]
-    ids = submit_flow([*jobs], project=project)
+    ids = []
+    for job in jobs:
+        ids += submit_flow(job, project=project)
+        wait_for(ids[-1:], 120, progress=False, project=project)
     labels = {
         f"{job.name} db={db_id} on=here attempt=1": job.name
         for job, db_id in zip(jobs, ids, strict=True)

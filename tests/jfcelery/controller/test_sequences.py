@@ -7,6 +7,7 @@ Steps do not die here on the way, nor do people interrupt them; that is for
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -192,7 +193,7 @@ class World:
         if action in {"replace", "detour", "addition"}:
             made = flow_of({first: [], last: [first]}, on_missing=self.on_missing)
             indexes = {first: 1, last: doc.index + 1 if action == "replace" else 1}
-            jobs = [job.model_copy(update={"index": indexes[job.uuid]}) for job in made.jobs]
+            jobs = [replace(job, index=indexes[job.uuid]) for job in made.jobs]
             made = made.model_copy(update={"jobs": jobs})
         return found.model_copy(update={action: made} if action in ANSWERS else {})
 

@@ -33,9 +33,9 @@ CLUSTER = {
 }
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, without a window."""
+    """Debian's Chromium, without a window; its event loop runs as long as it is there."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
     if program is None:
         missing("the browser tests need chromium")
