@@ -44,7 +44,9 @@ class _Failures:
 
 @contextmanager
 def translated(
-    raised: type[ServiceError] = DatabaseUnavailableError, what: str = "The queue's database"
+    raised: type[ServiceError] = DatabaseUnavailableError,
+    what: str = "The queue's database",
+    remedy: str = "Check that it runs and can be reached: 'jfc project check'.",
 ) -> Iterator[None]:
     """Turn pymongo's errors of connection into one of ours.
 
@@ -53,6 +55,7 @@ def translated(
     Args:
         raised: The error.
         what: Whose database it is.
+        remedy: What to do if it is not there.
 
     Raises:
         ServiceError: The database cannot be reached, or refuses us.
@@ -65,7 +68,8 @@ def translated(
         if not _is_outage(error):
             raise
         _Failures.count += 1
-        raise raised(f"{what} does not answer: {_line(error)}", remedy=_remedy(error)) from error
+        remedy = _remedy(error) or remedy
+        raise raised(f"{what} does not answer: {_line(error)}", remedy=remedy) from error
 
 
 #: The server's error code for a login that it refuses.
@@ -77,7 +81,7 @@ def _remedy(error: Exception) -> str:
         return "Check username, password and auth_source of the store in the project file."
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return "Name the file of its certificate's authority: tlsCAFile in mongoclient_kwargs."
-    return "Check that it runs and can be reached: 'jfc project check'."
+    return ""
 
 
 #: The server's error codes that say that it, or the login, is at fault, not the operation.

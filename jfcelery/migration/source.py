@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
 VERSIONS = ("1.",)
 #: Jobs read with one query.
 BULK = 500
+_reading = partial(
+    translated,
+    what="The database of jobflow-remote",
+    remedy="Check that it runs, and that the project file of jobflow-remote names it rightly.",
+)
 
 
 class Source:
@@ -104,17 +110,17 @@ class Source:
 
     def count(self) -> tuple[int, int]:
         """Return how many flows and jobs there are."""
-        with translated():
+        with _reading():
             return self._flows.count_documents({}), self._jobs.count_documents({})
 
     def flows(self) -> Iterator[OldFlow]:
         """Yield all flows, oldest first."""
         fields = {"uuid": 1, "name": 1, "jobs": 1, "metadata": 1, "jobstore": 1}
         fields |= {"created_on": 1, "updated_on": 1}
-        with translated():
+        with _reading():
             keys = [raw["_id"] for raw in self._flows.find({}, {"_id": 1}).sort("_id", 1)]
         for piece in chunks(keys, BULK):
-            with translated():
+            with _reading():
                 found = {
                     raw["_id"]: raw for raw in self._flows.find({"_id": {"$in": piece}}, fields)
                 }
@@ -125,7 +131,7 @@ class Source:
         """Return the jobs of a flow in the order of their numbers, without their content."""
         jobs: list[OldJob] = []
         for piece in chunks(flow.jobs, BULK):
-            with translated():
+            with _reading():
                 jobs += [_job(raw) for raw in self._jobs.find({"uuid": {"$in": piece}}, LIGHT)]
         return sorted(jobs, key=lambda job: (len(job.db_id), job.db_id))
 
@@ -135,7 +141,7 @@ class Source:
         found: dict[tuple[str, int], dict[str, Any]] = {}
         for piece in chunks(sorted({uuid for uuid, _ in wanted}), BULK):
             fields = {"uuid": 1, "index": 1, "job": 1}
-            with translated():
+            with _reading():
                 for raw in self._jobs.find({"uuid": {"$in": piece}}, fields):
                     key = (raw["uuid"], raw["index"])
                     if key in wanted:
@@ -145,12 +151,12 @@ class Source:
     def unfinished_contents(self) -> Iterator[dict[str, Any]]:
         """Yield the serialised jobflow Jobs of all jobs that may still run."""
         query = {"state": {"$ne": JobState.COMPLETED.value}}
-        with translated():
+        with _reading():
             for raw in self._jobs.find(query, {"job": 1}):
                 yield raw["job"]
 
     def _auxiliary_value(self, name: str) -> Any:
-        with translated():
+        with _reading():
             raw = self._auxiliary.find_one({name: {"$exists": True}})
         return None if raw is None else raw[name]
 

@@ -14,6 +14,7 @@ from jfcelery.controller import JobController
 from jfcelery.database.payloads import load_payload
 from jfcelery.errors import (
     ConfigError,
+    DatabaseUnavailableError,
     InputError,
     SchemaVersionError,
     StateError,
@@ -22,8 +23,10 @@ from jfcelery.errors import (
 from jfcelery.flows.entries import flow_entries
 from jfcelery.flows.storing import insert_documents
 from jfcelery.migration import importing
+from jfcelery.migration import source as sources
 from jfcelery.migration.importing import Import
 from jfcelery.migration.source import Source
+from jfcelery.project import Project
 from jfcelery.states import JobState
 from jfcelery.submission import submit_flow
 from tests.support.calling import Jfc
@@ -33,7 +36,6 @@ from tests.support.queued import Queued
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from jfcelery.project import Project
     from tests.support.projects import ProjectFactory
 
 _S = JobState
@@ -253,6 +255,26 @@ def test_a_damaged_or_foreign_database_is_refused(
     with pytest.raises(InputError, match="no queue database"):
         work.check()
     assert flow
+
+
+def test_whose_database_does_not_answer(
+    old: Old, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is that of jobflow-remote, which a check of this project says nothing about."""
+    monkeypatch.setattr(sources, "SELECTION_MILLISECONDS", 100)
+    store = {
+        "type": "MongoStore",
+        "host": "127.0.0.1",
+        "port": 9,
+        "database": "x",
+        "collection_name": "y",
+    }
+    data = old.project.model_dump(mode="json") | {"queue": {"store": store}}
+    source = Source(Project.model_validate(data))
+    with pytest.raises(DatabaseUnavailableError, match="The database of jobflow-remote") as caught:
+        Import(project, source).check()
+    source.close()
+    assert "project file of jobflow-remote" in (caught.value.remedy or "")
 
 
 def test_a_runner_at_work_is_noticed(old: Old, source: Source, project: Project) -> None:
