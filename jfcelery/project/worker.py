@@ -223,8 +223,8 @@ class BaseRemoteWorker(WorkerBase, ConnectionData):
     keepalive: int | None = Field(
         default=60,
         ge=0,
-        description="Seconds between two signs of life on an idle connection; 0: none; null "
-        "counts as 60.",
+        description="Seconds between two signs of life on an idle connection; three that are not "
+        "answered end it; 0: none; null counts as 60.",
     )
     shell_cmd: str | None = Field(
         default="bash",

@@ -20,6 +20,7 @@ from jfcelery.scheduler_io.hosts.knownhosts import DEFAULT_FILES, KnownHosts, lo
 from jfcelery.scheduler_io.hosts.login import Login
 from jfcelery.scheduler_io.hosts.place import Place
 from jfcelery.scheduler_io.hosts.proxy import Proxy
+from jfcelery.scheduler_io.hosts.pulse import Pulse
 from jfcelery.scheduler_io.hosts.watchdog import WATCHDOG
 
 #: What our own :class:`Login` takes out of ``connect_kwargs``.
@@ -77,8 +78,8 @@ class Link:
         except (paramiko.SSHException, OSError, EOFError) as exc:
             self.close()
             raise connect_error(self.place, exc) from exc
-        for hop in hops:
-            hop.transport.set_keepalive(self.place.keepalive)
+        for hop in hops if self.place.keepalive else ():
+            Pulse(hop.transport, self.place.keepalive, self.place.label)
 
     def _first_proxy(self, config: Any) -> Proxy | None:
         """Return the proxy command of the first machine on the way, if it has one."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import HostError
-from jfcelery.scheduler_io.hosts.place import Place
+from jfcelery.scheduler_io.hosts.place import ALIVE_COUNT, Place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 #: Where the sockets lie: a path must be short (a unix address holds some 100 bytes), on a disk of
 #: this machine, and the same for every process of the user, whatever their TMPDIR.
 SOCKETS = "/tmp/jfcelery-ssh-{uid}"  # noqa: S108 - checked to be a folder of the user's own
-#: Signs of life that may stay unanswered before the master gives up.
-ALIVE_COUNT = 3
 
 
 def ssh_options(place: Place) -> list[str]:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 #: Seconds to wait for a connection where nothing else is said.
 CONNECT_TIMEOUT = 20.0
+#: Signs of life that may stay unanswered before a connection is taken to be dead.
+ALIVE_COUNT = 3
 
 
 @dataclass(frozen=True)

@@ -19,12 +19,12 @@ from jfcelery.errors import (
 )
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts.link import Link
+from jfcelery.scheduler_io.hosts.ssh import SshHost
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from jfcelery.scheduler_io.hosts.ssh import SshHost
     from tests.support.lab import Lab
 
 pytestmark = pytest.mark.hpc
@@ -242,6 +242,24 @@ def test_connections_send_at_once_and_give_signs_of_life(lab: Lab) -> None:
         wait_until(lambda: relay.order("get")["bytes"]["up"] > before, "a sign of life")
     finally:
         link.close()
+
+
+def test_a_dead_peer_is_noticed_though_nobody_uses_the_link(lab: Lab) -> None:
+    """Signs of life that nobody answers end a link, so that the next command has a new one."""
+    relay = lab.relay()
+    host = SshHost(lab.place(relay.port, keepalive=1))
+    try:
+        assert works(host)
+        (shared,) = host._sessions._links
+        before = relay.order("get")["bytes"]["down"]
+        wait_until(lambda: relay.order("get")["bytes"]["down"] > before, "an answer")
+        relay.set(mode="freeze")
+        wait_until(lambda: not shared.link.alive, "the link to be found dead")
+        relay.set(mode="ok")
+        assert works(host)
+        assert relay.order("get")["accepted"] == 2
+    finally:
+        host.close()
 
 
 @pytest.mark.parametrize("sessions", [1, 3])

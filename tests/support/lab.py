@@ -91,7 +91,7 @@ class Lab:
 
     def place(self, port: int, **options: Any) -> Place:
         """Return the place behind a port of this machine, with the testbed's key."""
-        given: dict[str, Any] = {"user": "hpc", "connect_timeout": 3.0, "keepalive": 1} | options
+        given: dict[str, Any] = {"user": "hpc", "connect_timeout": 3.0, "keepalive": 5} | options
         given.setdefault("connect_kwargs", {"key_filename": self.cluster.bed.data["key"]})
         return Place("127.0.0.1", port=port, **given)
 
@@ -103,7 +103,7 @@ class Lab:
 
     def multiplexed(self, port: int, **options: Any) -> MultiplexedHost:
         """Return a host behind a master that is ended at the end."""
-        host = MultiplexedHost(self.place(port), worker="otp", **options)
+        host = MultiplexedHost(self.place(port, keepalive=1), worker="otp", **options)
         self._cleanup.callback(host.logout)
         return host
 
