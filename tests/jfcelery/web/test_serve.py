@@ -9,12 +9,16 @@ import pytest
 
 from jfcelery.controller.graph import FlowGraph
 from jfcelery.errors import InputError, RunnerError
+from jfcelery.web.current import Current
+from jfcelery.web.pages import flow as flow_page
 from jfcelery.web.pages.drawing import MOST_NODES, graph_svg
+from jfcelery.web.pages.flow import graph_of
 from jfcelery.web.serve import Listening
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from jfcelery.project import Project
     from tests.support.queued import MakeFlow
 
 
@@ -58,3 +62,19 @@ def test_large_graphs_have_one_node_for_each_name(make_flow: MakeFlow) -> None:
     drawn = graph_svg(FlowGraph.of([*docs, small.doc("b")]), "f")
     assert drawn.count("<rect") == 2
     assert "one node for each name" in drawn
+
+
+def test_the_graph_of_a_huge_flow_says_that_it_is_a_part(
+    project: Project, make_flow: MakeFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of more jobs than have room so many are drawn, with a word; of no more, all without it."""
+    flow = make_flow({"a": [], "b": ["a"], "c": ["b"]})
+    current = Current(project)
+    whole = graph_of(current, flow.flow)
+    assert whole.count("<rect") == 3
+    assert whole.count('class="edge"') == 2
+    assert "more" not in whole
+    monkeypatch.setattr(flow_page, "MOST_DRAWN", 2)
+    part = graph_of(current, flow.flow)
+    assert part.count("<rect") == 2
+    assert "Only 2 jobs are drawn, the flow has more." in part
