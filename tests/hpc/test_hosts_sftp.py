@@ -278,7 +278,7 @@ def test_an_archive_that_no_command_reads_is_removed(
     lab: Lab, by_sftp: Callable[..., SftpHost], work_dir: str
 ) -> None:
     """The node for files is there, the login node is not: what each try brought is taken away."""
-    host = by_sftp(lab.sshd(*ONLY_SFTP))
+    host = by_sftp(lab.relay(port=lab.sshd(*ONLY_SFTP)).port)
     commands = lab.ssh(lab.cluster.connection("hpca")["port"])
     commands.run(f"mkdir -p {work_dir}")
 
