@@ -75,6 +75,35 @@ def test_changes_appear_without_reloading(page: Page, server: WebServer, flow: Q
     expect(page.get_by_role("region", name="History")).to_contain_text("RUN_FINISHED")
 
 
+def test_changes_leave_focus_and_place(
+    page: Page, server: WebServer, controller: JobController
+) -> None:
+    """Where a page changes by itself, the keyboard stays where it is, and so does what was moved.
+
+    That holds for a row that comes to stand elsewhere, too.
+    """
+    old = Queued(controller.queue, {"a": []}, name="kept one")
+    Queued(controller.queue, {"a": []}, name="kept two")
+    content = show(page, server, "/flows?name=kept*")
+    rows = content.locator("tbody tr")
+    expect(rows).to_have_count(2)
+    expect(rows.first).to_contain_text("kept two")
+    rows.nth(1).locator("a").focus()
+    old.bring("a", JobState.COMPLETED)
+    expect(rows.first).to_contain_text("COMPLETED")
+    expect(rows.first).to_contain_text("kept one")
+    expect(page.locator(":focus")).to_have_text(old.ids["a"])
+    page.set_viewport_size({"width": 390, "height": 800})
+    flow = Queued(controller.queue, {f"j{n}": [] for n in range(4)}, name="wide")
+    show(page, server, f"/flow/{flow.ids['j0']}")
+    graph = page.get_by_role("region", name="Graph of the flow")
+    graph.evaluate("e => { e.scrollLeft = 120 }")
+    flow.bring("j0", JobState.RUNNING)
+    expect(graph).to_contain_text("RUNNING")
+    assert graph.evaluate("e => e.scrollLeft") == 120
+    page.set_viewport_size({"width": 1280, "height": 800})
+
+
 def test_what_a_job_writes_is_followed(
     page: Page, server: WebServer, controller: JobController, tmp_path: Path
 ) -> None:
