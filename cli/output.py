@@ -117,9 +117,9 @@ def _in_lines(shown: Table, room: int) -> Text | None:
     cells = (str(cell) for column in shown.columns for cell in column.cells)
     if shown.title or any("\n" in cell for cell in cells):
         return None
-    heads = [_text(str(column.header)).split() for column in shown.columns]
-    height = max(map(len, heads))
-    heads = [[Text()] * (height - len(head)) + list(head) for head in heads]
+    titles = [list(_text(str(column.header)).split()) for column in shown.columns]
+    height = max(map(len, titles))
+    heads = [[Text()] * (height - len(title)) + title for title in titles]
     bodies = [[_text(str(cell)) for cell in column.cells] for column in shown.columns]
     widths = [
         max(text.cell_len for text in (*head, *body))

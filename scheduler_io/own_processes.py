@@ -48,10 +48,11 @@ class OwnProcesses:
     Args:
         shell: Knows how their ids look.
         timeout: Seconds that a job's process may take to give its id.
+        setsid: Where the program lies that makes a session.
     """
 
-    def __init__(self, shell: Shell, timeout: float) -> None:
-        self._shell, self._timeout = shell, timeout
+    def __init__(self, shell: Shell, timeout: float, setsid: str) -> None:
+        self._shell, self._timeout, self._setsid = shell, timeout, setsid
 
     @classmethod
     def of(
@@ -64,10 +65,11 @@ class OwnProcesses:
         """
         if not isinstance(host, ThisMachine) or not isinstance(scheduler, Shell):
             return None
-        if sys.platform != "linux" or not shutil.which("setsid"):
+        setsid = shutil.which("setsid")
+        if sys.platform != "linux" or setsid is None:
             return None
         near = file_system_of(work_dir, Path("/proc/self/mounts").read_text()) in _NEAR
-        return cls(scheduler, timeout) if near else None
+        return cls(scheduler, timeout, setsid) if near else None
 
     # Submission -----------------------------------------------------------------------------
 
@@ -89,7 +91,7 @@ class OwnProcesses:
             given = (folder, lock, answer)
             try:
                 process = subprocess.Popen(
-                    ["setsid", "--fork", "bash", "-c", self._child(given), job.name],
+                    [self._setsid, "--fork", "bash", "-c", self._child(given), job.name],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.PIPE,  # which is closed as soon as the id is written
                     cwd=f"/proc/self/fd/{folder}",

@@ -238,7 +238,7 @@ def _may_be_many(queue: QueueDatabase, selected: JobFilter) -> bool:
     if ids_given(queue) < MANY:
         return False
     counts = count_in_flows(queue, FlowFilter(flow_ids=selected.flow_ids))
-    states = selected.states or tuple(counts)
+    states = map(str, selected.states or counts)
     return sum(counts.get(state, 0) for state in states) >= MANY
 
 

@@ -102,9 +102,9 @@ def _inflate(data: bytes) -> bytes:
 
 def _size(entry: JobEntry) -> int:
     """Return how many characters an entry has, but for its payload."""
-    lists = (entry.hosts, entry.stores, entry.parents)
+    lists = [entry.hosts, entry.stores, entry.parents]
     if entry.references is not entry.parents:
-        lists = (*lists, entry.references)
+        lists.append(entry.references)
     others = (entry.name, entry.function, entry.metadata, entry.exec_config, entry.resources)
     return len(repr((lists, others, entry.worker)))
 

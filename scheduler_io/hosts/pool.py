@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Self
 
@@ -134,10 +133,13 @@ class Hosts:
     def _either(self, name: str, worker: WorkerBase, door: Any) -> Host:
         from jfcelery.scheduler_io.hosts.sftp import EitherHost, SftpHost
 
-        apart = worker.transfer_connection != worker.connection
+        def commands() -> AbstractContextManager[Host]:
+            apart = worker.transfer_connection != worker.connection
+            return self.lease(name) if apart else nullcontext(door)
+
         sftp = SftpHost(
             door,
-            commands=partial(self.lease, name) if apart else partial(nullcontext, door),
+            commands=commands,
             spool=PurePosixPath(worker.work_dir),
         )
         if worker.file_transfer == "sftp":  # type: ignore[attr-defined]

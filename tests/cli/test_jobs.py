@@ -74,6 +74,7 @@ def test_long_queue_ids_are_cut_short_where_there_is_no_room(
     flow = make_flow({"a": []})
     flow.bring("a", _S.RUNNING)
     long_id, number = "10073-410202-3de522b0.4026531836@node17", "123456789"
+    (job,) = controller.get_jobs_info()
     for given, short in ((long_id, "10073-41…"), (number, number)):
         controller.actions.jobs.update(flow.doc("a"), {"remote.process_id": given})
         (job,) = controller.get_jobs_info()

@@ -95,6 +95,11 @@ class Terminal:
         os.close(self._ours)
 
 
+def _with(words: str) -> Callable[[str], bool]:
+    """Return what tells whether a screen has some words."""
+    return lambda text: words in text
+
+
 @pytest.fixture
 def terminal(project: Project) -> Iterator[Terminal]:
     """``jfc watch`` in a terminal."""
@@ -135,7 +140,7 @@ def test_a_person_finds_a_failed_job_and_runs_it_again(
             if key != keys[-1]:
                 terminal.until(lambda text: "? y/n" in text)
         if keys[-1] == "y":
-            terminal.until(lambda text, done=done: done in text)
+            terminal.until(_with(done))
         else:
             terminal.until(lambda text: "? y/n" not in text)
         assert flow.state("bad") is state, keys

@@ -259,7 +259,7 @@ def _shows_jobs(page: Page, project: Project) -> None:
         return all("finalize" in names for names in last)
 
     wait_until(complete, "the steps in Flower", every=0.5)
-    roots = []
+    roots: list[str] = []
     for chain in chains().values():
         assert {task["routing_key"] for task in chain} == {host_queue(project, "local")}
         by_name = {task["name"].rpartition(".")[2]: task for task in chain}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-sys.path.append(os.path.dirname(__file__))  # behind the standard library, which it cannot hide
-
-os._exit(__import__("client").main(sys.argv[1:]))
+if __name__ == "__main__":
+    # behind the standard library, which it cannot hide
+    sys.path.append(os.path.dirname(__file__))
+    os._exit(__import__("client").main(sys.argv[1:]))

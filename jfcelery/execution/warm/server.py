@@ -254,7 +254,7 @@ class Server:
 
 def _order_of(text: bytes, descriptors: Sequence[int]) -> Order:
     # It comes from a process of the same user, who could run anything anyway.
-    folder, environment, umask, ignored = marshal.loads(text)  # noqa: S302
+    folder, environment, umask, ignored = marshal.loads(text)  # noqa: S302  # nosec B302
     stdin, stdout, stderr, report = descriptors
     return Order(
         folder=Path(folder),

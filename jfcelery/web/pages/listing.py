@@ -105,7 +105,8 @@ def filter_form(
         fields: Names, and the values to choose from, None for any text.
         rare: Those that are hidden until somebody wants them, or uses one.
     """
-    parts, more = [], []
+    parts: list[str] = []
+    more: list[str] = []
     for name, choices in fields.items():
         value = view.params.get(name, "")
         words = name.replace("_", " ").capitalize()

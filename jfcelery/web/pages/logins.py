@@ -106,7 +106,11 @@ async def _answer(
         return ""
 
     def opened(dialog: ui.dialog) -> None:
-        done.add_done_callback(lambda _: dialog.is_deleted or dialog.submit(None))
+        def leave(_: object) -> None:
+            if not dialog.is_deleted:
+                dialog.submit(None)
+
+        done.add_done_callback(leave)
 
     return await asked(
         "Answer",

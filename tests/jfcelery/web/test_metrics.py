@@ -157,7 +157,8 @@ def test_a_running_server_shows_all_that_is_documented(
     Health is told to everybody.
     """
     make_flow({"a": []})
-    HostRecords(controller.queue).polled(*project.hosts, timedelta(seconds=1))
+    (host,) = project.hosts
+    HostRecords(controller.queue).polled(host, timedelta(seconds=1))
     documented = set(re.findall(r"`(jfcelery_\w+)`", (TREE / "docs/monitoring.md").read_text()))
     with web_server(project, "--api-only") as server:
         token = {"Authorization": f"Bearer {server.tokens.read_token}"}

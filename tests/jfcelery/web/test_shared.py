@@ -35,7 +35,7 @@ def test_a_cheap_reading_is_new_within_two_seconds(
         version[0], changed = 2, clock.now - took  # right after it was read, which is the worst
         while await parts.get("part", read) == 1:
             clock.now += LOOK_INTERVAL
-        return clock.now - changed
+        return float(clock.now - changed)
 
     with ThreadPoolExecutor(1) as thread:  # in this one, the browser's loop may run
         assert (thread.submit(asyncio.run, delay()).result() <= GOAL) is soon

@@ -33,7 +33,7 @@ CLUSTER = {
 }
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium, without a window; its event loop runs as long as it is there."""
     program = shutil.which("chromium") or shutil.which("chromium-browser")
