@@ -20,7 +20,6 @@ import numpy as np
 from jobflow import job
 
 from jfcelery import CURRENT_JOBDOC
-from tests.support.memory import eat
 
 
 @job
@@ -162,4 +161,6 @@ def waits_for_file(code: int) -> int:
 @job
 def takes_all_memory() -> None:
     """Take memory until the kernel kills."""
+    from tests.support.memory import eat
+
     eat()
