@@ -32,6 +32,8 @@ PIECE = 500
 NEWEST = [("updated_on", -1)]
 #: Fewer jobs than that are as well sorted all.
 MANY = 5000
+#: So many jobs since a time, or more, are not read to be sorted.
+MOST_AT_ONCE = 5000
 #: Of so many jobs at most the newest are looked for by going back in time.
 MOST_NEWEST = 1000
 #: How far to go back first, and at most.
@@ -248,12 +250,17 @@ def _newest(
     """Return the jobs that changed last, None if they are not found by looking back.
 
     The embedded database sorts all jobs to find the newest, but has an index for those since a
-    time; so it is asked for ever longer times.
+    time; so it is asked for ever longer times. Where many changed at once, as those of a flow that
+    was just added, that would take more time and memory than to sort all.
     """
     now, span = queue.clock.now(), FIRST_SPAN
     while span < LONGEST_SPAN:
+        since = {"updated_on": {"$gte": now - span}}
+        with translated():
+            if len(list(queue.jobs.find(since, {"_id": 1}).limit(MOST_AT_ONCE))) == MOST_AT_ONCE:
+                return None
         pipeline: list[dict[str, Any]] = [
-            {"$match": {"updated_on": {"$gte": now - span}}},
+            {"$match": since},
             {"$match": dict(query)},
             {"$sort": dict(NEWEST)},
             {"$limit": number},

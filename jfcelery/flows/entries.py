@@ -10,7 +10,6 @@ import json
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
-from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import (
@@ -90,16 +89,16 @@ def flow_entries(flow: Flow) -> FlowEntries:
     entries: list[JobEntry] = []
     graph, spool = _Graph(), Spool()
 
-    def take(item: Flow | Job) -> _Part:
+    def take(item: Flow | Job) -> list[str]:
         if isinstance(item, Job):
             entry = _entry(item, spool)
             entries.append(entry)
             graph.add(item.uuid, entry.references)
-            return _Part([item.uuid])
-        return graph.join([take(child) for child in item.jobs], linear=str(item.order) == "linear")
+            return [item.uuid]
+        return graph.join(map(take, item.jobs), linear=str(item.order) == "linear")
 
     whole = take(flow)
-    graph.check_acyclic(whole.uuids)
+    graph.check_acyclic(whole)
     graph.complete(entries)
     with _refused(flow.name, "the flow"):
         return FlowEntries(
@@ -107,7 +106,7 @@ def flow_entries(flow: Flow) -> FlowEntries:
             name=flow.name,
             metadata=_plain_metadata(flow),
             jobs=entries,
-            leaves=graph.leaves(whole.uuids),
+            leaves=graph.leaves(whole),
         )
 
 
@@ -144,11 +143,8 @@ def _job_text(job: Job) -> str:
         ) from error
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A job or a nested flow: its jobs in order of appearance."""
-
-    uuids: list[str]
+#: Stands for all jobs that wait for none: there may be a hundred thousand. Nobody writes to it.
+_NOBODY: dict[str, None] = {}
 
 
 @dataclass
@@ -159,16 +155,20 @@ class _Graph:
 
     def add(self, uuid: str, references: Iterable[str]) -> None:
         """Add a job that refers to the outputs of others."""
-        self.parents[uuid] = dict.fromkeys(references)
+        self.parents[uuid] = dict.fromkeys(references) or _NOBODY
 
-    def join(self, parts: list[_Part], *, linear: bool) -> _Part:
-        """Join the parts of a flow; in linear order each waits for the one before it."""
-        filled = [part.uuids for part in parts if part.uuids]
-        for before, after in pairwise(filled) if linear else ():
-            ends = self.leaves(before)
-            for uuid in self._roots(after):
-                self.parents[uuid].update(dict.fromkeys(ends))
-        return _Part([uuid for uuids in filled for uuid in uuids])
+    def join(self, parts: Iterable[list[str]], *, linear: bool) -> list[str]:
+        """Join the jobs of a flow's parts; in linear order each part waits for the one before."""
+        whole: list[str] = []
+        before: list[str] = []
+        for part in filter(None, parts):
+            if linear:
+                ends = dict.fromkeys(self.leaves(before))
+                for uuid in self._roots(part) if ends else ():
+                    self.parents[uuid] = self.parents[uuid] | ends
+                before = part
+            whole += part
+        return whole
 
     def leaves(self, uuids: list[str]) -> list[str]:
         """Return those jobs that no other of them waits for."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+from functools import lru_cache
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict
@@ -35,6 +36,12 @@ _CONFIG = ConfigDict(extra="forbid", ser_json_inf_nan="constants")
 #: Stand for all that are empty: a flow may have a hundred thousand entries. Nobody writes to them.
 _NO_NAMES: list[str] = []
 _NO_METADATA: dict[str, Any] = {}
+
+
+@lru_cache(maxsize=1024)
+def _shared_hosts(hosts: tuple[str, ...]) -> list[str]:
+    """Return one list for all jobs that the same flows hold. Nobody writes to it."""
+    return [sys.intern(host) for host in hosts]
 
 
 @checked(frozen=True, slots=True, kw_only=True, config=_CONFIG)
@@ -86,7 +93,7 @@ class JobEntry:
             "function": sys.intern(self.function),
             "parents": parents or _NO_NAMES,
             "references": self.references or _NO_NAMES,
-            "hosts": [sys.intern(host) for host in self.hosts],
+            "hosts": _shared_hosts(tuple(self.hosts)),
             "stores": self.stores or _NO_NAMES,
             "metadata": self.metadata or _NO_METADATA,
         }

@@ -95,3 +95,19 @@ def test_the_first_jobs_of_a_flow_are_known_by_its_first_id(project: Project) ->
     assert queries._first_of_flow(controller.queue, query, 3) is None
     assert first(3) == ["j0", "j2", "j3"]
     assert len(first(20)) == 11
+
+
+def test_of_many_that_changed_at_once_none_is_read_to_look_back(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The database sorts them; what is found is the same."""
+    queue = JobController.from_project(project).queue
+    Queued(queue, {f"j{number}": [] for number in range(5)})
+    monkeypatch.setattr(queries, "MANY", 0)
+    looking_back = queries._newest(queue, {}, 3)
+    assert looking_back is not None
+    monkeypatch.setattr(queries, "MOST_AT_ONCE", 5)
+    assert queries._newest(queue, {}, 3) is None
+    found = find_jobs(queue, JobFilter(), sort=NEWEST, limit=3)
+    assert len(found) == 3
+    assert {doc.updated_on for doc in found} == {raw["updated_on"] for raw in looking_back}
