@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from jfcelery.cli.lines import FOLDED, GAP, in_lines
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    from rich.table import Column, Table
 
 #: How a time is written on the screen.
 DATE_FORMAT = "%Y-%m-%d %H:%M"
 #: Characters of a uuid where the whole of it has no room; enough to tell flows and jobs apart.
 SHORT_ID = 8
-#: Characters between two columns.
-GAP = 2
 #: Markup of rich, but for escaped brackets.
 _MARKUP = re.compile(r"(?<!\\)\[[^\[\]]*\]")
 #: Columns where the output is no terminal and COLUMNS is not set: wide, so that ids stay whole.
@@ -86,7 +85,7 @@ def print_fitting(make: Callable[..., Table], *, stderr: bool = False) -> None:
     """Print a table with whole uuids where a row then has room in a line, else with short ones.
 
     Where that is not enough, columns in which nothing stands are left out, then titles get a line
-    for each word.
+    for each word, then long texts or, if there are too many columns, rows go on in further lines.
 
     Args:
         make: Makes the table; its argument ``short`` says whether ids are cut short.
@@ -102,61 +101,21 @@ def print_fitting(make: Callable[..., Table], *, stderr: bool = False) -> None:
     if _width(shown) > out.width:
         for column in shown.columns:
             column.header = str(column.header).replace(" ", "\n")
-    lines = None if _width(shown) > out.width else _in_lines(shown, out.width)
+    lines = in_lines(shown, out.width)
+    if lines is None:  # long texts are folded, short ones stay whole
+        for column in shown.columns:
+            column.no_wrap = column.no_wrap or _widest(column) <= FOLDED
     out.print(shown if lines is None else lines)
-
-
-def _in_lines(shown: Table, room: int) -> Text | None:
-    """Return a table whose rows have room in the terminal, None where it is not such a plain one.
-
-    It looks as rich makes it, who measures, pads and wraps each cell: a tenth of a second for
-    a hundred jobs.
-    """
-    from rich.text import Text
-
-    cells = (str(cell) for column in shown.columns for cell in column.cells)
-    if shown.title or any("\n" in cell for cell in cells):
-        return None
-    titles = [list(_text(str(column.header)).split()) for column in shown.columns]
-    height = max(map(len, titles))
-    heads = [[Text()] * (height - len(title)) + title for title in titles]
-    bodies = [[_text(str(cell)) for cell in column.cells] for column in shown.columns]
-    widths = [
-        max(text.cell_len for text in (*head, *body))
-        for head, body in zip(heads, bodies, strict=True)
-    ]
-    width = sum(widths) + GAP * (len(widths) - 1)
-    if width > room:  # there are wide characters
-        return None
-    lines = [_line(row, widths) for row in zip(*heads, strict=True)]
-    for line in lines:
-        line.stylize("bold")
-    lines.append(Text("─" * width))
-    lines += [_line(row, widths) for row in zip(*bodies, strict=True)]
-    return Text("\n").join(lines)
-
-
-def _text(cell: str) -> Text:
-    from rich.text import Text
-
-    return Text.from_markup(cell, emoji=False) if "[" in cell or "\\" in cell else Text(cell)
-
-
-def _line(row: Sequence[Text], widths: Sequence[int]) -> Text:
-    from rich.text import Text
-
-    line = Text()
-    for cell, width in zip(row, widths, strict=True):
-        line.append(" " * GAP if line else "").append_text(cell)
-        line.append(" " * (width - cell.cell_len))
-    return line
 
 
 def _width(shown: Table) -> int:
     """Return the width of a table without a broken line; rich's own measuring takes longer."""
-    texts = [[str(column.header), *map(str, column.cells)] for column in shown.columns]
-    widths = [max(len(line) for text in column for line in _plain_lines(text)) for column in texts]
-    return sum(widths) + GAP * (len(widths) - 1)
+    return sum(map(_widest, shown.columns)) + GAP * (len(shown.columns) - 1)
+
+
+def _widest(column: Column) -> int:
+    texts = (str(column.header), *map(str, column.cells))
+    return max(len(line) for text in texts for line in _plain_lines(text))
 
 
 def _plain_lines(text: str) -> list[str]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from rich.style import Style
 
-from jfcelery.cli import output
+from jfcelery.cli.lines import in_lines
 from jfcelery.cli.output import (
     STATE_STYLES,
     console,
@@ -60,7 +60,7 @@ def test_tables_look_the_same_in_lines_and_as_rich_makes_them(
     names = ("a[b]c\\", ":smile: 日本語", "x[red]y", "")
     for number, name in enumerate(names):
         shown.add_row(str(number), escape(name), styled_state("READY"), "2026-01-01")
-    as_lines = output._in_lines(shown, 80)
+    as_lines = in_lines(shown, 80)
     assert as_lines is not None
     seen = []
     for made in (shown, as_lines):
@@ -76,7 +76,7 @@ def test_tables_look_the_same_in_lines_and_as_rich_makes_them(
     print_fitting(lambda **_: titled)
     assert "A title of some words" in capsys.readouterr().out
     shown.add_row("4", "in\ntwo lines", "", "")
-    assert output._in_lines(shown, 80) is None
+    assert in_lines(shown, 80) is None
 
 
 def test_wide_characters_that_have_no_room_stay_in_their_column(
@@ -92,6 +92,44 @@ def test_wide_characters_that_have_no_room_stay_in_their_column(
     assert first.startswith("1")
     assert first.rstrip().endswith("READY")
     assert last.startswith(" ")
+
+
+def test_rows_that_have_no_room_go_on_in_further_lines(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Below their titles, indented by the first column; no word is broken, nothing is left out."""
+    monkeypatch.setenv("COLUMNS", "40")
+    titles = ["DB id", "Name", "State", "Worker", "Time", "Priority", "Error"]
+    shown = table("", titles, whole={"State"})
+    shown.add_row("1", "relax", "BATCH_SUBMITTED", "hpc", "0:00:10", "5", "")
+    shown.add_row("12", "static", "READY", "local", "0:10:00", "0", "WorkerDiedError")
+    print_fitting(lambda **_: shown)
+    lines = [line.rstrip() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        "DB",
+        "id  Name    State            Worker",
+        "    Time     Priority  Error",
+        "─" * 38,
+        "1   relax   BATCH_SUBMITTED  hpc",
+        "    0:00:10  5",
+        "12  static  READY            local",
+        "    0:10:00  0         WorkerDiedError",
+    ]
+
+
+def test_a_long_text_goes_on_below_itself_and_short_ones_stay_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """If that is enough, each row stays one."""
+    monkeypatch.setenv("COLUMNS", "40")
+    shown = table("", ["DB id", "Name", "Worker", "Run time"])
+    shown.add_row("1", "a name of quite some words", "cluster-7", "0:00:10")
+    print_fitting(lambda **_: shown)
+    first, *more = (line.split() for line in capsys.readouterr().out.splitlines()[3:])
+    assert (first[0], *first[-2:]) == ("1", "cluster-7", "0:00:10")
+    assert [*first[1:-2], *(word for line in more for word in line)] == (
+        ["a", "name", "of", "quite", "some", "words"]
+    )
 
 
 def test_a_bar_counts_on_a_terminal_only(
