@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from jfcelery.errors import FlowNotFoundError, JfceleryError
 from jfcelery.execution.stores import Documents, insert_documents, read_documents
-from jfcelery.flows.release import release_children
+from jfcelery.flows.release import release_all
 from jfcelery.states import JobState
 from jfcelery.tasks.checkout import send_checkout
 from jfcelery.tasks.download import download, downloaded
@@ -158,8 +158,7 @@ def _insert(runtime: Runtime, store: str | None, results: Sequence[_Result]) -> 
 def _complete(runtime: Runtime, results: Sequence[_Result]) -> None:
     achieved = [(result.work, completed(result.outcome)) for result in results]
     ended = commit_all(achieved, finalize.name)
-    for doc in ended:
-        release_children(runtime.jobs, doc)
+    release_all(runtime.jobs, ended)
     if ended:
         send_checkout(runtime)
     done = {doc.id for doc in ended}

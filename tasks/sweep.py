@@ -16,7 +16,7 @@ from jfcelery.database.connection import translated
 from jfcelery.database.flows import flow_state
 from jfcelery.database.slots import Slots
 from jfcelery.errors import ConflictError, FlowNotFoundError, ServiceError
-from jfcelery.flows.release import release_children, settle
+from jfcelery.flows.release import release_all, settle
 from jfcelery.flows.storing import remove_insertion
 from jfcelery.states import ACTIVE_STATES, POOL_STATES, QUEUED_STATES, FlowState, JobState
 from jfcelery.tasks.checkout import checkout
@@ -118,8 +118,7 @@ def send_again(runtime: Runtime, doc: JobDoc) -> None:
 
 def _release_pending(runtime: Runtime) -> None:
     """Release the children of jobs whose finalize died after its commit."""
-    for doc in list(runtime.jobs.find({"release": True})):
-        release_children(runtime.jobs, doc)
+    release_all(runtime.jobs, list(runtime.jobs.find({"release": True})))
 
 
 def _cancel_pending(runtime: Runtime) -> None:

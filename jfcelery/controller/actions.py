@@ -13,9 +13,10 @@ from jfcelery.controller.queries import job_keys
 from jfcelery.controller.rerun import Rerun
 from jfcelery.controller.retry import retry
 from jfcelery.controller.set_state import set_state
-from jfcelery.controller.stop import jobs_waited_for, let_children_go, stop
+from jfcelery.controller.stop import let_children_go, stop
 from jfcelery.database.jobs import Jobs
 from jfcelery.errors import JobNotFoundError, ServiceError
+from jfcelery.flows.release import jobs_waited_for
 from jfcelery.messages import messenger
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ def set_state(state: JobState, waited_for: Collection[str]) -> Callable[[JobDoc]
 
     Args:
         state: The state.
-        waited_for: Keys of the jobs that others wait for; see :func:`~.stop.jobs_waited_for`.
+        waited_for: Keys of the jobs that others wait for; see :func:`.release.jobs_waited_for`.
     """
 
     def plan(doc: JobDoc) -> Move:

@@ -228,7 +228,7 @@ class _DeathError(BaseException):
         ("commit_all", 0),
         ("insert_documents", 0),
         ("commit_all", 1),
-        ("release_children", 2),
+        ("release_all", 0),
         ("send_checkout", 0),
     ],
 )

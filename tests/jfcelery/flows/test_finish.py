@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jfcelery.database import edges
+from jfcelery.database.connection import open_queue
+from jfcelery.database.jobs import Jobs
+from jfcelery.database.schema import prepare
+from jfcelery.flows import release
 from jfcelery.flows.finish import add_new_jobs, descendants, halt
 from jfcelery.flows.insert import Placement, add_flow
-from jfcelery.flows.release import release_children, settle
+from jfcelery.flows.release import release_all, release_children, settle
 from jfcelery.states import JobState
+from tests.support.commands import listen
 from tests.support.ends import outcome, run, unmet
 from tests.support.entries import entry, flow_of
 
@@ -18,11 +23,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from jfcelery.database.documents import JobDoc
-    from jfcelery.database.jobs import Jobs
     from jfcelery.flows.entries import FlowEntries
+    from jfcelery.project import Project
 
 HERE = Placement(worker="here")
 _S = JobState
+#: What a commit leaves to be done.
+RELEASE = {"release": True}
 
 
 @pytest.fixture(params=[edges.INLINE, 0], ids=["inline", "apart"], autouse=True)
@@ -65,6 +72,46 @@ def test_a_child_becomes_ready_with_its_last_parent(jobs: Jobs) -> None:
     _complete(jobs, run(jobs, "b"))
     assert _states(jobs, flow) == {"a": "C", "b": "C", "c": "R"}
     assert jobs.get("c").unmet == []
+
+
+@pytest.mark.parametrize("piece", [500, 1])
+def test_the_children_of_many_ended_jobs_become_ready(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    """Of all with children, those without lose their flags; also where there are very many."""
+    monkeypatch.setattr(release, "PIECE", piece)
+    flow = _insert(jobs, {"a": [], "b": [], "c": [], "d": ["a"], "e": ["a", "b"], "f": ["a", "b"]})
+    ended = [
+        jobs.transition(run(jobs, name), "finalize", _S.COMPLETED, by="test", fields=RELEASE)
+        for name in "abc"
+    ]
+    stale = jobs.update(ended[2], {"swept": 7})  # somebody else writes to the one without children
+    release_all(jobs, ended)
+    assert _states(jobs, flow) == dict.fromkeys("abc", "C") | dict.fromkeys("def", "R")
+    assert not any(jobs.get(name).release for name in "abc")
+    assert jobs.get("c").swept == stale.swept
+
+
+def test_many_ended_jobs_without_children_cost_no_more_commands_than_a_few(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their flags go with one."""
+    commands = listen(monkeypatch)
+    queue = open_queue(project)
+    prepare(queue)
+    jobs = Jobs(queue)
+    numbers = []
+    for names in (["a", "b"], [f"j{number}" for number in range(12)]):
+        _insert(jobs, {name: [] for name in names})
+        ended = [
+            jobs.transition(run(jobs, name), "finalize", _S.COMPLETED, by="test", fields=RELEASE)
+            for name in names
+        ]
+        commands.clear()
+        release_all(jobs, ended)
+        numbers.append(commands.number)
+        assert not any(jobs.get(name).release for name in names)
+    assert numbers[0] == numbers[1]
 
 
 @pytest.mark.parametrize("on_missing, state", [("error", "W"), ("none", "R"), ("pass", "R")])
