@@ -171,8 +171,9 @@ class Output:
 
     @property
     def text(self) -> str:
-        """Both streams in one line, for messages."""
-        return " ".join(f"{self.stderr} {self.stdout}".split())[:500]
+        """Both streams in one line, for messages; nothing in it that would move a cursor."""
+        said = f"{self.stderr} {self.stdout}"[:2000]
+        return " ".join("".join(c if c.isprintable() else " " for c in said).split())[:500]
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,23 @@ if TYPE_CHECKING:
 TIMED_OUT = 124
 #: Exit status of a shell for a command that it cannot find.
 NOT_FOUND = 127
+#: Exit statuses of a shell for a command that was killed, as by ``timeout`` if it hangs on, or by a
+#: host that goes down. Statuses above are qsub's own.
+KILLED = frozenset(
+    128 + number
+    for number in (
+        signal.SIGHUP,
+        signal.SIGINT,
+        signal.SIGQUIT,
+        signal.SIGABRT,
+        signal.SIGBUS,
+        signal.SIGKILL,
+        signal.SIGSEGV,
+        signal.SIGPIPE,
+        signal.SIGALRM,
+        signal.SIGTERM,
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -67,7 +85,7 @@ def refused(
         The error; SubmissionRejectedError if nothing is found.
     """
     kind: type[JfceleryError] = SubmissionRejectedError
-    if exit_code in {TIMED_OUT, NOT_FOUND}:
+    if exit_code in {TIMED_OUT, NOT_FOUND} or exit_code in KILLED:
         kind = SchedulerDownError
     else:
         for refusal in refusals:

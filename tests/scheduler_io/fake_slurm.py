@@ -23,6 +23,7 @@ case $mode in
   refuse) cat words >&2; exit 1 ;;
   hang) sleep 1000 ;;
   die-before) kill -KILL 0 ;;
+  killed) kill -KILL $$ ;;
   nonsense) echo "<html>503</html>"; exit 0 ;;
 esac
 id=$(($(cat next 2>/dev/null || echo 100) + 1)); echo $id >next
@@ -30,6 +31,7 @@ name=$(sed -n 's/^#SBATCH --job-name=//p' "$OLDPWD/submit.sh")
 echo "$id|PENDING|Priority|debug|$name" >>queue
 case $mode in
   die-after) kill -KILL 0 ;;
+  killed-after) kill -KILL $$ ;;
   silent) exit 0 ;;
   murmur) echo "<html>504</html>"; exit 0 ;;
   time-out) echo "sbatch: error: Batch job submission failed: Socket timed out on send/recv \

@@ -100,6 +100,21 @@ def test_an_answer_without_an_id_is_in_doubt(
     assert len(slurm.queue) == 1
 
 
+@pytest.mark.parametrize("mode, calls", [("killed", 2), ("killed-after", 1)])
+def test_a_submission_command_that_was_killed_is_in_doubt(
+    bench: Bench, slurm: FakeSlurm, mode: str, calls: int
+) -> None:
+    """As by a host that goes down: that is no refusal, and the job is looked up by its name."""
+    job = bench.put("true")
+    slurm.submitting(mode)
+    with pytest.raises(SchedulerDownError, match="137"):
+        bench.submit(job)
+    slurm.submitting("well")
+    assert bench.submit(job).queue_id == "101"
+    assert slurm.calls == calls
+    assert len(slurm.queue) == 1
+
+
 def test_an_answer_without_an_id_that_was_kept_does_not_hold_up_a_cancel(
     bench: Bench, slurm: FakeSlurm
 ) -> None:

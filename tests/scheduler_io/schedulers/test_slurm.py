@@ -197,8 +197,16 @@ def test_a_refusal_means_wait_or_mend_or_give_up(text: str) -> None:
     assert " ".join(text.split()) in error.message
 
 
-def test_a_submission_that_hangs_or_has_no_sbatch_is_the_hosts_trouble() -> None:
+def test_what_a_scheduler_says_cannot_move_a_cursor() -> None:
+    """Whatever bytes it prints, they stand in messages as one line of text."""
+    error = SLURM.refusal(Output(1, "\x1b[2J\x1b]0;title\x07 bell\x08\r\n", "é\x00\ttoo"))
+    assert str(error.message).endswith("é too [2J ]0;title bell")
+
+
+def test_a_submission_that_hangs_is_killed_or_has_no_sbatch_is_the_hosts_trouble() -> None:
     """The exit statuses of timeout and of the shell say so."""
+    for killed in (129, 137, 139, 143):
+        assert isinstance(SLURM.refusal(Output(killed, "", "")), SchedulerDownError)
     assert isinstance(SLURM.refusal(Output(124, "", "")), SchedulerDownError)
     assert isinstance(SLURM.refusal(Output(127, "", "sbatch: not found")), SchedulerDownError)
 
