@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
+    from jfcelery.controller import JobController
     from jfcelery.database.batches import BatchDoc
 
 _STATES = click.option(
@@ -104,22 +105,43 @@ def info(pilot: str, as_json: bool) -> None:
     """
     from jfcelery.cli.output import write_json
     from jfcelery.cli.state import open_controller
-    from jfcelery.controller.ids import is_uuid
 
     with open_controller() as controller:
-        by_uid = is_uuid(pilot.removeprefix("jfp-"))
-        docs = controller.get_batches(
-            process_id=None if by_uid else pilot,
-            batch_uid=pilot.removeprefix("jfp-") if by_uid else None,
-            limit=2,
-        )
-        doc = _only(docs, pilot)
+        doc = _find(controller, pilot)
         query = {"remote.batch_uid": doc.batch_uid}
         jobs = controller.get_jobs_info(custom_query=query, sort=[("db_id", 1)])
     if as_json:
         write_json(_data(doc) | {"jobs": [job.model_dump(mode="python") for job in jobs]})
         return
     _show(doc, [f"{job.db_id} ({job.state}) {job.name}" for job in jobs])
+
+
+@batch.command()
+@click.argument("pilots", metavar="[ID]...", nargs=-1)
+@workers_option
+@yes_option
+@json_option
+def drain(pilots: tuple[str, ...], workers: tuple[str, ...], yes: bool, as_json: bool) -> None:
+    """Have pilots end the jobs that they have, take no more, and end.
+
+    ID is the id of a queue job, or a unique id; without any, all pilots that have not ended are
+    meant. One that still waits in the queue is taken out of it. As long as jobs wait in the pool
+    others are submitted in their place; `max_jobs: 0` of the worker prevents that.
+    """
+    from jfcelery.cli.output import counted, say
+    from jfcelery.cli.state import open_controller
+
+    living = [BatchState.SUBMITTED, BatchState.RUNNING]
+    with open_controller() as controller:
+        uids = [_find(controller, pilot).batch_uid for pilot in pilots]
+        given: dict[str, Any] = {"batch_uid": uids, "worker": list(workers)}
+        number = controller.count_batches(batch_state=living, **given)
+        what = counted(number, "pilot")
+        if number and not (yes or uids) and not click.confirm(f"Drain {what}?", err=True):
+            raise click.Abort
+        number = controller.drain_batches(**given) if number else 0
+    text = f"{counted(number, 'pilot')} told to take no more jobs."
+    say(text, {"draining": number}, as_json=as_json)
 
 
 @batch.command()
@@ -149,7 +171,7 @@ def delete(
     if states and BatchState.FINISHED not in states:
         raise InputError(
             "Only pilots that are FINISHED can be deleted.",
-            remedy="Stop their jobs, or wait: a pilot without jobs ends by itself.",
+            remedy="`jfc batch drain` has them end; a pilot without jobs does so by itself.",
         )
     given: dict[str, Any] = {
         "process_id": list(process_ids),
@@ -165,9 +187,17 @@ def delete(
     say(f"{counted(number, 'pilot')} deleted.", {"deleted": number}, as_json=as_json)
 
 
-def _only(docs: Sequence[BatchDoc], pilot: str) -> BatchDoc:
+def _find(controller: JobController, pilot: str) -> BatchDoc:
+    """Return the pilot with an id of either kind."""
+    from jfcelery.controller.ids import is_uuid
     from jfcelery.errors import InputError
 
+    by_uid = is_uuid(pilot.removeprefix("jfp-"))
+    docs = controller.get_batches(
+        process_id=None if by_uid else pilot,
+        batch_uid=pilot.removeprefix("jfp-") if by_uid else None,
+        limit=2,
+    )
     remedy = "`jfc batch list` shows the pilots."
     if not docs:
         raise InputError(f"There is no pilot {pilot}.", remedy=remedy)
@@ -215,7 +245,7 @@ def _show(doc: BatchDoc, jobs: Sequence[str]) -> None:
         "process id": doc.process_id or "not submitted yet",
         "worker": doc.worker,
         "state": doc.state.value
-        + (", draining" if doc.is_draining and doc.end_time is None else ""),
+        + (", draining" if (doc.is_draining or doc.drain) and doc.end_time is None else ""),
         "queue": doc.queue_state or "",
         "host": doc.host or "",
         "slots": "" if doc.slots is None else str(doc.slots),

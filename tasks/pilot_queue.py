@@ -9,8 +9,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.errors import ConfigError, SchedulerDownError
+from jfcelery.execution.pilot.far import FAR_PATIENCE
 from jfcelery.execution.pilot.plan import Plan
 from jfcelery.folders import RunFolder
+from jfcelery.project.walltime import wall_time
 from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.scheduler_io.schedulers.base import EndReason, QueueJob, QueueState
 from jfcelery.scheduler_io.schedulers.proof import key_values
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from jfcelery.database.batches import BatchDoc
     from jfcelery.project import WorkerBase
-    from jfcelery.project.batch import BatchConfig
+    from jfcelery.project.batch import BatchConfig, SlotConfig
     from jfcelery.scheduler_io.hosts.base import Host
     from jfcelery.scheduler_io.schedulers.base import Answer, EndReport
     from jfcelery.tasks.runtime import Runtime
@@ -37,15 +39,21 @@ SILENCE = timedelta(minutes=10)
 SILENT_AGAIN = timedelta(seconds=60)
 #: How long a pilot must be absent from listings before it counts as gone; see ``poll``.
 HIDDEN_TIME = timedelta(seconds=60)
+#: States of queue jobs that have not begun.
+_NOT_BEGUN = frozenset({QueueState.QUEUED, QueueState.HELD})
 #: Seconds that pilots wait between two looks for a job.
 DEFAULT_SLEEP = 1.0
 
+#: Rounds of 0.1 s in which the script kills what a pilot left, and of those in which launchers end.
+_KILL_ROUNDS, _FAR_ROUNDS = 100, int(FAR_PATIENCE * 10) + 30
 #: What the script of a pilot does last, before it leaves its final file: if the pilot was killed,
 #: nothing of its jobs may live when its end is seen, nor the folders of its warm processes stay.
+#: Launchers end by themselves, once nothing of their jobs lives on other nodes, or are killed then.
 _CLEAR = """\
-for _jfc_n in {1..100}; do
+for _jfc_n in {1..@ROUNDS@}; do
   _jfc_rest=$(grep -alzx 'JFC_PILOT=@PILOT@' /proc/[0-9]*/environ 2>/dev/null)
   [ -n "$_jfc_rest" ] || break
+  [ "$_jfc_n" -gt @PATIENT@ ] || _jfc_rest=
   for _jfc_pid in $_jfc_rest; do
     _jfc_pid=${_jfc_pid#/proc/}; kill -KILL "${_jfc_pid%/environ}" 2>/dev/null
   done
@@ -133,6 +141,7 @@ class PilotQueue:
                 if i in by_id and answer.state is QueueState.RUNNING
             }
             looks = [self._heed_silence(queue, look, running) for look in looks]
+            looks = self._heed_wishes(host, queue, looks, answers)
             self._bury(host, [look.doc.name for look in looks if look.is_over])
         return looks
 
@@ -160,18 +169,24 @@ class PilotQueue:
         command = "jfc execution run-batch {}"
         if self.worker.is_local:
             command = f"{shlex.quote(sys.executable)} -m jfcelery.execution.pilot {{}}"
-        update = {
-            "post_run": _CLEAR.replace("@PILOT@", doc.name),
-            "resources": warned(self.worker),
-        }
+        update = {"post_run": self._clear(doc), "resources": warned(self.worker)}
         alone = self.worker.model_copy(update=update)
         return build_script(
             alone, None, None, folder=folder, name=doc.name, attempt=1, command=command
         )
 
+    def _clear(self, doc: BatchDoc) -> str:
+        patient = _FAR_ROUNDS if self._slots and self._slots.launcher else 0
+        rounds = patient + _KILL_ROUNDS
+        text = _CLEAR.replace("@ROUNDS@", str(rounds)).replace("@PATIENT@", str(patient))
+        return text.replace("@PILOT@", doc.name)
+
+    @property
+    def _slots(self) -> SlotConfig | None:
+        return self.worker.slots or self.runtime.project.slots
+
     def _plan(self, doc: BatchDoc) -> Plan:
-        project, batch = self.runtime.project, self.batch
-        slots = self.worker.slots or project.slots
+        project, batch, slots = self.runtime.project, self.batch, self._slots
         preload = project.preload if self.worker.preload is None else self.worker.preload
         return Plan(
             handle_dir=batch.jobs_handle_dir,
@@ -179,6 +194,7 @@ class PilotQueue:
             max_jobs=batch.max_jobs_per_batch,
             max_wait=batch.max_wait,
             max_time=batch.max_time,
+            walltime=wall_time(self.worker.resources),
             parallel=batch.parallel_jobs or 1,
             sleep=batch.sleep_time or DEFAULT_SLEEP,
             cpus=slots.cpus if slots else None,
@@ -244,6 +260,36 @@ class PilotQueue:
             return look
         minutes = int(SILENCE.total_seconds() // 60)
         return Look(look.doc, is_over=True, why=f"cancelled: silent for {minutes} minutes")
+
+    def _heed_wishes(
+        self, host: Host, queue: WorkerQueue, looks: list[Look], answers: Mapping[str, Answer]
+    ) -> list[Look]:
+        """Tell pilots to take no more jobs where somebody wants that.
+
+        One that has not begun finds the wish, should it begin just now, and takes none. So its
+        queue job can go.
+        """
+        wanted = [look for look in looks if look.doc.drain and not look.is_over]
+        told = [
+            look for look in wanted if not look.changes.get("is_draining", look.doc.is_draining)
+        ]
+        if not told:
+            return looks
+        command = pool_of(self.worker).drain_command(tuple(look.doc.name for look in told))
+        if not (result := host.run(command)).ok:
+            raise SchedulerDownError(f"the pool cannot be written to: {result.stderr[-300:]}")
+        waiting = {
+            str(look.doc.process_id): self._queue_job(look.doc)
+            for look in told
+            if answers[str(look.doc.process_id)].state in _NOT_BEGUN
+        }
+        gone = queue.cancel(list(waiting.values())) if waiting else {}
+        return [
+            replace(look, is_over=True, why="drained before it began")
+            if gone.get(str(look.doc.process_id))
+            else look
+            for look in looks
+        ]
 
     def _bury(self, host: Host, names: Sequence[str]) -> None:
         if not names:

@@ -55,7 +55,7 @@ def submit_needed(runtime: Runtime, name: str) -> None:
     """
     worker = runtime.project.get_worker(name)
     alive = Batches(runtime.queue).alive(name)
-    draining = [doc for doc in alive if doc.is_draining]
+    draining = [doc for doc in alive if doc.is_draining or doc.drain]
     jobs = _jobs(runtime, name) - sum(doc.running for doc in draining)
     useful = math.ceil(max(jobs, 0) / parallel_of(worker))
     limit = useful + len(draining)

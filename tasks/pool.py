@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from jfcelery.controller.fields import fresh
 from jfcelery.database.batches import PREFIX
+from jfcelery.errors import ResourcesError
+from jfcelery.project.walltime import clock, wall_time
 from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.scheduler_io.schedulers.pool import ENTRY, Pool, order_of
 from jfcelery.states import JobState
@@ -32,8 +34,26 @@ def pool_of(worker: WorkerBase, doc: JobDoc | None = None) -> Pool:
 
     if worker.batch is None:
         raise AssertionError("no batch worker")
-    order = "" if doc is None else order_of(doc.priority, doc.created_on.timestamp())
+    order = ""
+    if doc is not None:
+        order = order_of(doc.priority, doc.created_on.timestamp(), time_limit(worker, doc))
     return Pool(ShellIO(), worker.batch.jobs_handle_dir, order)
+
+
+def time_limit(worker: WorkerBase, doc: JobDoc) -> int | None:
+    """Return the seconds that a job says to take at most; None if it does not.
+
+    Raises:
+        ResourcesError: No pilot of its worker has as many.
+    """
+    limit, most = wall_time(doc.resources), wall_time(worker.resources)
+    if limit is None or most is None or limit <= most:
+        return limit
+    raise ResourcesError(
+        f"it asks for {clock(limit)}, and pilots of worker {doc.worker} end after {clock(most)}",
+        remedy="Give the job less (jfc job set resources) or another worker (jfc job set worker), "
+        f"or pilots more: `time` or `walltime` in the `resources` of {doc.worker}.",
+    )
 
 
 def pool_queue(host: Host, worker: WorkerBase) -> WorkerQueue:

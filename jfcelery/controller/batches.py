@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.controller.arguments import several
@@ -9,17 +10,20 @@ from jfcelery.controller.filters import JobFilter
 from jfcelery.controller.queries import find_jobs
 from jfcelery.database.batches import BatchDoc, Batches
 from jfcelery.database.connection import translated
+from jfcelery.database.hosts import HostRecords
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jfcelery.database.connection import QueueDatabase
+    from jfcelery.project import Project
     from jfcelery.states import BatchState
 
 
 class PilotQueries:
     """What the controller knows of pilots; method names as in jobflow-remote."""
 
+    project: Project
     queue: QueueDatabase
 
     def get_batches(
@@ -62,6 +66,25 @@ class PilotQueries:
         query = self._batch_query(process_id, batch_uid, worker, batch_state, job_ids, db_ids)
         with translated():
             return self.queue.batches.count_documents(query)
+
+    def drain_batches(
+        self,
+        process_id: str | list[str] | None = None,
+        batch_uid: str | list[str] | None = None,
+        worker: str | list[str] | None = None,
+    ) -> int:
+        """Have pilots end the jobs that they have, take no more, and end; return how many.
+
+        One that has not begun is taken out of its queue. While jobs wait in the pool others are
+        submitted in their place, as far as ``max_jobs`` lets them.
+        """
+        query = self._batch_query(process_id, batch_uid, worker)
+        docs = Batches(self.queue).drain(query)
+        records = HostRecords(self.queue)
+        workers = self.project.workers
+        for host in {workers[doc.worker].host_key for doc in docs if doc.worker in workers}:
+            records.poll_soon(host, timedelta(0))
+        return len(docs)
 
     def delete_batches(
         self,

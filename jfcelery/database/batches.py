@@ -49,6 +49,8 @@ class BatchDoc(Document):
     #: When it was found silent first, None since it was heard of again.
     silent_since: datetime | None = None
     is_draining: bool = False
+    #: Whether somebody wants it to take no more jobs.
+    drain: bool = False
     #: Why it ended, or why it is not in the queue yet.
     why: str = ""
     #: Whether it ended without having run a job, for a reason of its own.
@@ -109,6 +111,21 @@ class Batches:
         """Return the pilots of a worker that may have a queue job, or are about to."""
         states = (BatchState.SUBMITTED.value, BatchState.RUNNING.value)
         return [doc for state in states for doc in self.find({"worker": worker, "state": state})]
+
+    def drain(self, query: Mapping[str, Any]) -> list[BatchDoc]:
+        """Have the pilots that match a query and have not ended take no more jobs; return them."""
+        drained = []
+        for doc in self.find(
+            {"$and": [dict(query), {"state": {"$ne": BatchState.FINISHED.value}}]}
+        ):
+            current: BatchDoc | None = doc
+            while current is not None and current.state is not BatchState.FINISHED:
+                try:
+                    drained.append(self.update(current, {"drain": True}))
+                    break
+                except ConflictError:
+                    current = next(self.find({"_id": doc.batch_uid}), None)
+        return drained
 
     def latest(self, worker: str, number: int) -> list[BatchDoc]:
         """Return the pilots of a worker that were added last, the newest first."""

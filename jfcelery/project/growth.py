@@ -1,9 +1,8 @@
 """More wall time and memory for a job, in the keys that its scheduler's template has.
 
-Slurm, https://slurm.schedmd.com/sbatch.html: ``--time`` is in minutes unless it has colons,
-``--mem`` in megabytes unless it has a unit. PBS, pbs_resources(7B): ``walltime`` is in seconds
-unless it has colons, ``mem`` within ``select`` in bytes unless it has a unit. Grid Engine,
-sge_types(1): ``h_rt`` and ``h_vmem`` alike.
+Slurm, https://slurm.schedmd.com/sbatch.html: ``--mem`` is in megabytes unless it has a unit. PBS,
+pbs_resources(7B): ``mem`` within ``select`` is in bytes unless it has a unit. Grid Engine,
+sge_types(1): ``h_vmem`` alike. For wall time see ``walltime``.
 """
 
 from __future__ import annotations
@@ -14,15 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from jfcelery.errors import ResourcesError
 from jfcelery.project.recovery import bytes_of, seconds_of
+from jfcelery.project.walltime import TIME_KEYS, clock, seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from jfcelery.project.recovery import RecoveryRule
 
-#: Keys of wall time in qtoolkit's templates, and the seconds that a plain number there means.
-TIME_KEYS = {"time": 60, "walltime": 1, "soft_walltime": 1}
-#: Keys of memory there, and the bytes that a plain number means.
+#: Keys of memory in qtoolkit's templates, and the bytes that a plain number means.
 MEMORY_KEYS = {"mem": 1024**2, "mem_per_cpu": 1024**2}
 #: The key in which PBS and Grid Engine have memory among other things.
 SELECT = "select"
@@ -56,10 +54,10 @@ def _grow_time(new: dict[str, Any], factor: float, ceiling: str | None) -> list[
     most = seconds_of(ceiling) if ceiling else math.inf
     words = []
     for key in (key for key in TIME_KEYS if new.get(key) is not None):
-        old, had = new[key], _seconds(new[key], TIME_KEYS[key])
+        old, had = new[key], seconds(new[key], TIME_KEYS[key])
         if had >= most:
             raise ResourcesError(f"its {key} ({old}) has reached the ceiling of {ceiling}")
-        new[key] = _clock(min(math.ceil(had * factor), int(min(most, 1e12))))
+        new[key] = clock(min(math.ceil(had * factor), int(min(most, 1e12))))
         words.append(f"{key} {old} -> {new[key]}")
     if not words:
         raise ResourcesError("it has no wall time in its resources that could be multiplied")
@@ -89,30 +87,6 @@ def _grow_memory(new: dict[str, Any], factor: float, ceiling: str | None) -> lis
     if not words:
         raise ResourcesError("it has no memory in its resources that could be multiplied")
     return words
-
-
-def _seconds(value: object, unit: int) -> int:
-    """Return a wall time in seconds; parts without colons count in the unit (or hours of days)."""
-    days, dash, rest = str(value).strip().rpartition("-")
-    parts = rest.split(":")
-    try:
-        numbers = [int(part) for part in parts]
-        whole = int(days) * 86_400 if dash else 0
-    except ValueError:
-        raise ResourcesError(f"its wall time {value!r} cannot be read") from None
-    if dash:  # days-hours[:minutes[:seconds]]
-        sizes = [3600, 60, 1]
-    elif len(numbers) == 1:
-        sizes = [unit]
-    else:  # [hours:]minutes:seconds
-        sizes = [3600, 60, 1][-len(numbers) :]
-    if len(numbers) > len(sizes):
-        raise ResourcesError(f"its wall time {value!r} cannot be read")
-    return whole + sum(n * size for n, size in zip(numbers, sizes, strict=False))
-
-
-def _clock(seconds: int) -> str:
-    return f"{seconds // 3600}:{seconds % 3600 // 60:02}:{seconds % 60:02}"
 
 
 def _size(text: str, unit: int) -> tuple[float, str]:

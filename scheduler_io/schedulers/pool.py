@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 #: First and last line of a listing.
 HEADER, FOOTER = "POOL", "POOL ENDS"
-#: Names of the entries of a pool: order and name of the job.
-ENTRY = re.compile(r"^(\d+)-(jfc-\S+)$", re.MULTILINE)
+#: Names of the entries of a pool: order, perhaps the seconds that the job takes at most, its name.
+ENTRY = re.compile(r"^(\d+(?:\.\d+)?)-(jfc-\S+)$", re.MULTILINE)
 #: Days after which an entry that was given back is removed; its job has another one since long.
 KEPT_DAYS = 7
 
@@ -118,8 +118,14 @@ for path in "$dir/{CLAIMED}"/.jfp-*/; do
   done
   rmdir "$path"
 done
-for pilot in @PILOTS@; do rm -f "$dir/{PILOTS}/$pilot"; done
+for pilot in @PILOTS@; do rm -f "$dir/{PILOTS}/$pilot" "$dir/{KILL}/$pilot"; done
 exit 0
+"""
+
+# A pilot that has not begun finds the wish when it does.
+_DRAIN = f"""
+mkdir -p "$dir/{KILL}" || exit 1
+for pilot in @PILOTS@; do : >"$dir/{KILL}/$pilot" || exit 1; done
 """
 
 # One line for each pilot: seconds since it was heard of by the file server's clock, and its words.
@@ -181,8 +187,11 @@ class Pool(Scheduler):
 
     def bury_command(self, pilots: tuple[str, ...]) -> str:
         """Return the command that gives back what pilots had that are dead for certain."""
-        names = " ".join(map(shlex.quote, pilots))
-        return (self._filled("dir=@DIR@\n") + _BURY).replace("@PILOTS@", names)
+        return self._for_pilots(_BURY, pilots)
+
+    def drain_command(self, pilots: tuple[str, ...]) -> str:
+        """Return the command that tells pilots to take no more jobs."""
+        return self._for_pilots(_DRAIN, pilots)
 
     def heard_command(self) -> str:
         """Return the command that tells when pilots were heard of last, and what they said."""
@@ -196,19 +205,25 @@ class Pool(Scheduler):
         rows = (_row(line) for line in lines[lines.index(HEADER) + 1 : lines.index(FOOTER)])
         return Listing({row.queue_id: row for row in rows if row})
 
+    def _for_pilots(self, text: str, pilots: tuple[str, ...]) -> str:
+        names = " ".join(map(shlex.quote, pilots))
+        return (self._filled("dir=@DIR@\n") + text).replace("@PILOTS@", names)
+
     def _filled(self, text: str) -> str:
         return text.replace("@DIR@", shlex.quote(str(self.folder)))
 
 
-def order_of(priority: int, created: float) -> str:
+def order_of(priority: int, created: float, limit: int | None = None) -> str:
     """Return what sorts entries: the highest priority first, then the oldest.
 
     Args:
         priority: Of the job.
         created: When it was added, in Unix time.
+        limit: Seconds that it takes at most, which pilots read there; None: it does not say.
     """
     rank = _HIGHEST - max(-_HIGHEST, min(priority, _HIGHEST))
-    return f"{rank:06d}{int(created * 1000):014d}"
+    order = f"{rank:06d}{int(created * 1000):014d}"
+    return order if limit is None else f"{order}.{limit}"
 
 
 def _row(line: str) -> Row | None:

@@ -96,6 +96,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "--worker/-wk --max-results/-m --state/-s --job-id/-jid --db-id/-did --verbosity/-v",
     ),
     "batch info": ("ID", ""),
+    "batch drain": ("[ID]...", "--worker/-wk --yes/-y"),
     "batch delete": ("", "--state/-s --process-id/-pid --batch-uid/-bid --worker/-wk --yes/-y"),
     "execution run": ("[RUN_DIR]", ""),
     "execution run-batch": ("RUN_DIR", ""),
@@ -206,6 +207,7 @@ METHODS: dict[str, str] = {
     "backup_dump": "dir_path mongo_bin_path compress python",
     "get_batches": "process_id batch_uid worker batch_state job_ids db_ids limit sort",
     "count_batches": "process_id batch_uid worker batch_state job_ids db_ids",
+    "drain_batches": "process_id batch_uid worker",
     "delete_batches": "process_id batch_uid worker batch_state",
     "backup_restore": "dir_path mongo_bin_path compress python",
 }

@@ -46,6 +46,19 @@ def test_a_pilot_is_shown_by_either_id(jfc: Jfc, pilots: list[str]) -> None:
     assert "no pilot 99" in missing.stderr
 
 
+def test_pilots_are_drained(jfc: Jfc, pilots: list[str], controller: JobController) -> None:
+    """By id, or all that have not ended, after a question; the list says so."""
+    batches = Batches(controller.queue)
+    batches.update(batches.insert("here"), {"process_id": "13"})
+    assert jfc("batch", "drain", "99").status != 0
+    assert jfc("batch", "drain", "12", "--json").data == {"draining": 0}
+    assert "1 pilot told" in jfc("batch", "drain", "11").stdout
+    assert [doc.process_id for doc in batches.find({"drain": True})] == ["11"]
+    assert "RUNNING, draining" in jfc("batch", "info", "11").stdout
+    assert jfc("batch", "drain", "-wk", "elsewhere", "-y", "--json").data == {"draining": 0}
+    assert jfc("batch", "drain", "-wk", "here", "-y", "--json").data == {"draining": 2}
+
+
 def test_only_pilots_that_have_ended_are_forgotten(
     jfc: Jfc, pilots: list[str], controller: JobController
 ) -> None:

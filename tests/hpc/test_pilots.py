@@ -2,97 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import time
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from jobflow import Flow
-from jobflow.core.job import Job
 
-from jfcelery.database.batches import Batches
-from jfcelery.database.connection import open_queue
+from jfcelery.controller import JobController
 from jfcelery.database.jobs import Jobs
+from jfcelery.folders import RunFolder
 from jfcelery.states import BatchState, JobState
 from jfcelery.submission import submit_flow
 from jfcelery.wait import wait_for
+from tests.hpc.piloted import PATIENCE, Watch, batch_worker, held_jobs
 from tests.support.system import running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
-    from jfcelery.project import Project
+    from jfcelery.database.batches import BatchDoc
     from tests.support.cluster import Cluster
     from tests.support.projects import ProjectFactory
 
 pytestmark = [pytest.mark.hpc, pytest.mark.slow, pytest.mark.timeout(900)]
-
-#: Seconds for a flow, however slow the machine.
-PATIENCE = 600.0
-#: Notes that a job begins, and whether another process runs it; goes on once there is a file "go".
-HELD = """
-exec 5>>@/lock.$JFC_NUMBER
-flock -n 5 || echo $JFC_NUMBER >>@/twice
-echo $JFC_NUMBER >>@/begun
-until [ -e @/go ]; do sleep 0.2; done
-"""
-
-
-def batch_worker(cluster: Cluster, host: str, scheduler: str, **options: Any) -> dict[str, Any]:
-    """Return a batch worker of a project file; ``options`` are those of its batch."""
-    worker = cluster.worker(host, scheduler, max_jobs=2)
-    batch = {
-        "jobs_handle_dir": f"{worker['work_dir']}/pool",
-        "work_dir": f"{worker['work_dir']}/pilots",
-        "max_wait": 5,
-        "sleep_time": 0.5,
-    }
-    return {**worker, "batch": batch | options}
-
-
-def held_jobs(folder: str, number: int) -> Flow:
-    """Return jobs that each wait for a file in a folder of the host."""
-    text = HELD.replace("@", folder)
-    return Flow(
-        [
-            Job(os.system, function_args=(f"JFC_NUMBER={one}\n{text}",), name=f"job {one}")
-            for one in range(number)
-        ]
-    )
-
-
-class Watch:
-    """What a test sees of a project's jobs, pilots and files.
-
-    Args:
-        project: The project.
-        cluster: Where its worker is.
-        host: The worker's host.
-        folder: Where the jobs leave their marks.
-    """
-
-    def __init__(self, project: Project, cluster: Cluster, host: str, folder: str) -> None:
-        self.queue = open_queue(project)
-        self.bed, self.host, self.folder = cluster.bed, host, folder
-
-    def lines(self, name: str) -> list[str]:
-        """Return the lines that jobs have left in a file."""
-        done = self.bed.on(self.host, "cat", f"{self.folder}/{name}", check=False)
-        return str(done.stdout).split() if done.returncode == 0 else []
-
-    def pilots(self, state: BatchState = BatchState.RUNNING) -> list[Any]:
-        """Return the pilots in a state."""
-        return list(Batches(self.queue).find({"state": state.value}))
-
-    def until(self, probe: Callable[[], object], what: str) -> None:
-        """Wait until something holds."""
-        deadline = time.monotonic() + PATIENCE
-        while not probe():
-            docs = list(Batches(self.queue).find({}))
-            assert time.monotonic() < deadline, f"waited in vain for {what}: {docs}"
-            time.sleep(0.5)
 
 
 def test_jobs_complete_although_pilots_are_cancelled_and_killed(
@@ -112,11 +43,9 @@ def test_jobs_complete_although_pilots_are_cancelled_and_killed(
             watch.until(lambda: all(p.host for p in watch.pilots()), "signs of life")
             first, second = watch.pilots()
             testbed.bed.on("hpca", "scancel", first.process_id, user="hpc")
-            on_node = f"pkill -KILL -f 'run-batch.*{second.batch_uid}'"
-            for node in ("hpca", "hpcb"):
-                testbed.bed.on(node, "bash", "-c", on_node, check=False)
+            watch.kill(second)
             watch.until(lambda: len(watch.lines("begun")) >= 8, "four jobs to begin again")
-            testbed.bed.on("hpca", "touch", f"{folder}/go", user="hpc")
+            watch.let_go()
             wait_for(flow, int(PATIENCE), progress=False, project=project)
         except BaseException as error:
             error.add_note(system.logs())
@@ -132,6 +61,7 @@ def test_jobs_complete_although_pilots_are_cancelled_and_killed(
         events = [change.event for change in jobs.history.of(doc)]
         assert events.count("end") == 1
         assert "fail" not in events
+    assert watch.most_at_once() <= 2
 
 
 def test_a_flow_completes_in_pilots_on_grid_engine(
@@ -160,3 +90,76 @@ def test_a_flow_completes_in_pilots_on_grid_engine(
     ended = watch.pilots(BatchState.FINISHED)
     assert 1 <= len(ended) <= 2
     assert all(not doc.failed for doc in ended), ended
+
+
+def test_a_pilot_takes_no_job_after_the_signal_before_its_time_limit(
+    make_project: ProjectFactory, testbed: Cluster, tmp_path: Path
+) -> None:
+    """What Slurm sends in time has it end the job that it has; another pilot runs what waits."""
+    own = {"max_jobs": 1, "resources": {"time": "00:03:00"}}
+    worker = batch_worker(testbed, "hpca", "slurm", own, max_wait=None)
+    project = make_project(workers={"hpca": worker}, poll={"min_interval": 0.5})
+    folder = worker["work_dir"]
+    watch = Watch(project, testbed, "hpca", folder)
+    testbed.bed.on("hpca", "mkdir", "-p", folder, user="hpc")
+    flow = held_jobs(folder, 2)
+    with running(project, tmp_path) as system:
+        submit_flow(flow, project=project)
+        try:
+            watch.until(lambda: len(watch.lines("begun")) == 1, "the first job to begin")
+            (pilot,) = watch.until(watch.pilots, "the pilot to run")
+            noted = f"{pilot.run_dir}/{RunFolder.status(1)}"
+            watch.until(
+                lambda: "signal=10" in testbed.bed.on("hpca", "cat", noted).stdout, "the signal"
+            )
+            watch.until(lambda: watch.pilots()[0].is_draining, "the pilot to drain")
+            watch.let_go()
+            wait_for(flow, int(PATIENCE), progress=False, project=project)
+            JobController(project).drain_batches()
+            watch.until(lambda: len(watch.pilots(BatchState.FINISHED)) == 2, "pilots to end")
+        except BaseException as error:
+            error.add_note(system.logs())
+            raise
+    docs = list(Jobs(watch.queue).find({"flow": flow.uuid}))
+    assert [(doc.state, doc.attempt) for doc in docs] == [(JobState.COMPLETED, 1)] * 2
+    assert [doc.begun for doc in watch.pilots(BatchState.FINISHED)] == [1, 1]
+
+
+def test_pilots_are_drained(make_project: ProjectFactory, testbed: Cluster, tmp_path: Path) -> None:
+    """One that runs ends its job and takes no more, one that waits leaves Slurm's queue."""
+    waits = {"max_jobs": 1, "resources": {"qverbatim": "#SBATCH --begin=now+1hour"}}
+    workers = {
+        "runs": batch_worker(testbed, "hpca", "slurm", {"max_jobs": 1}, max_wait=None),
+        "waits": batch_worker(testbed, "hpca", "slurm", waits),
+    }
+    project = make_project(workers=workers, poll={"min_interval": 0.5})
+    folder = workers["runs"]["work_dir"]
+    watch = Watch(project, testbed, "hpca", folder)
+    testbed.bed.on("hpca", "mkdir", "-p", folder, user="hpc")
+    flow, late = held_jobs(folder, 2), held_jobs(folder, 1)
+    controller = JobController(project)
+
+    def waiting() -> list[BatchDoc]:
+        return [doc for doc in controller.get_batches(worker="waits") if doc.queue_state]
+
+    with running(project, tmp_path) as system:
+        submit_flow(flow, project=project, worker="runs")
+        submit_flow(late, project=project, worker="waits")
+        try:
+            watch.until(lambda: watch.lines("begun"), "the first job to begin")
+            (pilot,) = watch.until(waiting, "the other pilot to wait")
+            controller.stop_jobs(flow_ids=late.uuid)  # else another one would be submitted
+            assert controller.drain_batches() == 2
+            watch.until(lambda: waiting()[0].end_time, "the pilot that waits to go")
+            shown = testbed.bed.on("hpca", "squeue", "-h", "-o", "%i").stdout.split()
+            assert pilot.process_id not in shown
+            watch.until(lambda: any(p.is_draining for p in watch.pilots()), "the other to drain")
+            watch.let_go()
+            wait_for(flow, int(PATIENCE), progress=False, project=project)
+            assert controller.drain_batches() == 1
+            watch.until(lambda: not watch.pilots(), "the last pilot to end")
+        except BaseException as error:
+            error.add_note(system.logs())
+            raise
+    assert [doc.begun for doc in controller.get_batches(worker="runs")] == [1, 1]
+    assert "drained before it began" in waiting()[0].why

@@ -9,6 +9,7 @@ be compared.
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
@@ -302,6 +303,12 @@ def use_maker(maker: AddMaker, a: int) -> Response[Any]:
 @job
 def add_with_maker(maker: FlowMaker, a: int) -> Response[Any]:
     return Response(output=a, addition=maker.make(a))
+
+
+@job
+def is_imported(name: str) -> bool:
+    """Return whether a module is there before anything of the job imports it."""
+    return name in sys.modules
 
 
 def type_name(value: Any) -> str:

@@ -18,6 +18,7 @@ from jobflow.core.job import Job
 from jfcelery.controller import JobController
 from jfcelery.controller.reasons import reasons
 from jfcelery.database.batches import Batches
+from jfcelery.execution.pilot.handle import limit_of
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import BatchState, JobState
 from jfcelery.submission import submit_flow
@@ -27,6 +28,8 @@ from jfcelery.tasks.pool import requeue
 from jfcelery.tasks.sweep import sweep
 from tests.support.bench import alive
 from tests.support.entries import QUICK_JOB, flow_of
+from tests.support.jobs import is_imported
+from tests.support.warm import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -145,6 +148,19 @@ def test_the_jobs_of_a_pilot_start_warm(batch_bench: MakeBatchBench) -> None:
     controller = JobController.from_project(bench.project)
     first, second = (controller.get_job_output(uuid) for uuid in flow.job_uuids)
     assert first == second
+
+
+def test_what_is_preloaded_is_there_when_a_job_of_a_pilot_starts(
+    batch_bench: MakeBatchBench,
+) -> None:
+    """The modules that the project, or the worker, names; no others of the kind."""
+    own = {"execution_cmd": None, "preload": ["wave"], "pre_run": f"export PYTHONPATH={ROOT}"}
+    bench = batch_bench(worker={**own, "max_jobs": 1}, max_wait=5)
+    flow = Flow([is_imported("wave"), is_imported("aifc")])
+    submit_flow(flow, project=bench.project)
+    assert set(bench.run_until_rest(flow.uuid, rounds=2000).values()) == {"C"}
+    controller = JobController.from_project(bench.project)
+    assert [controller.get_job_output(uuid) for uuid in flow.job_uuids] == [True, False]
 
 
 def test_a_job_in_a_pilot_is_batch_running_and_names_it(batch_bench: MakeBatchBench) -> None:
@@ -268,6 +284,39 @@ def test_there_are_never_more_pilots_than_max_jobs(batch_bench: MakeBatchBench) 
         thread.join()
     assert len(pilot_places(bench.runtime, "here").held()) <= 2
     assert len([doc for doc in pilots(bench) if doc.process_id]) <= 2
+
+
+def test_a_job_that_no_pilot_could_end_is_refused(batch_bench: MakeBatchBench) -> None:
+    """It asks for more time than its worker's pilots have; one that asks for less says how much."""
+    bench = batch_bench(worker={"resources": {"walltime": "04:00:00"}})
+    add(bench, "a", "b")
+    jobs = bench.runtime.jobs
+    jobs.update(job(bench, "a"), {"resources": {"walltime": "05:00:00"}})
+    jobs.update(job(bench, "b"), {"resources": {"walltime": "03:00:00"}})
+    go_on_until(bench, lambda: job(bench, "a").state is JobState.REMOTE_ERROR, "the refusal")
+    error = job(bench, "a").remote.error or ""
+    assert "asks for 5:00:00, and pilots of worker here end after 4:00:00" in error
+    go_on_until(bench, lambda: job(bench, "b").state is JobState.BATCH_SUBMITTED, "the other")
+    assert limit_of(job(bench, "b").remote.process_id or "") == 3 * 3600
+
+
+def test_a_drained_pilot_ends_its_job_and_takes_no_more(batch_bench: MakeBatchBench) -> None:
+    """Another one takes its place, and what waits."""
+    own = {"execution_cmd": f"{HELD} {{}}", "max_jobs": 1}
+    bench = batch_bench(worker=own, max_wait=None)
+    flow = add(bench, "a", "b")
+    go_on_until(bench, lambda: len(lines(bench, "begun")) == 1, "a job to begin")
+    (first,) = pilots(bench)
+    assert JobController(bench.project).drain_batches(batch_uid=first.batch_uid) == 1
+    go_on_until(bench, lambda: pilots(bench)[0].is_draining, "the pilot to drain")
+    (bench.folder / "go").touch()
+    go_on_until(bench, lambda: bench.states(flow) == {"a": "C", "b": "C"}, "both to complete")
+    first = pilots(bench)[0]
+    assert (first.state, first.begun) == (BatchState.FINISHED, 1)
+    assert not first.failed
+    assert JobController(bench.project).drain_batches() == 1
+    go_on_until(bench, lambda: pilots(bench)[1].state is BatchState.FINISHED, "the other to end")
+    assert sorted(bench.starts()) == ["a_1 1", "b_1 1"]
 
 
 def test_pilots_that_cannot_run_are_not_submitted_one_after_the_other(

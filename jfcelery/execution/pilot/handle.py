@@ -32,11 +32,13 @@ class Entry:
         name: Of the file; the queue id of the job.
         folder: The run folder.
         job: Unique name of the attempt, which stands in the script.
+        attempt: Its number.
     """
 
     name: str
     folder: Path
     job: str
+    attempt: int = 1
 
 
 def entry_of(name: str, text: str) -> Entry | None:
@@ -45,7 +47,18 @@ def entry_of(name: str, text: str) -> Entry | None:
     facts = {key: value for key, _, value in parts}
     if not facts.get("folder") or not facts.get("name"):
         return None
-    return Entry(name, Path(facts["folder"]), facts["name"])
+    attempt = facts.get("attempt", "")
+    number = int(attempt) if attempt.isdigit() else 1
+    return Entry(name, Path(facts["folder"]), facts["name"], number)
+
+
+def limit_of(name: str) -> float | None:
+    """Return the seconds that a job says to take at most; None if the name of its entry tells none.
+
+    It stands in the name, behind the order, so that a pilot need not open what it leaves alone.
+    """
+    seconds = name.partition("-")[0].partition(".")[2]
+    return float(seconds) if seconds.isdigit() else None
 
 
 class Handle:

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import PilotBuriedError
-from jfcelery.execution.pilot.clock import TimeLeft
-from jfcelery.execution.pilot.handle import Handle
+from jfcelery.execution.pilot.clock import TimeLeft, began_at
+from jfcelery.execution.pilot.far import FAR_PATIENCE
+from jfcelery.execution.pilot.handle import Handle, limit_of
 from jfcelery.execution.pilot.plan import Plan
 from jfcelery.execution.pilot.processes import ENTRY_VARIABLE, kill_bearers
 from jfcelery.execution.pilot.slots import available_cores, make_slots
@@ -53,9 +54,10 @@ ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.S
 
 def run_pilot(folder: str | Path) -> int:
     """Run the pilot whose plan lies in a folder; return its exit code."""
-    plan = Plan.read(Path(folder).resolve())
-    undertaker = Undertaker(plan.pilot)
-    code = Pilot(plan).run()
+    folder = Path(folder).resolve()
+    plan = Plan.read(folder)
+    undertaker = Undertaker(plan.pilot, patience=FAR_PATIENCE if plan.launcher else 0.0)
+    code = Pilot(plan, since=began_at(folder / RunFolder.status(1))).run()
     undertaker.dismiss()  # not after an error: something may be left to be killed
     return code
 
@@ -65,12 +67,13 @@ class Pilot:
 
     Args:
         plan: How it works.
+        since: When its queue job began (Unix time); by default now.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, since: float | None = None) -> None:
         self.plan = plan
         self.handle = Handle(plan.handle_dir, plan.pilot)
-        self.time = TimeLeft(plan, os.environ)
+        self.time = TimeLeft(plan, os.environ, since)
         self.slots = make_slots(plan, available_cores(), os.environ)
         self.starter = Starter(plan)
         self.tasks: list[Task] = []
@@ -125,7 +128,7 @@ class Pilot:
     def _takes_more(self) -> bool:
         most = self.plan.max_jobs
         is_full = most is not None and self.begun >= most
-        return not self.drains and not is_full and self.time.allows_a_job
+        return not self.drains and not is_full and not self.time.is_up
 
     def _try_turn(self) -> None:
         """Look at everything; go on after an error of the file system, unless they don't end.
@@ -172,6 +175,9 @@ class Pilot:
         if task.is_told:
             self.handle.give_back(task.entry.name)
             self.returned += 1
+        elif not task.has_begun:
+            self._cannot_start(task.entry, _last_line(task.entry.folder / RunFolder.QUEUE_ERR))
+            self.begun -= 1
         else:
             self.handle.done(task.entry.name)
             self.time.saw(task.age)
@@ -181,10 +187,21 @@ class Pilot:
     def _fill(self) -> None:
         taken = {task.slot.number for task in self.tasks}
         free = [slot for slot in self.slots if slot.number not in taken]
-        names = iter(self.handle.waiting() if free and self._takes_more else ())
+        names = self._fitting() if free and self._takes_more else iter(())
         for slot in free:
             if not self._takes_more or not self._fill_one(slot, names):
                 return
+
+    def _fitting(self) -> Iterator[str]:
+        """Return what waits and can end here; drain if nothing can: others are to have it."""
+        waiting = self.handle.waiting()
+        fitting = [name for name in waiting if self.time.allows(limit_of(name))]
+        if waiting and not fitting:
+            self.drains = True
+            if self.time.is_new and not self.begun:
+                self._say("its time is too short for any job that waits; have pilots get more")
+                self.is_unable = True  # so would the next one be
+        return iter(fitting)
 
     def _fill_one(self, slot: Slot, names: Iterator[str]) -> bool:
         """Start the first job that this pilot gets; return whether there was one."""
@@ -208,14 +225,17 @@ class Pilot:
                 return False
             self.tasks.append(self.starter.start(entry, slot))
         except OSError as error:
-            # So would all the others: what is wrong is this node, not the job.
-            self._say(f"{entry.job} cannot be started here, nor will others be: {error}")
-            self.drains = self.is_unable = True
             kill_bearers(ENTRY_VARIABLE, entry.name)  # it may have failed after the fork
-            self.handle.put_back(entry.name)
+            self._cannot_start(entry, str(error))
             return False
         self.begun += 1
         return True
+
+    def _cannot_start(self, entry: Entry, why: str) -> None:
+        """Leave a job, and all others, to other pilots: what is wrong is this node, not the job."""
+        self._say(f"{entry.job} cannot be started here, nor will others be: {why}")
+        self.drains = self.is_unable = True
+        self.handle.put_back(entry.name)
 
     @staticmethod
     def _say(text: str) -> None:
@@ -267,3 +287,10 @@ def _is_stale(entry: Entry) -> bool:
             raise
         return True
     return entry.job not in text
+
+
+def _last_line(path: Path) -> str:
+    with suppress(OSError):
+        lines = path.read_text(errors="replace").splitlines()
+        return lines[-1] if lines else "the launcher said nothing"
+    return "the launcher left no word"

@@ -17,6 +17,7 @@ class Plan(BaseModel):
         max_jobs: Jobs that it runs at most.
         max_wait: Seconds that it waits for a job before it ends.
         max_time: Seconds after which it starts no more jobs.
+        walltime: Seconds that its queue job may take; None: nobody said so.
         parallel: Jobs that it runs at once.
         sleep: Seconds between two looks for a job.
         cpus: Cores bound to each job; None: shared evenly.
@@ -36,6 +37,7 @@ class Plan(BaseModel):
     max_jobs: int | None = None
     max_wait: float | None = 60
     max_time: float | None = None
+    walltime: float | None = None
     parallel: int = 1
     sleep: float = 1.0
     cpus: int | None = None

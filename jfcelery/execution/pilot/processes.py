@@ -29,6 +29,16 @@ def bearers(variable: str, value: str) -> list[int]:
     return found
 
 
+def are_gone(variable: str, value: str, patience: float) -> bool:
+    """Return whether the processes that bear a name end by themselves within so many seconds."""
+    until = time.monotonic() + patience
+    while bearers(variable, value):
+        if time.monotonic() > until:
+            return False
+        time.sleep(LOOK)
+    return True
+
+
 def kill_bearers(variable: str, value: str, *, patience: float = PATIENCE) -> bool:
     """Kill all processes that bear a name; return whether they are gone."""
     until = time.monotonic() + patience

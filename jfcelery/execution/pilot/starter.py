@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from jfcelery.execution.pilot.far import FarTask
 from jfcelery.execution.pilot.processes import PILOT_VARIABLE, kill_bearers
 from jfcelery.execution.pilot.task import Task
 
@@ -42,8 +43,10 @@ class Starter:
         Raises:
             OSError: It cannot be started.
         """
-        environment = {**self._environment, RUN_VARIABLE: self._command(slot)}
-        return Task(entry, slot, environment, self._plan.launcher)
+        plan = self._plan
+        if plan.launcher is not None:
+            return FarTask(entry, slot, self._environment, plan.pilot, plan.launcher)
+        return Task(entry, slot, {**self._environment, RUN_VARIABLE: self._command(slot)})
 
     def close(self) -> None:
         """End the process from which jobs were forked."""

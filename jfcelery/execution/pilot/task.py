@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import subprocess
 import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from jfcelery.execution.pilot.escort import GRACE
 from jfcelery.execution.pilot.processes import ENTRY_VARIABLE, kill_bearers
 from jfcelery.folders import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import BinaryIO
 
     from jfcelery.execution.pilot.handle import Entry
     from jfcelery.execution.pilot.slots import Slot
-
-#: Seconds that a job has between TERM and KILL; less than those that a pilot has.
-GRACE = 3.0
 
 
 class Task:
@@ -29,32 +27,25 @@ class Task:
     Args:
         entry: The job.
         slot: Its slot.
-        environment: All its variables.
-        launcher: Words of the command that starts it elsewhere in the allocation.
+        environment: All its variables, but those of its slot and entry.
 
     Raises:
         OSError: It cannot be started.
     """
 
-    def __init__(
-        self, entry: Entry, slot: Slot, environment: Mapping[str, str], launcher: str | None
-    ) -> None:
+    def __init__(self, entry: Entry, slot: Slot, environment: Mapping[str, str]) -> None:
         self.entry, self.slot = entry, slot
         self.began = time.monotonic()
         self._told: float | None = None
-        words = [*shlex.split(launcher or ""), "/bin/bash", RunFolder.SCRIPT]
         env = {**environment, **slot.environment(), ENTRY_VARIABLE: entry.name}
         out, err = entry.folder / RunFolder.QUEUE_OUT, entry.folder / RunFolder.QUEUE_ERR
-        with out.open("ab") as stdout, err.open("ab") as stderr, _bound_to(slot):
-            self._process = subprocess.Popen(
-                words,
-                cwd=entry.folder,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=stdout,
-                stderr=stderr,
-                start_new_session=True,
-            )
+        with out.open("ab") as stdout, err.open("ab") as stderr:
+            self._process = self._start(env, stdout, stderr)
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the job's script was started."""
+        return True
 
     @property
     def is_told(self) -> bool:
@@ -80,6 +71,20 @@ class Task:
             self._send(signal.SIGKILL)
             self._process.wait()
         return kill_bearers(ENTRY_VARIABLE, self.entry.name, patience=0.5)
+
+    def _start(
+        self, environment: Mapping[str, str], stdout: BinaryIO, stderr: BinaryIO
+    ) -> subprocess.Popen[bytes]:
+        with _bound_to(self.slot):
+            return subprocess.Popen(
+                ["/bin/bash", RunFolder.SCRIPT],
+                cwd=self.entry.folder,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=stdout,
+                stderr=stderr,
+                start_new_session=True,
+            )
 
     def _send(self, number: int) -> None:
         with suppress(ProcessLookupError):

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from contextlib import suppress
 
-from jfcelery.execution.pilot.processes import PILOT_VARIABLE, kill_bearers
+from jfcelery.execution.pilot.processes import PILOT_VARIABLE, are_gone, kill_bearers
 
 #: What the pilot says when it leaves nothing behind.
 _FAREWELL = b"."
@@ -24,11 +24,12 @@ class Undertaker:
 
     Args:
         pilot: Its name, which its jobs' processes bear.
+        patience: Seconds that these have to end by themselves, as launchers do on other nodes.
     """
 
-    def __init__(self, pilot: str) -> None:
+    def __init__(self, pilot: str, *, patience: float = 0.0) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, "-m", __name__],
+            [sys.executable, "-m", __name__, str(patience)],
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             start_new_session=True,
@@ -50,14 +51,16 @@ class Undertaker:
                 self._process.stdin.flush()
 
 
-def watch() -> None:
-    """Wait for the end of the pilot that stdin names, and kill what it leaves."""
+def watch(patience: float) -> None:
+    """Wait for the end of the pilot that stdin names, and kill what it leaves after a while."""
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
         signal.signal(number, signal.SIG_IGN)
     pilot = sys.stdin.buffer.readline().decode().strip()
-    if pilot and os.read(sys.stdin.fileno(), 1) != _FAREWELL:
+    if not pilot or os.read(sys.stdin.fileno(), 1) == _FAREWELL:
+        return
+    if not are_gone(PILOT_VARIABLE, pilot, patience):
         kill_bearers(PILOT_VARIABLE, pilot)
 
 
 if __name__ == "__main__":
-    watch()
+    watch(float(sys.argv[1]))

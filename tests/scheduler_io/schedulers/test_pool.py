@@ -55,6 +55,21 @@ def test_the_order_is_priority_then_age() -> None:
     assert len({len(order_of(*one)) for one in wanted}) == 1
 
 
+def test_the_limit_of_a_job_stands_behind_its_order(
+    queue: WorkerQueue, folder: RunFolder, tmp_path: Path
+) -> None:
+    """It changes no order, and the entry is one like the others."""
+    orders = [order_of(3, 1.0, 60), order_of(3, 2.0), order_of(0, 0.5, 9_999_999)]
+    assert sorted(f"{order}-{NAME}" for order in orders) == [f"{one}-{NAME}" for one in orders]
+    pool = Pool(ShellIO(), tmp_path / "pool", orders[0])
+    text = pool.script(f"# Queue job {NAME}\ntrue\n", None, NAME)
+    (tmp_path / str(folder / RunFolder.SCRIPT)).write_text(text)
+    entry = queue.submit(folder, name=NAME, attempt=1)
+    assert entry == f"{orders[0]}-{NAME}"
+    assert queue.poll([job(entry, folder)])[entry].state is QueueState.QUEUED
+    assert queue.cancel([job(entry, folder)]) == {entry: True}
+
+
 def test_a_job_is_put_into_the_pool_once(
     queue: WorkerQueue, folder: RunFolder, tmp_path: Path
 ) -> None:

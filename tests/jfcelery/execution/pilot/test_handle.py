@@ -11,7 +11,15 @@ from pathlib import Path
 import pytest
 
 from jfcelery.errors import PilotBuriedError
-from jfcelery.execution.pilot.handle import CLAIMED, KILL, LOST, PILOTS, WAITING, Handle
+from jfcelery.execution.pilot.handle import (
+    CLAIMED,
+    KILL,
+    LOST,
+    PILOTS,
+    WAITING,
+    Handle,
+    limit_of,
+)
 
 #: Claims all that it can get, and prints what it got.
 CLAIMER = """
@@ -72,6 +80,12 @@ def test_entries_are_claimed_in_their_order(tmp_path: Path, handle: Handle) -> N
     assert (entry.job, entry.folder) == ("jfc-001-jfc-a-1-1", Path("/work/001-jfc-a"))
     assert handle.names() == {"001-jfc-a"}
     assert handle.claim("001-jfc-a") is not None  # a rename whose answer got lost
+
+
+def test_the_name_of_an_entry_tells_how_long_its_job_may_take() -> None:
+    """In seconds, behind the order; older entries say nothing."""
+    assert limit_of("49999901764439821123.14400-jfc-a-1.5-1-1") == 14_400
+    assert limit_of("49999901764439821123-jfc-a-1.5-1-1") is None
 
 
 def test_what_makes_no_sense_is_given_back(tmp_path: Path, handle: Handle) -> None:

@@ -7,14 +7,16 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from jfcelery.execution.pilot.handle import CLAIMED, KILL, LOST, WAITING
+from jfcelery.execution.pilot.clock import FRESH
+from jfcelery.execution.pilot.handle import CLAIMED, KILL, LOST, PILOTS, WAITING
 from jfcelery.execution.pilot.pilot import BURIED, UNABLE
 from jfcelery.execution.pilot.plan import Plan
-from jfcelery.execution.pilot.processes import PILOT_VARIABLE, bearers
+from jfcelery.execution.pilot.processes import ENTRY_VARIABLE, PILOT_VARIABLE, bearers
 from jfcelery.folders import RunFolder
 from tests.support.waiting import wait_until
 
@@ -34,13 +36,13 @@ class Ground:
         self.folder, self.pool = folder, folder / "pool"
         self.process: subprocess.Popen[bytes] | None = None
 
-    def add(self, name: str, text: str) -> Path:
+    def add(self, name: str, text: str, order: str = "1") -> Path:
         """Put a job into the pool; return its folder."""
         run_dir = self.folder / name
         run_dir.mkdir()
         (run_dir / RunFolder.SCRIPT).write_text(f"# jfc-{name}\n{text}\n")
         (self.pool / WAITING).mkdir(parents=True, exist_ok=True)
-        entry = self.pool / WAITING / f"1-jfc-{name}"
+        entry = self.pool / WAITING / f"{order}-jfc-{name}"
         entry.write_text(f"folder={run_dir}\nattempt=1\nname=jfc-{name}\n")
         return run_dir
 
@@ -56,8 +58,8 @@ class Ground:
 
     def names(self, place: str) -> list[str]:
         """Return the jobs that are in a folder of the pool."""
-        found = (self.pool / place).rglob("1-jfc-*")
-        return sorted(path.name.removeprefix("1-jfc-") for path in found)
+        found = (self.pool / place).rglob("*-jfc-*")
+        return sorted(path.name.partition("-jfc-")[2] for path in found)
 
 
 @pytest.fixture
@@ -89,6 +91,50 @@ def test_a_pilot_runs_no_more_jobs_than_it_may(ground: Ground) -> None:
         ground.add(name, "true")
     assert ground.start(max_jobs=2).wait(120) == 0
     assert ground.names(WAITING) == ["c"]
+
+
+def test_a_pilot_runs_the_jobs_by_priority(ground: Ground) -> None:
+    """In the order of the entries' names, whenever they came."""
+    for name, order in (("c", "3"), ("a", "1"), ("b", "2")):
+        ground.add(name, f"echo {name} >>../ran", order)
+    assert ground.start().wait(120) == 0
+    assert (ground.folder / "ran").read_text().split() == ["a", "b", "c"]
+
+
+def test_a_pilot_takes_no_more_jobs_after_its_time(ground: Ground) -> None:
+    """It ends those that it has, and itself, though it would wait for ever."""
+    first = ground.add("a", HOLDS)
+    process = ground.start(max_time=3, max_wait=None)
+    wait_until((first / "begun").exists, "the first job to begin")
+    said = ground.pool / PILOTS / PILOT
+    wait_until(lambda: "state=draining" in said.read_text(), "the pilot to drain")
+    ground.add("b", "true")
+    (ground.folder / "go").touch()
+    assert process.wait(120) == 0
+    assert (ground.names(WAITING), ground.names(LOST)) == (["b"], [])
+
+
+def test_a_pilot_starts_no_job_that_cannot_end(ground: Ground) -> None:
+    """One that asks for all of a pilot's time is begun at once, or else left to the next pilot."""
+    (ground.folder / RunFolder.status(1)).write_text(
+        f"stage=started\nhost=here\ntime={time.time():.0f}\n"
+    )
+    first = ground.add("a", HOLDS, "1.60")
+    process = ground.start(walltime=60, max_wait=None)
+    wait_until((first / "begun").exists, "the first job to begin")
+    time.sleep(60 * FRESH)
+    ground.add("b", "true", "2.60")
+    (ground.folder / "go").touch()
+    assert process.wait(120) == 0
+    assert (ground.names(WAITING), ground.names(LOST)) == (["b"], [])
+
+
+def test_a_pilot_that_is_too_short_for_all_that_waits_says_so(ground: Ground) -> None:
+    """By its exit code, too, so that others do not follow one after the other."""
+    ground.add("a", "true", "1.3600")
+    assert ground.start(walltime=300, max_wait=None).wait(120) == UNABLE
+    assert ground.names(WAITING) == ["a"]
+    assert "too short" in (ground.folder / "pilot.err").read_text()
 
 
 def test_a_draining_pilot_ends_what_it_has_and_takes_no_more(ground: Ground) -> None:
@@ -172,6 +218,56 @@ def test_a_node_that_can_start_no_job_leaves_all_to_others(ground: Ground) -> No
         ground.add(name, "true")
     assert ground.start(launcher="no-such-launcher", max_wait=None).wait(120) == UNABLE
     assert (ground.names(WAITING), ground.names(LOST)) == (["a", "b", "c"], [])
+
+
+@pytest.mark.parametrize("launcher", ["env -i", "setsid -w", "bash -c '\"$@\" </dev/null' -"])
+def test_a_launcher_starts_jobs(ground: Ground, launcher: str) -> None:
+    """Whatever it passes on, a job has its folder, streams and variables, and leaves nothing."""
+    text = "pwd; echo $JFC_SLOT $JFC_PILOT; $JFC_RUN --help >/dev/null 2>&1; sleep 300 & exit 3"
+    folder = ground.add("a", text)
+    (folder / RunFolder.status(1)).touch()
+    assert ground.start(launcher=launcher).wait(120) == 0
+    assert (folder / RunFolder.QUEUE_OUT).read_text() == f"{folder}\n0 {PILOT}\n"
+    assert not list(ground.pool.rglob("*-jfc-*"))
+    assert not bearers(ENTRY_VARIABLE, "1-jfc-a")
+
+
+@pytest.mark.parametrize("launcher", ["env -i", "setsid -w", "bash -c '\"$@\" </dev/null' -"])
+def test_a_job_of_a_launcher_is_killed_alone(ground: Ground, launcher: str) -> None:
+    """Its escort ends it with all that it started, or the launcher passes on the signal."""
+    first, other = ground.add("a", f"trap '' TERM; {HOLDS}"), ground.add("b", HOLDS)
+    process = ground.start(parallel=2, launcher=launcher)
+    wait_until(lambda: (first / "begun").exists() and (other / "begun").exists(), "both")
+    (ground.pool / KILL / "1-jfc-a").touch()
+    wait_until(lambda: ground.names(LOST) == ["a"], "the job to be given back")
+    assert not bearers(ENTRY_VARIABLE, "1-jfc-a")
+    assert bearers(ENTRY_VARIABLE, "1-jfc-b")
+    (other / RunFolder.status(1)).touch()
+    (ground.folder / "go").touch()
+    assert process.wait(120) == 0
+    assert ground.names(LOST) == ["a"]
+
+
+def test_escorts_end_the_jobs_of_a_pilot_that_is_killed(ground: Ground) -> None:
+    """They do it by themselves: here they are of another machine as far as the pilot can see."""
+    first = ground.add("a", HOLDS)
+    process = ground.start(launcher="env -i")
+    wait_until((first / "begun").exists, "the job to begin")
+    assert bearers(ENTRY_VARIABLE, "1-jfc-a")
+    process.kill()
+    process.wait(30)
+    wait_until(lambda: not bearers(ENTRY_VARIABLE, "1-jfc-a"), "the job's processes to be gone")
+    assert ground.names(CLAIMED) == ["a"]
+
+
+def test_a_job_that_no_launcher_can_start_waits_for_another_pilot(ground: Ground) -> None:
+    """What the launcher said is told, and the pilot takes no more."""
+    for name in "ab":
+        ground.add(name, "true")
+    launcher = "bash -c 'echo no such node >&2; exit 1'"
+    assert ground.start(launcher=launcher, max_wait=None).wait(120) == UNABLE
+    assert (ground.names(WAITING), ground.names(LOST)) == (["a", "b"], [])
+    assert "no such node" in (ground.folder / "pilot.err").read_text()
 
 
 def test_a_job_without_a_folder_holds_up_no_other(ground: Ground) -> None:

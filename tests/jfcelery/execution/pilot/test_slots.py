@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
-from jfcelery.execution.pilot.clock import END_VARIABLE, TimeLeft
 from jfcelery.execution.pilot.plan import Plan
 from jfcelery.execution.pilot.slots import make_slots
 
@@ -56,14 +54,3 @@ def test_without_gpus_to_deal_out_or_with_a_launcher_the_variable_is_left_alone(
     for options in ({"parallel": 2}, {"parallel": 2, "gpus": 1, "launcher": "srun -n1"}):
         for slot in make_slots(plan(**options), range(2), environment):
             assert "CUDA_VISIBLE_DEVICES" not in slot.environment()
-
-
-def test_no_job_starts_that_cannot_end() -> None:
-    """Not after ``max_time``, nor where the longest job so far would outlast the allocation."""
-    assert TimeLeft(plan(), {}).allows_a_job
-    assert not TimeLeft(plan(max_time=1e-9), {}).allows_a_job
-    left = TimeLeft(plan(), {END_VARIABLE: str(int(time.time()) + 1000)})
-    assert left.allows_a_job
-    left.saw(900)
-    assert not left.allows_a_job
-    assert not TimeLeft(plan(), {END_VARIABLE: str(int(time.time()) + 10)}).allows_a_job
