@@ -7,14 +7,13 @@ pbs_resources(7B): ``walltime`` is in seconds unless it has colons. Grid Engine,
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.errors import ResourcesError
 from jfcelery.project.qresources import qresources_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from qtoolkit.core.data_objects import QResources
 
 #: Keys of wall time in qtoolkit's templates, and the seconds that a plain number there means.
@@ -31,7 +30,8 @@ def wall_time(resources: Mapping[str, Any] | QResources | None) -> int | None:
     """
     if (objects := qresources_of(resources)) is not None:
         return int(objects.time_limit) if objects.time_limit else None
-    given = {key: value for key, value in dict(resources or {}).items() if value is not None}
+    plain = resources if isinstance(resources, Mapping) else {}
+    given = {key: value for key, value in plain.items() if value is not None}
     for key, unit in TIME_KEYS.items():
         if key in given and str(given[key]).strip().lower() not in _ENDLESS:
             return seconds(given[key], unit)

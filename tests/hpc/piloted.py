@@ -99,7 +99,8 @@ class Watch:
     def is_held(self, number: str) -> bool:
         """Return whether a process of a job lives."""
         lock = f"{self.folder}/lock.{number}"
-        return self.bed.on(self.host, "flock", "-n", lock, "true", check=False).returncode != 0
+        done = self.bed.on(self.host, "flock", "-n", lock, "true", check=False)
+        return int(done.returncode) != 0
 
     def let_go(self) -> None:
         """Let all jobs go on."""
