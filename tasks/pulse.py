@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import BrokerUnavailableError
@@ -10,6 +11,8 @@ from jfcelery.tasks.queues import all_queues
 from jfcelery.tasks.sending import sender
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from jfcelery.project import Project
 
 #: What stands between a queue's name and a priority in the name of a list in Redis (kombu's).
@@ -26,22 +29,19 @@ def queue_lengths(project: Project) -> dict[str, int]:
     Raises:
         BrokerUnavailableError: Redis does not answer.
     """
-    from redis.exceptions import RedisError
-
     prefix = broker_endpoint(project).key_prefix
     queues = all_queues(project)
-    try:
-        with redis_client(project) as client, client.pipeline(transaction=False) as asked:
-            for queue in queues:
-                for priority in PRIORITIES:
-                    # Priority 0 has no separator: kombu/transport/redis.py, `_q_for_pri`.
-                    end = f"{SEPARATOR}{priority}" if priority else ""
-                    asked.llen(f"{prefix}{queue}{end}")
-            numbers = asked.execute()
-    except (RedisError, OSError) as error:
-        raise BrokerUnavailableError(
-            f"Redis does not answer: {error}", remedy="See: jfc runner status"
-        ) from error
+    with (
+        redis_errors(),
+        redis_client(project) as client,
+        client.pipeline(transaction=False) as asked,
+    ):
+        for queue in queues:
+            for priority in PRIORITIES:
+                # Priority 0 has no separator: kombu/transport/redis.py, `_q_for_pri`.
+                end = f"{SEPARATOR}{priority}" if priority else ""
+                asked.llen(f"{prefix}{queue}{end}")
+        numbers = asked.execute()
     step = len(PRIORITIES)
     return {queue: sum(numbers[n * step : (n + 1) * step]) for n, queue in enumerate(queues)}
 
@@ -52,13 +52,20 @@ def celery_workers(project: Project) -> list[str]:
     Raises:
         BrokerUnavailableError: Redis does not answer.
     """
+    with redis_errors():
+        answers = sender(project).app.control.ping(timeout=PATIENCE) or []
+    return sorted(name for answer in answers for name in answer)
+
+
+@contextmanager
+def redis_errors() -> Iterator[None]:
+    """Raise BrokerUnavailableError where Redis is gone in the middle of something."""
     from kombu.exceptions import OperationalError
     from redis.exceptions import RedisError
 
     try:
-        answers = sender(project).app.control.ping(timeout=PATIENCE) or []
-    except (OperationalError, RedisError, OSError) as error:
+        yield
+    except (OperationalError, RedisError, ConnectionError, TimeoutError) as error:
         raise BrokerUnavailableError(
             f"Redis does not answer: {error}", remedy="See: jfc runner status"
         ) from error
-    return sorted(name for answer in answers for name in answer)

@@ -15,6 +15,7 @@ from jfcelery.tasks.doctor import (
     workers,
 )
 from jfcelery.tasks.doctor.finding import Finding, error
+from jfcelery.tasks.pulse import redis_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +61,8 @@ def examine(project: Project, *, reach_workers: bool = True) -> Iterator[Finding
         if subject == "workers" and not reach_workers:
             continue
         try:
-            yield from check(project)
+            with redis_errors():
+                yield from check(project)
         except JfceleryError as failure:
             yield error(subject, failure.message, failure.remedy or _REPORT)
         except Exception as failure:
