@@ -15,7 +15,7 @@ from jfcelery.tasks.checkout import send_checkout
 from jfcelery.tasks.dispatch import dispatch
 from jfcelery.tasks.lease import kept
 from jfcelery.tasks.limits import limits_of
-from jfcelery.tasks.places import place_if_submitted, take_place
+from jfcelery.tasks.places import place_if_submitted, take_places
 from jfcelery.tasks.pool import queue_for
 from jfcelery.tasks.step import Commit, Work, charged
 from jfcelery.tasks.submit import noted, submission, submit, submitted
@@ -113,10 +113,10 @@ def _submit(runtime: Runtime, worker: str, works: Sequence[Work]) -> None:
         return
     described = runtime.project.get_worker(worker)
     with kept(runtime.jobs, [work.doc for work in works], runtime.lease_term):
-        placed = []
+        check_place, placed = take_places(works), []
         for work in works:
             with charged(work, submit.name):
-                take_place(work)
+                check_place(work)
                 placed.append(work)
 
         def ask() -> list[str | JfceleryError]:

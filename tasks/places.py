@@ -10,7 +10,7 @@ from jfcelery.errors import BackPressureError, SubmissionBusyError
 from jfcelery.states import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from jfcelery.database.documents import JobDoc
     from jfcelery.tasks.runtime import Runtime
@@ -20,17 +20,32 @@ if TYPE_CHECKING:
 AT_ONCE = 8
 
 
+def take_places(works: Sequence[Work]) -> Callable[[Work], None]:
+    """Take places for jobs of one worker in its queue; a pool has room for any number.
+
+    Returns:
+        What raises BackPressureError for a job that got none, since all are taken.
+    """
+    first = works[0]
+    limit, worker = first.worker.max_jobs, first.doc.worker
+    if first.worker.is_batch:
+        return lambda _: None
+    placed = Slots(first.runtime.queue, worker).acquire([w.doc.id for w in works], limit)
+
+    def check(work: Work) -> None:
+        if work.doc.id not in placed:
+            raise BackPressureError(f"max_jobs of {worker} ({limit}) is reached")
+
+    return check
+
+
 def take_place(work: Work) -> None:
-    """Take a place for a job in its worker's queue; a pool has room for any number.
+    """Take a place for one job.
 
     Raises:
         BackPressureError: All are taken.
     """
-    if work.worker.is_batch:
-        return
-    limit = work.worker.max_jobs
-    if not Slots(work.runtime.queue, work.doc.worker).acquire(work.doc.id, limit):
-        raise BackPressureError(f"max_jobs of {work.doc.worker} ({limit}) is reached")
+    take_places([work])(work)
 
 
 @contextmanager
@@ -45,7 +60,7 @@ def place_if_submitted(work: Work) -> Iterator[None]:
     except SubmissionBusyError:
         raise
     except BackPressureError:
-        Slots(work.runtime.queue, work.doc.worker).release(work.doc.id)
+        Slots(work.runtime.queue, work.doc.worker).release([work.doc.id])
         raise
 
 
@@ -62,9 +77,7 @@ def free_place(runtime: Runtime, doc: JobDoc, worker: str | None = None) -> None
 
 def free_places(runtime: Runtime, docs: Sequence[JobDoc], worker: str) -> None:
     """Give back the places that jobs have on a worker, and send on as many that wait for one."""
-    slots = Slots(runtime.queue, worker)
-    released = [slots.release(doc.id) for doc in docs]
-    if any(released):
+    if Slots(runtime.queue, worker).release([doc.id for doc in docs]):
         send_waiting(runtime, worker)
 
 

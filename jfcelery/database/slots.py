@@ -13,7 +13,7 @@ from jfcelery.database.records import change_record
 from jfcelery.states import QUEUED_STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from jfcelery.database.connection import QueueDatabase
 
@@ -31,12 +31,12 @@ class Slots:
         self.worker = worker
         self.key = f"slots:{worker}"
 
-    def acquire(self, job: str, limit: int | None) -> bool:
-        """Take a place for a job, and return whether it has one now."""
+    def acquire(self, jobs: Sequence[str], limit: int | None) -> set[str]:
+        """Take places for jobs, the first ones first, and return those that have one now."""
         if limit is None:
             self._forget()
-            return True
-        got = False
+            return set(jobs)
+        got: set[str] = set()
 
         def take(record: Mapping[str, Any]) -> dict[str, Any] | None:
             nonlocal got
@@ -44,10 +44,9 @@ class Slots:
             held: list[str] = record.get("held", [])
             if not counted:
                 held = sorted({*held, *self._queued()})
-            got = job in held or len(held) < limit
-            if counted and (not got or job in held):
-                return None
-            return {"held": [*held, job] if got and job not in held else held, "counted": True}
+            new = [job for job in jobs if job not in held][: max(limit - len(held), 0)]
+            got = {*new, *(job for job in jobs if job in held)}
+            return None if counted and not new else {"held": [*held, *new], "counted": True}
 
         change_record(self.queue, self.key, take)
         return got
@@ -66,14 +65,9 @@ class Slots:
         with translated():
             self.queue.auxiliary.delete_one({"_id": self.key})
 
-    def release(self, job: str) -> bool:
-        """Give a job's place back, and return whether it had one."""
-
-        def drop(record: Mapping[str, Any]) -> dict[str, Any] | None:
-            held: list[str] = record.get("held", [])
-            return {"held": [j for j in held if j != job]} if job in held else None
-
-        return change_record(self.queue, self.key, drop) is not None
+    def release(self, jobs: Collection[str]) -> bool:
+        """Give the places of jobs back, and return whether any had one."""
+        return self._drop(frozenset(jobs))
 
     def held(self) -> list[str]:
         """Return the jobs that hold a place."""
@@ -86,11 +80,12 @@ class Slots:
 
         Holders that came after ``seen`` was read are left alone.
         """
-        lost = set(seen) - set(entitled)
+        return self._drop(frozenset(seen) - frozenset(entitled))
 
+    def _drop(self, jobs: frozenset[str]) -> bool:
         def drop(record: Mapping[str, Any]) -> dict[str, Any] | None:
             held: list[str] = record.get("held", [])
-            kept = [job for job in held if job not in lost]
+            kept = [job for job in held if job not in jobs]
             return {"held": kept} if len(kept) < len(held) else None
 
-        return bool(lost) and change_record(self.queue, self.key, drop) is not None
+        return bool(jobs) and change_record(self.queue, self.key, drop) is not None

@@ -118,7 +118,7 @@ def test_a_place_is_free_as_soon_as_its_job_has_ended(bench: Bench) -> None:
 def test_a_place_that_was_forgotten_is_taken_back(bench: Bench) -> None:
     """The sweep finds places of jobs that are in no queue."""
     add(bench, {"a": []})
-    assert Slots(bench.runtime.queue, "here").acquire("gone_1", 1)
+    assert Slots(bench.runtime.queue, "here").acquire(["gone_1"], 1)
     doc = advance(bench, "a", JobState.UPLOADED)
     assert not submit.run(bench.runtime, "a", 1, doc.epoch)
     sweep(bench.runtime)

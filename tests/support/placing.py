@@ -24,7 +24,7 @@ def main(project: str, notes: str, limit: str, name: str, count: str) -> None:
     out = os.open(notes, os.O_APPEND | os.O_WRONLY)
 
     def take(job: str) -> None:
-        while not slots.acquire(job, int(limit)):
+        while not slots.acquire([job], int(limit)):
             time.sleep(0.001)
         os.write(out, b"+")
 
@@ -35,7 +35,7 @@ def main(project: str, notes: str, limit: str, name: str, count: str) -> None:
     for number in range(int(count)):
         take(f"{name}-{number}")
         os.write(out, b"-")
-        slots.release(f"{name}-{number}")
+        slots.release([f"{name}-{number}"])
 
 
 if __name__ == "__main__":

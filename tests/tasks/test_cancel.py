@@ -230,7 +230,7 @@ def test_a_job_that_moved_gives_back_the_place_where_it_was(world: World) -> Non
     """The place of the worker that it left is not held by its life on the new one."""
     world.submit("a")
     slots = Slots(world.runtime.queue, "there")
-    slots.acquire("a_1", 1)
+    slots.acquire(["a_1"], 1)
     monkey = world.runtime.project.workers["there"]
     assert monkey.max_jobs is None
     world.runtime.project.workers["there"] = monkey.model_copy(update={"max_jobs": 1})

@@ -183,14 +183,14 @@ def test_the_place_of_the_next_attempt_is_not_given_back(
     add(bench, {"a": []})
     checkout(bench.runtime)
     slots = Slots(bench.runtime.queue, "here")
-    assert slots.acquire("a_1", 1)
+    assert slots.acquire(["a_1"], 1)
     commit = step.commit_step
     held: list[list[str]] = []
 
     def overtaken(*args: Any, **options: Any) -> JobDoc:
         held.append(slots.held())
         changed = commit(*args, **options)
-        assert slots.acquire("a_1", 1)  # as the submission of the next attempt does
+        assert slots.acquire(["a_1"], 1)  # as the submission of the next attempt does
         return changed
 
     def broken(*_args: object, **_options: object) -> None:
