@@ -19,6 +19,7 @@ from jfcelery.states import BatchState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from rich.table import Table
 
@@ -101,7 +102,7 @@ def list_batches(
 def info(pilot: str, as_json: bool) -> None:
     """Show a pilot and the jobs that it has.
 
-    ID is the id of its queue job, or its unique id.
+    ID is the id of its queue job, or its unique id, or how that begins.
     """
     from jfcelery.cli.output import write_json
     from jfcelery.cli.state import open_controller
@@ -124,9 +125,9 @@ def info(pilot: str, as_json: bool) -> None:
 def drain(pilots: tuple[str, ...], workers: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Have pilots end the jobs that they have, take no more, and end.
 
-    ID is the id of a queue job, or a unique id; without any, all pilots that have not ended are
-    meant. One that still waits in the queue is taken out of it. As long as jobs wait in the pool
-    others are submitted in their place; `max_jobs: 0` of the worker prevents that.
+    ID is the id of a queue job, or a unique id, or how that begins; without any, all pilots that
+    have not ended are meant. One that still waits in the queue is taken out of it. As long as jobs
+    wait in the pool others are submitted in their place; `max_jobs: 0` of the worker prevents that.
     """
     from jfcelery.cli.output import counted, say
     from jfcelery.cli.state import open_controller
@@ -141,6 +142,8 @@ def drain(pilots: tuple[str, ...], workers: tuple[str, ...], yes: bool, as_json:
             raise click.Abort
         number = controller.drain_batches(**given) if number else 0
     text = f"{counted(number, 'pilot')} told to take no more jobs."
+    if not number:
+        text = "All of them have ended." if uids else "No pilot is there that has not ended."
     say(text, {"draining": number}, as_json=as_json)
 
 
@@ -184,27 +187,23 @@ def delete(
         if number and not yes and not click.confirm(f"Delete {what}?", err=True):
             raise click.Abort
         number = controller.delete_batches(**given) if number else 0
-    say(f"{counted(number, 'pilot')} deleted.", {"deleted": number}, as_json=as_json)
+        living = 0 if number else controller.count_batches(**given)
+    left = f" {counted(living, 'pilot')} not ended yet: see `jfc batch drain`." if living else ""
+    say(f"{counted(number, 'pilot')} deleted.{left}", {"deleted": number}, as_json=as_json)
 
 
 def _find(controller: JobController, pilot: str) -> BatchDoc:
-    """Return the pilot with an id of either kind."""
-    from jfcelery.controller.ids import is_uuid
+    """Return the pilot that an id of any kind names."""
     from jfcelery.errors import InputError
 
-    by_uid = is_uuid(pilot.removeprefix("jfp-"))
-    docs = controller.get_batches(
-        process_id=None if by_uid else pilot,
-        batch_uid=pilot.removeprefix("jfp-") if by_uid else None,
-        limit=2,
-    )
+    docs = controller.find_batches(pilot)
     remedy = "`jfc batch list` shows the pilots."
     if not docs:
         raise InputError(f"There is no pilot {pilot}.", remedy=remedy)
     if len(docs) > 1:
         raise InputError(
-            f"Several pilots have the process id {pilot}, on different workers.",
-            remedy=f"Give the unique id. {remedy}",
+            f"{len(docs)} pilots have the id {pilot}, or one that begins so.",
+            remedy=f"Give the whole unique id. {remedy}",
         )
     return docs[0]
 
@@ -214,7 +213,7 @@ def _data(doc: BatchDoc) -> dict[str, Any]:
 
 
 def _table(docs: Sequence[BatchDoc], verbosity: int, *, short: bool = False) -> Table:
-    from jfcelery.cli.output import escape, identifier, local_time, styled_state, table, zone
+    from jfcelery.cli.output import escape, identifier, local_time, short_time, table, zone
 
     headers = ["Process id", "Worker", "State", "Jobs", "Run", "Unique id", f"Added\n\\[{zone()}]"]
     more = ["Host", "Slots", "Given back", "Why"] if verbosity else []
@@ -223,11 +222,11 @@ def _table(docs: Sequence[BatchDoc], verbosity: int, *, short: bool = False) -> 
         cells = [
             escape(doc.process_id or "-"),
             escape(doc.worker),
-            styled_state(doc.state),
+            _state(doc),
             str(doc.running),
             str(doc.begun),
             identifier(doc.batch_uid, short=short),
-            local_time(doc.created_on),
+            short_time(doc.created_on) if short else local_time(doc.created_on),
         ]
         if verbosity:
             slots = "" if doc.slots is None else str(doc.slots)
@@ -237,25 +236,40 @@ def _table(docs: Sequence[BatchDoc], verbosity: int, *, short: bool = False) -> 
     return shown
 
 
+def _drains(doc: BatchDoc) -> bool:
+    return (doc.is_draining or doc.drain) and doc.end_time is None
+
+
+def _state(doc: BatchDoc) -> str:
+    from jfcelery.cli.output import styled_state
+
+    return styled_state(doc.state) + (", draining" if _drains(doc) else "")
+
+
+def _times(doc: BatchDoc) -> list[tuple[str, datetime | None]]:
+    return [
+        ("added", doc.created_on),
+        ("started", doc.start_time),
+        ("heard of", doc.heard_on),
+        ("ended", doc.end_time),
+    ]
+
+
 def _show(doc: BatchDoc, jobs: Sequence[str]) -> None:
-    from jfcelery.cli.output import local_time
+    from jfcelery.cli.output import local_time, zone
 
     rows = {
         "unique id": doc.batch_uid,
         "process id": doc.process_id or "not submitted yet",
         "worker": doc.worker,
-        "state": doc.state.value
-        + (", draining" if (doc.is_draining or doc.drain) and doc.end_time is None else ""),
+        "state": doc.state.value + (", draining" if _drains(doc) else ""),
         "queue": doc.queue_state or "",
         "host": doc.host or "",
         "slots": "" if doc.slots is None else str(doc.slots),
         "jobs run": str(doc.begun),
         "given back": str(doc.returned),
         "folder": doc.run_dir or "",
-        "added": local_time(doc.created_on),
-        "started": local_time(doc.start_time) if doc.start_time else "",
-        "heard of": local_time(doc.heard_on) if doc.heard_on else "",
-        "ended": local_time(doc.end_time) if doc.end_time else "",
+        **{name: f"{local_time(at, seconds=True)} {zone()}" for name, at in _times(doc) if at},
         "why": doc.why,
     }
     for key, value in rows.items():

@@ -8,7 +8,7 @@ import re
 import sys
 from contextlib import contextmanager
 from dataclasses import fields, is_dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: How a time is written on the screen.
 DATE_FORMAT = "%Y-%m-%d %H:%M"
+#: How far a time may be from now to be clear without its year.
+CLEAR = timedelta(days=180)
 #: Characters of a uuid where the whole of it has no room; enough to tell flows and jobs apart.
 SHORT_ID = 8
 #: Markup of rich, but for escaped brackets.
@@ -152,6 +154,14 @@ def local_time(moment: datetime | None, *, seconds: bool = False) -> str:
         return ""
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone().strftime(DATE_FORMAT + (":%S" if seconds else ""))
+
+
+def short_time(moment: datetime | None) -> str:
+    """Return a time without the year; without the hour if it takes the year to be clear."""
+    day, _, hour = local_time(moment).partition(" ")
+    if moment is None or abs(datetime.now(UTC) - moment) > CLEAR:
+        return day
+    return f"{day.partition('-')[2]} {hour}"
 
 
 def zone() -> str:

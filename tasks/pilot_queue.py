@@ -234,9 +234,8 @@ class PilotQueue:
 
     def _over(self, doc: BatchDoc, end: EndReport | None, changes: Mapping[str, Any]) -> Look:
         reason = end.reason if end else EndReason.LOST
-        words = end.words if end else "many listings in a row lack it"
+        why = _in_words(end) if end else f"{reason.value}: many listings in a row lack it"
         failed = reason is not EndReason.COMPLETED and not changes.get("begun", doc.begun)
-        why = f"{reason.value} {words}".strip()
         return Look(doc, is_over=True, why=why, has_failed=failed, changes=changes)
 
     def _heed_silence(self, queue: WorkerQueue, look: Look, running: Collection[str]) -> Look:
@@ -310,6 +309,16 @@ def warned(worker: WorkerBase) -> dict[str, Any] | None:
     if line is None or line.split()[1].partition("=")[0] in given:
         return worker.resources
     return {**options, "qverbatim": f"{given}\n{line}" if given else line}
+
+
+def _in_words(end: EndReport) -> str:
+    """Return how a pilot ended, as listings show it."""
+    words = [f"{end.reason.value} {end.words.removeprefix(end.reason.value).strip()}".strip()]
+    if end.signal is not None and "signal" not in end.words:
+        words.append(f"signal {end.signal}")
+    elif end.exit_code and "exit code" not in end.words:
+        words.append(f"exit code {end.exit_code}")
+    return ", ".join(words)
 
 
 def _wants_report(answer: Answer) -> bool:

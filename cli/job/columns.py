@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from jfcelery.cli.output import (
     escape,
     identifier,
     local_time,
+    short_time,
     styled_state,
     table,
     zone,
@@ -35,8 +35,7 @@ RETRY_STYLE = "bold orange3"
 FLOW_COLOURS = ("green", "yellow", "blue", "magenta", "cyan", "red", "bright_green", "bright_blue")
 #: Most characters of metadata in a cell.
 METADATA_LENGTH = 60
-#: How far a time may be from now to be clear without its year.
-CLEAR = timedelta(days=180)
+_RUNS = frozenset({JobState.RUNNING, JobState.BATCH_RUNNING})
 
 
 @dataclass(frozen=True)
@@ -74,17 +73,9 @@ def _state(job: JobInfo) -> str:
 
 
 def _run_time(job: JobInfo) -> str:
-    if job.state is JobState.RUNNING and job.start_time and not job.end_time:
+    if job.state in _RUNS and job.start_time and not job.end_time:
         return f"~{duration(job.estimated_run_time)}"
     return duration(job.run_time)
-
-
-def _short_time(moment: datetime | None) -> str:
-    """Return a time without the year; without the hour if it takes the year to be clear."""
-    day, _, hour = local_time(moment).partition(" ")
-    if moment is None or abs(datetime.now(UTC) - moment) > CLEAR:
-        return day
-    return f"{day.partition('-')[2]} {hour}"
 
 
 def _queue_id(job: JobInfo, *, short: bool = False) -> str:
@@ -113,7 +104,7 @@ COLUMNS: dict[str, Column] = {
         lambda job: local_time(job.updated_on),
         zoned=True,
         folds=False,
-        short=lambda job: _short_time(job.updated_on),
+        short=lambda job: short_time(job.updated_on),
     ),
     "queue_id": Column("Queue id", _queue_id, short=partial(_queue_id, short=True)),
     "run_time": Column("Run time", _run_time),
@@ -121,7 +112,7 @@ COLUMNS: dict[str, Column] = {
         "Retry time",
         lambda job: local_time(job.retry_at),
         zoned=True,
-        short=lambda job: _short_time(job.retry_at),
+        short=lambda job: short_time(job.retry_at),
     ),
     "prev_state": Column(
         "Prev state",
@@ -134,7 +125,7 @@ COLUMNS: dict[str, Column] = {
         "Lock time",
         lambda job: local_time(job.lock_time),
         zoned=True,
-        short=lambda job: _short_time(job.lock_time),
+        short=lambda job: short_time(job.lock_time),
     ),
     "metadata": Column("Metadata", _metadata),
     "flow": Column(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from jfcelery.controller.arguments import several
 from jfcelery.controller.filters import JobFilter
 from jfcelery.controller.queries import find_jobs
-from jfcelery.database.batches import BatchDoc, Batches
+from jfcelery.database.batches import PREFIX, BatchDoc, Batches
 from jfcelery.database.connection import translated
 from jfcelery.database.hosts import HostRecords
 
@@ -66,6 +66,19 @@ class PilotQueries:
         query = self._batch_query(process_id, batch_uid, worker, batch_state, job_ids, db_ids)
         with translated():
             return self.queue.batches.count_documents(query)
+
+    def find_batches(self, name: str) -> list[BatchDoc]:
+        """Return the pilots that an id of any kind names.
+
+        Args:
+            name: Id of the queue job, else the unique id, also with ``jfp-`` before it, or how that
+                begins.
+        """
+        if found := self.get_batches(process_id=name, limit=0):
+            return found
+        uid = name.removeprefix(PREFIX)
+        query = {"_id": {"$gte": uid, "$lt": f"{uid}~"}}
+        return list(Batches(self.queue).find(query)) if uid else []
 
     def drain_batches(
         self,

@@ -136,6 +136,11 @@ def _active(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Rea
         )
     if doc.state in QUEUED_STATES:
         state = doc.remote.queue_state or "not looked at yet"
+        if doc.state in POOL_STATES:
+            pilot = doc.remote.batch_uid if doc.state is JobState.BATCH_RUNNING else None
+            command = f"jfc batch info {pilot}" if pilot else f"jfc batch list -wk {doc.worker}"
+            yield Reason(f"In the pool of worker {doc.worker}: {state}.", command)
+            return
         yield Reason(f"Queue job {doc.remote.process_id} on {doc.worker}: {state}.")
 
 

@@ -207,6 +207,7 @@ METHODS: dict[str, str] = {
     "backup_dump": "dir_path mongo_bin_path compress python",
     "get_batches": "process_id batch_uid worker batch_state job_ids db_ids limit sort",
     "count_batches": "process_id batch_uid worker batch_state job_ids db_ids",
+    "find_batches": "name",
     "drain_batches": "process_id batch_uid worker",
     "delete_batches": "process_id batch_uid worker batch_state",
     "backup_restore": "dir_path mongo_bin_path compress python",

@@ -41,6 +41,7 @@ def test_a_pilot_is_shown_by_either_id(jfc: Jfc, pilots: list[str]) -> None:
     assert pilots[0] in jfc("batch", "info", "11").stdout
     assert "done" in jfc("batch", "info", pilots[1]).stdout
     assert jfc("batch", "info", pilots[0], "--json").data["jobs"] == []
+    assert pilots[0] in jfc("batch", "info", f"jfp-{pilots[0][:8]}").stdout
     missing = jfc("batch", "info", "99")
     assert missing.status != 0
     assert "no pilot 99" in missing.stderr
@@ -55,6 +56,8 @@ def test_pilots_are_drained(jfc: Jfc, pilots: list[str], controller: JobControll
     assert "1 pilot told" in jfc("batch", "drain", "11").stdout
     assert [doc.process_id for doc in batches.find({"drain": True})] == ["11"]
     assert "RUNNING, draining" in jfc("batch", "info", "11").stdout
+    assert "RUNNING, draining" in jfc("batch", "list").stdout
+    assert "have ended" in jfc("batch", "drain", pilots[1][:8]).stdout
     assert jfc("batch", "drain", "-wk", "elsewhere", "-y", "--json").data == {"draining": 0}
     assert jfc("batch", "drain", "-wk", "here", "-y", "--json").data == {"draining": 2}
 
@@ -64,6 +67,8 @@ def test_only_pilots_that_have_ended_are_forgotten(
 ) -> None:
     """One that runs stays whatever selects it."""
     assert jfc("batch", "delete", "-s", "RUNNING", "-y").status != 0
+    left = jfc("batch", "delete", "-bid", pilots[0], "-y").stdout
+    assert "0 pilots deleted. 1 pilot not ended yet" in left
     assert "1 pilot deleted" in jfc("batch", "delete", "-y").stdout
     assert [doc.batch_uid for doc in controller.get_batches()] == [pilots[0]]
     assert controller.count_batches(process_id=["11", "12"], batch_uid=pilots) == 1

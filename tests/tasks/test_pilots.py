@@ -18,8 +18,10 @@ from jobflow.core.job import Job
 from jfcelery.controller import JobController
 from jfcelery.controller.reasons import reasons
 from jfcelery.database.batches import Batches
+from jfcelery.execution.pilot.clock import began_at
 from jfcelery.execution.pilot.handle import limit_of
 from jfcelery.flows.insert import Placement, add_flow
+from jfcelery.folders import RunFolder
 from jfcelery.states import BatchState, JobState
 from jfcelery.submission import submit_flow
 from jfcelery.tasks import pilot_queue
@@ -172,6 +174,11 @@ def test_a_job_in_a_pilot_is_batch_running_and_names_it(batch_bench: MakeBatchBe
     assert job(bench, "a").remote.batch_uid == pilot.batch_uid
     controller = JobController(bench.project)
     assert controller.count_batches(job_ids=("a", 1)) == 1
+    why = reasons(bench.project, bench.runtime.queue, job(bench, "a"))
+    assert [reason.command for reason in why] == [f"jfc batch info {pilot.batch_uid}"]
+    began = began_at(Path(pilot.run_dir or "") / RunFolder.status(1))
+    assert began is not None
+    assert abs(time.time() - began) < PATIENCE
     assert controller.delete_batches() == 0  # it has not ended
     (bench.folder / "go").touch()
     assert bench.run_until_rest(flow) == {"a": "C"}
@@ -334,7 +341,7 @@ def test_pilots_that_cannot_run_are_not_submitted_one_after_the_other(
     for _ in range(3):
         submit_needed(bench.runtime, "here")
     assert len(pilots(bench)) == before
-    assert "3" in pilots(bench)[0].why
+    assert pilots(bench)[0].why == "FAILED exit code 3"
 
 
 def test_a_pilot_that_waits_does_not_hide_those_that_fail(batch_bench: MakeBatchBench) -> None:

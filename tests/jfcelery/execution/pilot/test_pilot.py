@@ -249,11 +249,13 @@ def test_a_job_of_a_launcher_is_killed_alone(ground: Ground, launcher: str) -> N
 
 
 def test_escorts_end_the_jobs_of_a_pilot_that_is_killed(ground: Ground) -> None:
-    """They do it by themselves: here they are of another machine as far as the pilot can see."""
+    """By themselves: on another node neither the pilot's script nor its undertaker can."""
     first = ground.add("a", HOLDS)
     process = ground.start(launcher="env -i")
     wait_until((first / "begun").exists, "the job to begin")
     assert bearers(ENTRY_VARIABLE, "1-jfc-a")
+    undertaker = ["pkill", "-KILL", "-P", str(process.pid), "-f", "undertaker"]
+    subprocess.run(undertaker, check=True)
     process.kill()
     process.wait(30)
     wait_until(lambda: not bearers(ENTRY_VARIABLE, "1-jfc-a"), "the job's processes to be gone")
