@@ -341,7 +341,7 @@ def test_pilots_that_cannot_run_are_not_submitted_one_after_the_other(
     for _ in range(3):
         submit_needed(bench.runtime, "here")
     assert len(pilots(bench)) == before
-    assert pilots(bench)[0].why == "FAILED exit code 3"
+    assert pilots(bench)[0].why == "FAILED exit code 3 in pre_run"
 
 
 def test_a_pilot_that_waits_does_not_hide_those_that_fail(batch_bench: MakeBatchBench) -> None:
