@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import PurePath, PurePosixPath
 
+#: How the names of job arrays in the queue begin.
+ARRAY = "jfc-array"
+
 
 @dataclass(frozen=True)
 class RunFolder:

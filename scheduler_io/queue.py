@@ -21,10 +21,12 @@ from jfcelery.errors import (
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.own_processes import OwnProcesses
 from jfcelery.scheduler_io.schedulers import frames, scheduler_for
+from jfcelery.scheduler_io.schedulers.arrays import arrays_first
 from jfcelery.scheduler_io.schedulers.base import QueueState
 from jfcelery.scheduler_io.schedulers.proof import NO_SIGNS, judge
 from jfcelery.scheduler_io.schedulers.reading import (
     AnswerWithoutIdError,
+    ArrayRefusedError,
     read_output,
     read_reports,
     read_signs,
@@ -85,11 +87,13 @@ class WorkerQueue:
     ) -> None:
         self.host = host
         self.scheduler: Scheduler = scheduler or scheduler_for(worker)
+        self._arrays = self.scheduler.array_functions() if worker.job_arrays else ""
+        self._work_dir = PurePath(worker.work_dir)
         self._user = worker.scheduler_username or ""
         self._timeout = timeout or worker.timeout_execute
         self._limit_s = max(self._timeout / 2, self._timeout - FRAME_S)
         self._settle_s = settle_s
-        self._own = OwnProcesses.of(host, self.scheduler, PurePath(worker.work_dir), self._limit_s)
+        self._own = OwnProcesses.of(host, self.scheduler, self._work_dir, self._limit_s)
 
     def submit(
         self, folder: RunFolder, *, name: str, attempt: int, limits: Sequence[frames.Limit] = ()
@@ -122,7 +126,7 @@ class WorkerQueue:
     def submit_all(
         self, jobs: Sequence[Submission], *, limits: Sequence[frames.Limit] = ()
     ) -> list[str | JfceleryError]:
-        """Submit many jobs in one round trip.
+        """Submit many jobs in one round trip, or two if an array of them is refused.
 
         Args:
             jobs: The jobs; after a failure that took long, the rest is not tried.
@@ -138,6 +142,9 @@ class WorkerQueue:
         known = {name: queue_id for name, queue_id in started.items() if queue_id}
         left = [job for job in jobs if job.name not in known]
         answers = known | (self._submit_all(left, limits) if left else {})
+        refused = [job for job in left if isinstance(answers.get(job.name), ArrayRefusedError)]
+        if refused:  # perhaps only because the site has no arrays
+            answers |= self._submit_all(refused, limits)
         untried = SchedulerDownError("not tried: an earlier submission took too long")
         return [answers.get(job.name, untried) for job in jobs]
 
@@ -147,7 +154,13 @@ class WorkerQueue:
         """Submit jobs by one frame; return by name what became of them."""
         rows = [f"{job.name}\t{job.attempt}\t{job.folder}" for job in jobs]
         count = self.scheduler.count_command()
-        frame = self._folder_frame(frames.submit_frame, count, limits=limits if count else ())
+        are_many = self._arrays and len(jobs) > 1
+        frame = self._folder_frame(
+            frames.submit_frame,
+            count,
+            limits=limits if count else (),
+            arrays=arrays_first(self._arrays, self._work_dir) if are_many else "",
+        )
         answers = read_submissions(self.scheduler, self._run_steps(frame, rows))
         self._doubt(answers, jobs)
         return answers

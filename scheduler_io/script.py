@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.schedulers import scheduler_for
+from jfcelery.scheduler_io.schedulers.base import NO_FOLDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 #: Runs a job; ``{}`` stands for its run folder.
 DEFAULT_COMMAND = "jfc execution run {}"
-#: Exit code of a script whose folder is gone.
-NO_FOLDER = 71
 #: Exit code of a script that finds its job begun by another queue job.
 DUPLICATE = 75
 #: Rounds of 0.2 s after which a signal is sent once more to a command of several parts.
@@ -37,6 +36,8 @@ ROUNDS = "25"
 #: their names differ in their prefix. HUP, INT, USR1, USR2, TERM, XCPU of Linux.
 SIGNALS = (1, 2, 10, 12, 15, 24)
 
+#: Where a task of an array is told its id, and another queue job by its scheduler.
+_GIVEN = "_jfc_given=${{1:-${}}}\nset --\n"
 
 #: What follows the text of a stage, to note how it went.
 _KEEP = "_jfc_left {} $?"
@@ -63,7 +64,7 @@ class _Template(Template):
 _SCRIPT = _Template(r"""
 # Queue job @@name
 _jfc_dir=@@dir
-_jfc_id=@@id
+@@{given}_jfc_id=@@id
 { read -r _jfc_host </proc/sys/kernel/hostname; } 2>/dev/null || _jfc_host=$(uname -n)
 _jfc_status=$_jfc_dir/@@status
 _jfc_signal='' _jfc_passed='' _jfc_again=@@again
@@ -220,10 +221,11 @@ def build_script(
     line = fill_in(command or worker.execution_cmd or DEFAULT_COMMAND, folder)
     lines = list(_body(worker, exec_config, line))
     has_id = bool(scheduler.id_variable)
-    claim = scheduler.id_variable or "JOB_ID"
+    claim = "_jfc_given" if scheduler.tells_ids else scheduler.id_variable or "JOB_ID"
     text = _SCRIPT.substitute(
         name=name,
         dir=shlex.quote(str(folder)),
+        given=_GIVEN.format(scheduler.id_variable) if scheduler.tells_ids else "",
         id=f'"${{{claim}:-$(uname -n):$$}}"',
         queue_id=f'${{{claim}:+"queue_id=${claim}"}} ' if has_id else "",
         status=RunFolder.status(attempt),

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import re
 from hashlib import sha256
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from jfcelery.project.batch import BatchConfig, SlotConfig
 from jfcelery.project.connection import ConnectionData
-from jfcelery.project.model import AbsolutePath, ConfigModel
+from jfcelery.project.model import AbsolutePath, ConfigModel, problem_at
 from jfcelery.project.recovery import RecoveryRule
 from jfcelery.project.scheduler import (
     check_scheduler_type,
@@ -89,6 +89,11 @@ class WorkerBase(ConfigModel):
         "stops submission. By default no limit, but for a local `shell` worker the number "
         "of cores.",
     )
+    job_arrays: bool = Field(
+        default=False,
+        description="Whether jobs that are submitted together and ask for the same resources go to "
+        "Slurm as one job array. Only for `scheduler_type: slurm`, and not with `batch`.",
+    )
     batch: BatchConfig | None = Field(
         default=None,
         description="Options of batch mode: pilots that run many jobs each. `max_jobs` is "
@@ -125,6 +130,15 @@ class WorkerBase(ConfigModel):
         description="What each of several jobs at once in a pilot may use. By default the "
         "project's `slots`.",
     )
+
+    @model_validator(mode="after")
+    def _has_arrays(self) -> Self:
+        if self.job_arrays and self.scheduler_name != "slurm":
+            text = f"only Slurm has them, and `scheduler_type` is `{self.scheduler_name}`; remove it"
+            raise problem_at("job_arrays", text)
+        if self.job_arrays and self.batch is not None:
+            raise problem_at("job_arrays", "`batch` has jobs run in pilots; remove one of them")
+        return self
 
     @property
     def is_local(self) -> bool:

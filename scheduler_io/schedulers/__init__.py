@@ -76,6 +76,11 @@ class QueueWorker(Protocol):
         ...
 
     @property
+    def job_arrays(self) -> bool:
+        """Whether jobs that ask for the same are submitted as one array."""
+        ...
+
+    @property
     def is_local(self) -> bool:
         """Whether it is the machine of the Celery workers itself."""
         ...

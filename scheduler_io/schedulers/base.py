@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from jfcelery.errors import JfceleryError
     from jfcelery.folders import RunFolder
 
+#: Exit code of a script whose folder is gone.
+NO_FOLDER = 71
 #: ``words`` of the answer for a job that a successful listing lacks.
 ABSENT = "absent"
 
@@ -237,8 +239,11 @@ class Scheduler(ABC):
     #: As in ``scheduler_type`` of a worker.
     name: ClassVar[str]
     #: Environment variable that holds, within a queue job, the very id that was given at
-    #: submission; empty where there is none.
+    #: submission (but for a task of an array, whose script is told its id); empty where there is
+    #: none.
     id_variable: ClassVar[str]
+    #: Whether a script may be told its id by its first argument, as a task of an array is.
+    tells_ids: ClassVar[bool] = False
     #: Text that each complete listing contains: an empty answer is not an empty queue.
     proof: ClassVar[str] = ""
     #: What refusals of this scheduler mean, before the common ones.
@@ -272,6 +277,15 @@ class Scheduler(ABC):
     def submit_command(self, script: str) -> str:
         """Return the command that submits a script and prints the id."""
         return f"limit {self.io.get_submit_cmd(script)}"
+
+    def array_functions(self) -> str:
+        """Return the bash functions that ``arrays.py`` asks for; empty where there are no arrays."""
+        return ""
+
+    def task_id(self, array_id: str, number: str) -> str:
+        """Return the id of a task of an array, whose own id may be that of any of its tasks."""
+        del number
+        return array_id
 
     @abstractmethod
     def parse_submit(self, stdout: str) -> str | None:

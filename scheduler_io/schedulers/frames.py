@@ -28,8 +28,8 @@ LOCK_S = 20
 SETTLE_S = 10
 
 # `only_ids SEPARATOR SUFFIX`: of a listing with a header, the header and the lines whose first
-# column, without what follows SUFFIX, is one of the ids; everything if there are none. A person
-# may have many more jobs than jfcelery has.
+# column, as it is or without what follows SUFFIX, is one of the ids; everything if there are none.
+# A person may have many more jobs than jfcelery has.
 _PROLOGUE = r"""
 nonce=@NONCE@ limit_s=@LIMIT@
 user=@USER@; user=${user:-$(id -un)}
@@ -54,7 +54,8 @@ chunks() {
 only_ids() {
   [ "${#ids[@]}" = 0 ] && { cat; return; }
   awk -F"$1" -v s="$2" 'NR == FNR { want[$1]; next }
-    FNR == 1 || index($0, "JOBID") == 1 { print; next } { split($1, id, s) } id[1] in want' \
+    FNR == 1 || index($0, "JOBID") == 1 { print; next }
+    { split($1, id, s) } id[1] in want || $1 in want' \
     <(printf '%s\n' "${ids[@]}") -
 }
 tab=$'\t' ids=() rows=()
@@ -67,8 +68,8 @@ set -o pipefail
 """
 
 # One row: ID, attempt, folder. Prints of each job whether its final file (`end`, with what is in
-# it), its status file (`started`) or no folder at all (`gone`) is there. The listing comes first:
-# a job that ends between the two is seen as ended.
+# it), its status file (`started`) or no folder at all (`gone`) is there, and the name of its array
+# if it went in one. The listing comes first: a job that ends between the two is seen as ended.
 _POLL = r"""
 export LC_ALL=C
 read_rows
@@ -77,6 +78,11 @@ section list list
 say "files out"
 for row in "${rows[@]}"; do
   split_row "$row"
+  case $id in *_*)
+    if [ -s "$d/.jfc_array.$a" ]; then
+      read -r line _ <"$d/.jfc_array.$a"; printf 'array %s %s\n' "$id" "$line"
+    fi ;;
+  esac
   if [ -s "$d/jfc_end.$a" ]; then
     text=; while IFS= read -r line || [ -n "$line" ]; do text+=" $line"; done <"$d/jfc_end.$a"
     printf 'end %s%s\n' "$id" "$text"
@@ -106,9 +112,11 @@ say done
 # submitting command itself holds too, should its shell die (publishing locks the folder; file
 # systems that cannot do that lock the file). `state_one` says what is known: `known` an id, from
 # the script's own status file; `answered` the scheduler's answer; `listed` a listing with the name
-# in it; `silent` if the queue cannot be asked; it fails if the job was never submitted. The id file
-# is made, empty, before the submission: an empty one is a submission in doubt. `step` says that
-# something begins which has a time limit of its own, so that whoever waits knows that all goes on.
+# in it; `task` either of the two for the array that the job went in (`$mark` has its name and the
+# job's number in it); `silent` if the queue cannot be asked; it fails if the job was never
+# submitted. The id file is made, empty, before the submission: an empty one is a submission in
+# doubt. `step` says that something begins which has a time limit of its own, so that whoever waits
+# knows that all goes on.
 _FOLDER = r"""
 enter_one() {
   local one
@@ -132,13 +140,14 @@ enter_one() {
   return 0
 }
 state_one() {
-  local line age list why=
+  local line age list why= sought=$name
+  [ -s "$mark" ] && read -r sought _ <"$mark"
   if [ -s "$s" ]; then
     while IFS= read -r line; do
       case $line in queue_id=?*) say "known $name"; printf '%s' "${line#queue_id=}"; return ;; esac
     done <"$s"
   fi
-  if [ -s "$f" ]; then say "answered $name"; cat "$f"; return; fi
+  if [ -s "$f" ]; then tell answered out "$(cat "$f")"; return; fi
   [ -e "$f" ] || return 1
   age=$(($(date +%s) - $(stat -c %Y "$f" 2>/dev/null || stat -f %m "$f")))
   [ "$age" -ge 0 ] || age=0
@@ -147,16 +156,25 @@ state_one() {
   list=$(LC_ALL=C; export LC_ALL; lookup 2>"$e") || why="exit status $?"
   case $list in *"$proof"*) ;; *) why="${why:-an empty answer}" ;; esac
   [ -z "$why" ] || { say "silent $name"; printf '%s: ' "$why"; cat "$e"; return; }
-  case $list in *"$name"*) say "listed $name"; printf '%s' "$list"; return ;; esac
+  case $list in *"$sought"*) tell listed list "$list"; return ;; esac
   return 1
 }
+tell() {
+  [ -s "$mark" ] || { say "$1 $name"; printf '%s' "$3"; return; }
+  say "submit $2"; printf '%s' "$3"
+  say "submit rc 0"
+  say "task $name"; cat "$mark"
+}
 step() { say "submit $1"; }
+files_of_one() {
+  f=.jfc_queue_id.$a s=jfc_status.$a e=.jfc_submit_err.$a lock=.jfc_lock.$a
+  gone=.jfc_cancelled.$a mark=.jfc_array.$a
+}
 each_row() {
   local start
   for row in "${rows[@]}"; do
     split_row "$row"; name=$id ids=() start=$SECONDS
-    ( f=.jfc_queue_id.$a s=jfc_status.$a e=.jfc_submit_err.$a lock=.jfc_lock.$a
-      gone=.jfc_cancelled.$a; step begins; "$1" )
+    ( files_of_one; step begins; "$1" )
     [ $? = 0 ] || [ $((SECONDS - start)) -lt 5 ] || break
   done
 }
@@ -183,6 +201,7 @@ submit_one() {
   [ -e "$gone" ] && { say "cancelled $name"; return 0; }
   state_one && return 0
   within_limits || return 0
+  rm -f "$mark"  # the array was looked for, and is not there
   : >"$f"
   step asks
   submit >"$f" 2>"$e" </dev/null
@@ -194,6 +213,7 @@ submit_one() {
   say "submitted $name"
   return "$rc"
 }
+@ARRAYS@
 each_row submit_one
 say done
 """
@@ -260,12 +280,17 @@ def submit_frame(
     proof: str,
     settle_s: float = SETTLE_S,
     limits: Sequence[Limit] = (),
+    arrays: str = "",
 ) -> Frame:
-    """Return the frame that submits jobs, each at most once, and none beyond the limits."""
+    """Return the frame that submits jobs, each at most once, and none beyond the limits.
+
+    ``arrays`` is the part of ``arrays.py`` that goes first, and submits what can go together.
+    """
     values = _folder_values(proof, settle_s)
     words = (f"{one.max_jobs}|{one.user or ''}|{one.partition or ''}" for one in limits)
     functions += f"limits=({' '.join(map(shlex.quote, words))})\n"
-    return _frame(functions + _FOLDER + _SUBMIT, user=user, limit_s=limit_s, **values)
+    text = functions + _FOLDER + _SUBMIT.replace("@ARRAYS@\n", arrays)
+    return _frame(text, user=user, limit_s=limit_s, **values)
 
 
 def forbid_frame(

@@ -6,6 +6,7 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from jfcelery.folders import ARRAY
 from jfcelery.scheduler_io.schedulers.base import (
     ABSENT,
     Answer,
@@ -32,11 +33,13 @@ class FolderSigns:
         end: Fields of the final file, None without one.
         started: Whether the script has begun.
         gone: Whether there is no folder.
+        array: Name of the array that the job went in, empty if it went alone.
     """
 
     end: dict[str, str] | None = None
     started: bool = False
     gone: bool = False
+    array: str = ""
 
 
 #: Of a job whose folder shows nothing.
@@ -98,7 +101,7 @@ def judge(job: QueueJob, listing: Listing | None, signs: FolderSigns, trouble: s
     Returns:
         ENDED only on proof: the final file, or the scheduler's word.
     """
-    row = _row_of(job, listing)
+    row = _row_of(job, listing, signs.array)
     report = read_end(signs.end) if signs.end else None
     if report and _is_final(report, signs, row, listing):
         listed = row.end if row else None
@@ -111,10 +114,15 @@ def judge(job: QueueJob, listing: Listing | None, signs: FolderSigns, trouble: s
     return Answer(QueueState.UNKNOWN, words=trouble or "the listing says nothing of it")
 
 
-def _row_of(job: QueueJob, listing: Listing | None) -> Row | None:
-    """Return a job's row, unless its id was given to another job since."""
+def _row_of(job: QueueJob, listing: Listing | None, array: str) -> Row | None:
+    """Return a job's row, unless its id was given to another job since.
+
+    A task has the name of its array, which its folder knows, if that is still there.
+    """
     row = listing.row(job.queue_id) if listing else None
-    return row if row and same_name(row.name, job.name) else None
+    if row and not array and row.name.startswith(ARRAY):
+        return row
+    return row if row and same_name(row.name, array or job.name) else None
 
 
 def _is_final(

@@ -16,7 +16,13 @@ from jfcelery.errors import (
     SubmissionRejectedError,
 )
 from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, Output
-from jfcelery.scheduler_io.schedulers.proof import FolderSigns, key_values, read_end, signal_name
+from jfcelery.scheduler_io.schedulers.proof import (
+    NO_SIGNS,
+    FolderSigns,
+    key_values,
+    read_end,
+    signal_name,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -36,6 +42,10 @@ _WRONG: dict[str, tuple[type[JfceleryError], str]] = {
 
 class AnswerWithoutIdError(SchedulerDownError):
     """Raised when a scheduler says that it took a job, in words that hold no id."""
+
+
+class ArrayRefusedError(SubmissionRejectedError):
+    """Raised when an array is refused for good: each of its jobs may still be taken alone."""
 
 
 def read_output(parts: Mapping[str, str], what: str) -> Output:
@@ -72,12 +82,11 @@ def _submission(
         return body.strip()
     if kind == "listed":
         return _listed(scheduler, name, body)
+    if kind == "task":
+        return _task(scheduler, body, streams)
     if kind in {"answered", "submitted"}:
         output = Output(0, body) if kind == "answered" else read_output(streams, "submit")
-        if output.exit_code:
-            return scheduler.refusal(output)
-        found = scheduler.parse_submit(output.stdout)
-        return found or AnswerWithoutIdError(f"no id in the answer: {output.text}")
+        return _answered(scheduler, output)
     words = " ".join(body.split())
     if kind == "full":
         return _full(words)
@@ -85,6 +94,28 @@ def _submission(
     if re.search(r"no space|quota", words, re.IGNORECASE):
         error = DiskFullError
     return error(text.format(name=name, words=words))
+
+
+def _answered(scheduler: Scheduler, output: Output) -> str | JfceleryError:
+    """Return the id in the answer to a submission."""
+    if output.exit_code:
+        return scheduler.refusal(output)
+    found = scheduler.parse_submit(output.stdout)
+    return found or AnswerWithoutIdError(f"no id in the answer: {output.text}")
+
+
+def _task(scheduler: Scheduler, body: str, streams: Mapping[str, str]) -> str | JfceleryError:
+    """Return the id of a task of an array, by a listing or the answer to its submission."""
+    array, _, number = body.strip().partition(" ")
+    if "submit list" in streams:
+        found = _listed(scheduler, array, streams["submit list"])
+    else:
+        found = _answered(scheduler, read_output(streams, "submit"))
+    if isinstance(found, str):
+        return scheduler.task_id(found, number)
+    if found.transient or isinstance(found, AnswerWithoutIdError):
+        return found
+    return ArrayRefusedError(found.message)
 
 
 def _full(words: str) -> BackPressureError:
@@ -109,10 +140,13 @@ def read_signs(text: str) -> dict[str, FolderSigns]:
     for line in text.splitlines():
         kind, _, rest = line.partition(" ")
         queue_id, _, fields = rest.partition(" ")
-        if kind == "end":
-            signs[queue_id] = FolderSigns(end=key_values(fields), started=True)
+        known = signs.get(queue_id, NO_SIGNS)
+        if kind == "array":
+            signs[queue_id] = replace(known, array=fields)
+        elif kind == "end":
+            signs[queue_id] = replace(known, end=key_values(fields), started=True)
         elif kind in {"started", "gone"}:
-            signs[queue_id] = FolderSigns(started=kind == "started", gone=kind == "gone")
+            signs[queue_id] = replace(known, started=kind == "started", gone=kind == "gone")
     return signs
 
 
@@ -125,10 +159,12 @@ def read_reports(
     for job in jobs:
         stderr = _hint(scheduler.read_stderr(parts.get(f"stderr {job.queue_id}", "")))
         end = key_values(parts.get(f"end {job.queue_id}", ""))
-        told = _hint(_told(parts.get(f"status {job.queue_id}", "")))
+        status = parts.get(f"status {job.queue_id}", "")
+        told = _hint(_told(status))
         report = _joined(accounted.get(job.queue_id), stderr, read_end(end), told)
         if report and report.reason is EndReason.UNKNOWN:
-            report = replace(report, reason=_reason_left(report, end, told))
+            reason = _reason_left(report, end, told) if end or status else EndReason.CANCELLED
+            report = replace(report, reason=reason)
         if report:
             reports[job.queue_id] = report
     return reports
@@ -158,7 +194,7 @@ def _told(status: str) -> EndReport | None:
 
 
 def _reason_left(report: EndReport, end: Mapping[str, str], told: EndReport | None) -> EndReason:
-    """Say why a job ended when no source does.
+    """Say why a job that had begun ended when no source does.
 
     A signal to the whole script, which so wrote it down or left no final file, is what cancelling
     sends; a signal to the command in it alone is the command's own failure.

@@ -6,10 +6,12 @@ The manual is at https://slurm.schedmd.com/squeue.html, .../sbatch.html, .../sac
 from __future__ import annotations
 
 import re
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from jfcelery.errors import BackPressureError, ResourcesError, SchedulerDownError
+from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.schedulers.base import (
+    NO_FOLDER,
     EndReason,
     EndReport,
     Listing,
@@ -19,6 +21,9 @@ from jfcelery.scheduler_io.schedulers.base import (
     Scheduler,
 )
 from jfcelery.scheduler_io.schedulers.refusals import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: What each job state means, https://slurm.schedmd.com/job_state_codes.html.
 STATES: dict[str, QueueState | EndReason] = {
@@ -63,20 +68,29 @@ HEADER = "JOBID|STATE|REASON|PARTITION|NAME"
 
 # Finished jobs (-t all) stand in the queue for MinJobAge (300 s by default): proof of an end that
 # needs no accounting. All jobs of the user come with one request to the controller, however many
-# ids are asked for; asking for ids makes squeue fail if a single one was purged.
+# ids are asked for; asking for ids makes squeue fail if a single one was purged. The tasks of an
+# array that wait are one row unless `-r` asks for each.
 _LIST = rf"""
 list() {{
-  limit squeue -u "$user" -t all -o '{COLUMNS}' | only_ids '|' '_'
+  local each=
+  case ${{ids[*]}} in *_*) each=-r ;; esac
+  limit squeue -u "$user" -t all $each -o '{COLUMNS}' | only_ids '|' '_'
 }}
 """
 
 # ``CANCELLED by UID``: the host knows the name. What the accounting lacks (it is off, late, or
-# the site has none), the controller may still know.
+# the site has none), the controller may still know. A task of an array has a number of its own,
+# too (JobIDRaw): by that nobody asks for it. The whole array is asked for: tasks that were
+# cancelled together before they began are one row. Of one that was cancelled alone then, nothing
+# is left but the controller's word that its array has no such task.
 _ACCOUNT = r"""
 account() {
   local out uid id
-  out=$(limit sacct -n -P -X -j "$(IFS=,; printf '%s' "${ids[*]}")" \
-    -o JobIDRaw,State,ExitCode,JobName)
+  out=$(SLURM_BITSTR_LEN=0 limit sacct -n -P -X \
+    -j "$(printf '%s\n' "${ids[@]%%_*}" | sort -u | paste -s -d , -)" \
+    -o JobIDRaw,JobID,State,ExitCode,JobName |
+    sed 's/^[0-9]*|\([0-9]*_[^|]*\)|/\1|/; t
+      s/^\([^|]*\)|[^|]*|/\1|/')
   printf '%s\n' "$out"
   for uid in $(printf '%s\n' "$out" | sed -n 's/.*|CANCELLED by \([0-9]*\)|.*/\1/p' | sort -u); do
     printf 'uid|%s|%s\n' "$uid" "$(id -un "$uid" 2>/dev/null)"
@@ -86,7 +100,7 @@ account() {
       *$'\n'"$id|RUNNING|"* | *$'\n'"$id|PENDING|"*) ;;
       *$'\n'"$id|"*) continue ;;
     esac
-    limit scontrol show job -o "$id" 2>/dev/null
+    limit scontrol show job -o "$id" 2>&1
   done
   return 0
 }
@@ -100,7 +114,65 @@ _COUNT = """
 count() { limit squeue -h -r -u "$1" ${2:+-p "$2"} -o %i | wc -l; }
 """
 
+# The script of an array has the header of its jobs as far as sbatch reads it: until the first
+# command. An option of the command line is worth more. A task becomes its job's own script, in the
+# run folder and with the environment that this would have alone; its argument is the id. The folder
+# may hold a later attempt by then. Jobs with an array of their own, of several parts, or one at a
+# time by their name, cannot be tasks.
+_ARRAY = r"""
+array_largest() { limit scontrol show config | sed -n 's/^MaxArraySize *= *//p'; }
+array_apart() {
+  case $head in
+    *--array* | *'#SBATCH -a'* | *hetjob* | *packjob* | *singleton*) return 0 ;;
+    '#!'*) return 1 ;;
+  esac
+}
+array_script() {
+  local line i n=0
+  echo '#!/bin/sh'
+  while IFS= read -r line; do
+    case $line in
+      '#SBATCH'*) printf '%s\n' "$line" ;;
+      '#'* | '') ;;
+      *) break ;;
+    esac
+  done <<<"$head"
+  printf '# Array %s\ncase $SLURM_ARRAY_TASK_ID in\n' "$array"
+  for i; do
+    member "$i"
+    printf "%s) _jfc_name='%s' ;;\n" "$n" "$name"
+    n=$((n + 1))
+  done
+  cat <<'TASK'
+esac
+_jfc_work=@WORK@
+TASK
+  printf 'cd -P -- "$_jfc_work/%s/$SLURM_ARRAY_TASK_ID" || exit @NO_FOLDER@\n' "${place##*/}"
+  cat <<'TASK'
+if ! grep -qxF "# Queue job $_jfc_name" submit.sh; then
+  echo "jfcelery: $PWD holds another attempt than $_jfc_name" >&2
+  exit @NO_FOLDER@
+fi
+set -- "${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID"
+SLURM_JOB_NAME=$_jfc_name SLURM_SUBMIT_DIR=$PWD
+export SLURM_JOB_NAME SLURM_SUBMIT_DIR
+unset SLURM_ARRAY_JOB_ID SLURM_ARRAY_TASK_ID SLURM_ARRAY_TASK_COUNT
+unset SLURM_ARRAY_TASK_MAX SLURM_ARRAY_TASK_MIN SLURM_ARRAY_TASK_STEP
+TASK
+  line=${head%%$'\n'*}
+  printf 'exec %s submit.sh "$@"\n' "${line#'#!'}"
+}
+array_submit() { @SUBMIT@; }
+"""
+#: What is given to sbatch for an array; in a path, a percent sign begins a pattern.
+_ARRAY_OPTIONS = (
+    '--array=0-"$last" --job-name="$array" --output="${place//%/%%}/%a/queue.out" '
+    '--error="${place//%/%%}/%a/queue.err"'
+)
+
 _SUBMITTED = re.compile(r"[Ss]ubmitted batch job (\d+)")
+_ID = re.compile(r"\d+(?:_\d+|_\[[\d,-]+(?:%\d+)?\])?")
+_NO_TASK = re.compile(r"Job (\d+_\d+) not found")
 _CONTROLLER = re.compile(r"\b(\w+)=(\S+)")
 _STDERR = re.compile(
     r"\*\*\* (?:JOB|STEP) \S+ ON \S+ (CANCELLED|FAILED) AT \S+(?: DUE TO ([^*]+?))?(?: \*\*\*|,|$)",
@@ -120,6 +192,7 @@ class Slurm(Scheduler):
 
     name = "slurm"
     id_variable = "SLURM_JOB_ID"
+    tells_ids = True
     proof = HEADER
 
     #: Messages of https://github.com/SchedMD/slurm/blob/master/src/common/slurm_errno.c.
@@ -150,6 +223,15 @@ class Slurm(Scheduler):
         # The limit that is violated is named in newer versions only; see the rows above.
         Refusal(r"violates accounting/QOS policy", BackPressureError),
     )
+
+    def array_functions(self) -> str:
+        """Return the functions that submit jobs as one array."""
+        command = self.submit_command(f"{_ARRAY_OPTIONS} {RunFolder.SCRIPT}")
+        return _ARRAY.replace("@NO_FOLDER@", str(NO_FOLDER)).replace("@SUBMIT@", command)
+
+    def task_id(self, array_id: str, number: str) -> str:
+        """Return the id of a task of an array."""
+        return f"{array_id.partition('_')[0]}_{number}"
 
     def parse_submit(self, stdout: str) -> str | None:
         """Return the id in sbatch's answer; site plug-ins may print around it."""
@@ -186,9 +268,9 @@ class Slurm(Scheduler):
         lines = output.stdout.splitlines()
         users = dict(line.split("|")[1:3] for line in lines if re.fullmatch(r"uid\|\d+\|\w+", line))
         for line in lines:
-            found = _accounted(line, users) or _controlled(line)
-            if found:
-                reports[found[0]] = found[1].completed_by(reports.get(found[0]))
+            found = _accounted(line, users) or _controlled(line) or _not_there(line)
+            for queue_id in _tasks(found[0]) if found else ():
+                reports[queue_id] = found[1].completed_by(reports.get(queue_id))
         return reports
 
     def read_stderr(self, text: str) -> EndReport | None:
@@ -220,7 +302,7 @@ def _row(line: str) -> Row | None:
 def _accounted(line: str, users: dict[str, str]) -> tuple[str, EndReport] | None:
     """Read one line of sacct."""
     columns = line.split("|", 3)
-    if len(columns) != 4 or not columns[0].isdigit():  # noqa: PLR2004 - as asked for
+    if len(columns) != 4 or not _ID.fullmatch(columns[0]):  # noqa: PLR2004 - as asked for
         return None
     word, _, by = columns[1].partition(" by ")
     return _report(columns[0], word, columns[2], words=columns[1], by=users.get(by, by) or None)
@@ -233,7 +315,30 @@ def _controlled(line: str) -> tuple[str, EndReport] | None:
     fields = dict(_CONTROLLER.findall(line))
     word, reason = fields.get("JobState", ""), fields.get("Reason", "None")
     words = word if reason == "None" else f"{word} ({reason})"
-    return _report(fields["JobId"], word, fields.get("ExitCode", ""), words=words)
+    queue_id = fields["JobId"]
+    if "ArrayTaskId" in fields:
+        queue_id = f"{fields.get('ArrayJobId', queue_id)}_{fields['ArrayTaskId']}"
+    return _report(queue_id, word, fields.get("ExitCode", ""), words=words)
+
+
+def _not_there(line: str) -> tuple[str, EndReport] | None:
+    """Read the controller's word that an array, which it has, lacks a task."""
+    found = _NO_TASK.fullmatch(line.strip())
+    if not found:
+        return None
+    return found[1], EndReport(EndReason.UNKNOWN, words="Slurm has its array, but not this task")
+
+
+def _tasks(queue_id: str) -> Iterator[str]:
+    """Yield the ids of all tasks that stand in one row, such as ``7_[0,2-3]``."""
+    array, bracket, numbers = queue_id.partition("_[")
+    if not bracket:
+        yield queue_id
+        return
+    for part in numbers.rstrip("]").partition("%")[0].split(","):
+        first, _, last = part.partition("-")
+        for number in range(int(first), int(last or first) + 1):
+            yield f"{array}_{number}"
 
 
 def _report(

@@ -74,8 +74,8 @@ class Place:
         return {**worker, "host": "127.0.0.1", "port": self._port}
 
     def queued(self) -> int:
-        """Return how many jobs stand in Slurm's queue."""
-        listing: str = self.cluster.bed.on("hpca", "squeue", "--noheader").stdout
+        """Return how many jobs stand in Slurm's queue, each task of an array."""
+        listing: str = self.cluster.bed.on("hpca", "squeue", "--noheader", "--array").stdout
         return len(listing.splitlines())
 
     def clear(self) -> None:

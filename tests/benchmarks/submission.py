@@ -1,6 +1,6 @@
 """How fast jobs reach the queue of a cluster behind a slow link, beside jobflow-remote.
 
-``python tests/benchmarks/submission.py [--jobs 500] [--theirs 40] [--state DIR] [--json]``
+``python tests/benchmarks/submission.py [--jobs 500] [--theirs 40] [--arrays] [--state DIR] [--json]``
 
 The cluster is a real Slurm on the testbed. The SSH link to it goes through a relay that delays each
 direction by 25 ms: the round trip takes 50 ms. A job is there when the scheduler has given it a
@@ -76,7 +76,9 @@ def measure(
     return Rate(program, jobs, seconds)
 
 
-def rates(place: Place, prefix: Path, jobs: int, their_jobs: int) -> Iterator[Rate]:
+def rates(
+    place: Place, prefix: Path, jobs: int, their_jobs: int, *, arrays: bool
+) -> Iterator[Rate]:
     """Measure jobflow-remote, which is installed in an environment of its own, then jfcelery."""
     other = theirs(
         place.folder / "theirs", prefix, place.mongo, place.worker(execution_cmd=COMMAND)
@@ -85,6 +87,10 @@ def rates(place: Place, prefix: Path, jobs: int, their_jobs: int) -> Iterator[Ra
     worker = place.worker(execution_cmd=COMMAND)
     own = ours(place.folder / "ours", place.mongo, place.redis, worker)
     yield measure(place, "jfcelery", own, jobs)
+    if arrays:
+        worker = place.worker(execution_cmd=COMMAND, job_arrays=True)
+        own = ours(place.folder / "arrays", place.mongo, place.redis, worker)
+        yield measure(place, "jfcelery, job arrays", own, jobs)
 
 
 @click.command()
@@ -97,24 +103,25 @@ def rates(place: Place, prefix: Path, jobs: int, their_jobs: int) -> Iterator[Ra
     show_default=True,
     help="Jobs for jobflow-remote.",
 )
+@click.option("--arrays", is_flag=True, help="Measure ours with job arrays, too.")
 @click.option(
     "--state",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="A testbed that is up and that nobody else uses; by default one is started.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Write JSON instead of a table.")
-def main(*, jobs: int, their_jobs: int, state: Path | None, as_json: bool) -> None:
+def main(*, jobs: int, their_jobs: int, arrays: bool, state: Path | None, as_json: bool) -> None:
     """Measure, and print the rates."""
     prefix = environment()  # by pip, with the settings of the person's home
     with Place(state) as place:
-        other, own = rates(place, prefix, jobs, their_jobs)
+        other, own, *more = rates(place, prefix, jobs, their_jobs, arrays=arrays)
     ratio = own.per_second / other.per_second
     if as_json:
-        found = [{**asdict(one), "per_second": one.per_second} for one in (own, other)]
+        found = [{**asdict(one), "per_second": one.per_second} for one in (own, other, *more)]
         print(json.dumps({"round_trip_ms": 2 * LATENCY, "rates": found, "ratio": ratio}, indent=2))
         return
     print(f"{'program':<24}{'jobs':>6}{'seconds':>10}{'jobs/s':>9}")
-    for one in (own, other):
+    for one in (own, other, *more):
         print(f"{one.program:<24}{one.jobs:>6}{one.seconds:>10.1f}{one.per_second:>9.2f}")
     print(f"ratio {ratio:.1f}, over a link with a round trip of {2 * LATENCY} ms")
 

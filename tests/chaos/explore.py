@@ -40,6 +40,7 @@ from jfcelery.states import FlowState, JobState
 from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.poll import tick
 from jfcelery.tasks.sweep import sweep
+from tests.scheduler_io.fake_slurm import FakeSlurm
 from tests.support.bench import Bench, Recorder, quick_worker
 from tests.support.entries import QUICK_JOB, flow_of
 from tests.support.projects import ProjectFactory
@@ -75,11 +76,14 @@ MessageFault = Literal["lost", "doubled", "late"]
 EFFECT_FAULTS: tuple[EffectFault, ...] = ("death before", "error before", "error after")
 MESSAGE_FAULTS: tuple[MessageFault, ...] = ("lost", "doubled", "late")
 #: Flows, each with the worker's places: a child, and a job that competes with its parent for the
-#: only place; jobs that go through bundle and harvest together, and a child.
+#: only place; jobs that go through bundle and harvest together, and a child; the same as an array.
 FLOWS: dict[str, tuple[dict[str, list[str]], int]] = {
     "small": ({"a": [], "b": ["a"], "c": []}, 1),
     "bundle": ({"a": [], "b": [], "c": [], "d": [], "e": ["a"]}, 4),
+    "array": ({"a": [], "b": [], "c": [], "d": [], "e": ["a"]}, 4),
 }
+#: Flows whose jobs go to Slurm, such as it is without nodes.
+SLURM = {"array": {"scheduler_type": "slurm", "job_arrays": True}}
 #: The task that asks a host for all its jobs.
 POLL = "jfcelery.poll"
 #: Rounds of the beat in which a life must come to rest, and the seconds between two.
@@ -182,10 +186,17 @@ class Explorer:
         bench: A runner driven by hand, whose worker ``far`` has the places of the flow.
         patch: Makes effects mortal.
         flow: One of :data:`FLOWS`.
+        slurm: What has the jobs of the worker, if it is Slurm.
     """
 
-    def __init__(self, bench: Bench, patch: pytest.MonkeyPatch, flow: str) -> None:
-        self.bench, self.edges = bench, FLOWS[flow][0]
+    def __init__(
+        self,
+        bench: Bench,
+        patch: pytest.MonkeyPatch,
+        flow: str,
+        slurm: FakeSlurm | None = None,
+    ) -> None:
+        self.bench, self.edges, self.slurm = bench, FLOWS[flow][0], slurm
         self.fate = Fate()
         for owner, names, error in EFFECTS:
             for name in names:
@@ -294,6 +305,7 @@ class Explorer:
         starts = Counter(line.split("_")[0] for line in bench.starts())
         assert {uuid: starts[uuid] for uuid in uuids} == dict.fromkeys(uuids, there), told
         self._check_documents(flow, docs, told)
+        self._check_queue(docs, told)
         sweep(bench.runtime)
         bench.messages.clear()
         assert Slots(bench.runtime.queue, "far").held() == [], told
@@ -315,6 +327,14 @@ class Explorer:
             assert stored.counts == {JobState.COMPLETED: len(docs)}, told
 
 
+    def _check_queue(self, docs: list[JobDoc], told: str) -> None:
+        """Check that each job was accepted once, under the very id that it has."""
+        if self.slurm is not None:
+            ids = [row[0] for row in self.slurm.queue]
+            assert sorted(ids) == sorted(str(doc.remote.process_id) for doc in docs), told
+            self.slurm.set_queue()
+
+
 def single_faults(without: Fate) -> list[Fault]:
     """Return every fault that a life may have once, by one that had none."""
     effects = range(len(without.effects))
@@ -331,14 +351,18 @@ def explorer(bench_project: Any, folder: Path, flow: str = "small") -> Iterator[
     with pytest.MonkeyPatch.context() as patch:
         host = SimulatedHost("far")
         patch.setattr(Hosts, "_make_remote", lambda *_args: host)
+        slurm = FakeSlurm(folder / "slurm", patch) if flow in SLURM else None
+        if slurm is not None:
+            slurm.submitting("run")
         bench = Bench(bench_project, folder, patch)
-        yield Explorer(bench, patch, flow)
+        yield Explorer(bench, patch, flow, slurm)
         bench.runtime.close()
 
 
 def workers(folder: Path, flow: str = "small") -> dict[str, Any]:
     """Return the workers of a project in which a flow is explored."""
-    return {"far": quick_worker(folder, type="remote", host="far", max_jobs=FLOWS[flow][1])}
+    options = {"type": "remote", "host": "far", "max_jobs": FLOWS[flow][1], **SLURM.get(flow, {})}
+    return {"far": quick_worker(folder, **options)}
 
 
 @contextmanager

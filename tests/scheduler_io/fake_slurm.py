@@ -19,16 +19,31 @@ _SBATCH = """\
 cd "{folder}"
 mode=$(cat mode 2>/dev/null)
 echo call >>calls
+last= name=
+for word in "$@"; do
+  case $word in
+    --array=0-*) last=${word#--array=0-} ;;
+    --job-name=*) name=${word#--job-name=} ;;
+  esac
+done
+case $mode${last:+-array} in
+  refuse | refuse-array | no-arrays-array) cat words >&2; exit 1 ;;
+esac
 case $mode in
-  refuse) cat words >&2; exit 1 ;;
   hang) sleep 1000 ;;
   die-before) kill -KILL 0 ;;
   killed) kill -KILL $$ ;;
   nonsense) echo "<html>503</html>"; exit 0 ;;
 esac
-id=$(($(cat next 2>/dev/null || echo 100) + 1)); echo $id >next
-name=$(sed -n 's/^#SBATCH --job-name=//p' "$OLDPWD/submit.sh")
-echo "$id|PENDING|Priority|debug|$name" >>queue
+id=$(flock next.lock bash -c 'n=$(($(cat next 2>/dev/null || echo 100) + 1)); echo $n | tee next')
+name=${name:-$(sed -n 's/^#SBATCH --job-name=//p' "$OLDPWD/submit.sh")}
+if [ -n "$last" ]; then
+  for ((n = 0; n <= last; n++)); do
+    echo "${id}_$n|PENDING|Priority|debug|$name" >>queue
+  done
+else
+  echo "$id|PENDING|Priority|debug|$name" >>queue
+fi
 case $mode in
   die-after) kill -KILL 0 ;;
   killed-after) kill -KILL $$ ;;
@@ -39,6 +54,22 @@ operation" >&2; exit 1 ;;
 esac
 echo "Submitted batch job $id"
 [ "$mode" = die-last ] && kill -KILL 0
+[ "$mode" = run ] || exit 0
+# As under Slurm, a job has nothing of what the submitting process has open.
+begin() {
+  for one in /proc/self/fd/*; do
+    one=${one##*/}
+    [ "$one" -gt 2 ] && [ "$one" -lt 255 ] && eval "exec $one>&-"
+  done
+  cd "$place" || exit
+  SLURM_JOB_ID=$2 setsid bash submit.sh </dev/null >"./$1/queue.out" 2>"./$1/queue.err"
+}
+place=$OLDPWD
+if [ -z "$last" ]; then begin . "$id" >/dev/null 2>&1 & exit 0; fi
+export SLURM_ARRAY_JOB_ID=$id
+for ((n = 0; n <= last; n++)); do
+  SLURM_ARRAY_TASK_ID=$n begin "$n" "$((id * 1000 + n))" >/dev/null 2>&1 &
+done
 exit 0
 """
 
@@ -74,6 +105,11 @@ exit 1
 
 _SCONTROL = """\
 #!/bin/bash
+cd "{folder}"
+if [ "$*" = "show config" ]; then
+  echo "MaxArraySize            = $(cat largest 2>/dev/null || echo 1001)"
+  exit 0
+fi
 echo "slurm_load_jobs error: Invalid job id specified" >&2
 exit 1
 """
@@ -129,6 +165,21 @@ class FakeSlurm:
         """The rows of the queue."""
         path = self.folder / "queue"
         return [line.split("|") for line in path.read_text().splitlines()] if path.exists() else []
+
+    def allow_arrays(self, largest: int) -> None:
+        """Choose how many tasks an array may have."""
+        (self.folder / "largest").write_text(f"{largest}\n")
+
+    def replace(self, program: str, text: str) -> None:
+        """Put another program of the system before its own, which is ``$REAL``."""
+        place = self.folder / "bin" / program
+        head = f"#!/bin/bash\nREAL=$(PATH=${{PATH#*:}} command -v {program})\n"
+        place.write_text(head + text)
+        place.chmod(0o755)
+
+    def restore(self, program: str) -> None:
+        """Take a program away again that `replace` put there."""
+        (self.folder / "bin" / program).unlink()
 
     def set_queue(self, *rows: str) -> None:
         """Replace the rows of the queue."""

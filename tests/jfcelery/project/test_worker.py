@@ -135,6 +135,25 @@ def test_connect_arguments_hold_everything(load: Load, monkeypatch: pytest.Monke
     }
 
 
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        ({"scheduler_type": "sge"}, "only Slurm has them, and `scheduler_type` is `sge`"),
+        ({"scheduler_type": "shell"}, "only Slurm has them"),
+        ({"batch": {"jobs_handle_dir": "/h", "work_dir": "/b"}}, "`batch` has jobs run in pilots"),
+    ],
+)
+def test_job_arrays_are_slurms_and_no_pilots(
+    load: Load, options: dict[str, Any], words: str
+) -> None:
+    """Off by default; elsewhere the file is wrong, at that very key."""
+    assert not load(workers={"w": REMOTE}).get_worker().job_arrays
+    assert load(workers={"w": REMOTE | {"job_arrays": True}}).get_worker().job_arrays
+    with pytest.raises(ProjectInvalidError, match=words) as caught:
+        load(workers={"w": REMOTE | {"job_arrays": True} | options})
+    assert "workers.w.job_arrays" in str(caught.value)
+
+
 def test_schedulers_are_made_by_name_or_from_their_serialised_form(load: Load) -> None:
     """Each name gives qtoolkit's object; plain shell none; a class of one's own is custom."""
     from qtoolkit.io.slurm import SlurmIO

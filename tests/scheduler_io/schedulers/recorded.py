@@ -41,6 +41,22 @@ SACCT = f"""\
 uid|20001|hpc
 """
 
+#: Of an array, by which `account` has replaced the numbers that Slurm gave its tasks.
+SACCT_ARRAY = """\
+41_0|COMPLETED|0:0|jfc-array-1-a
+41_1|FAILED|3:0|jfc-array-1-a
+41_2|RUNNING|0:0|jfc-array-1-a
+41_[3-5]|PENDING|0:0|jfc-array-1-a
+42_[0,2-4%1]|CANCELLED by 20001|0:0|jfc-array-2-a
+uid|20001|hpc
+"""
+
+SCONTROL_ARRAY = """\
+JobId=46 ArrayJobId=41 ArrayTaskId=4 JobName=jfc-array-1-a UserId=hpc(20001) JobState=CANCELLED \
+Reason=None ExitCode=0:15
+Job 41_6 not found
+"""
+
 SCONTROL = """\
 JobId=11 JobName=jfc-x y UserId=hpc(20001) GroupId=hpc(20001) MCS_label=N/A Priority=1 Nice=0 \
 Account=root QOS=normal JobState=FAILED Reason=NonZeroExitCode Dependency=(null) Requeue=1 \

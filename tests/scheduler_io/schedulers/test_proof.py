@@ -45,6 +45,14 @@ def test_a_listed_job_is_where_the_listing_says() -> None:
     )
 
 
+def test_a_task_is_listed_under_the_name_of_its_array() -> None:
+    """Another array's row is another job's; a folder that is gone cannot tell which array."""
+    row = listing(QueueState.RUNNING, name="jfc-array-1-a")
+    assert judge(JOB, row, FolderSigns(array="jfc-array-1-a")).state is QueueState.RUNNING
+    assert judge(JOB, row, FolderSigns(array="jfc-array-1-b")).state is QueueState.UNKNOWN
+    assert judge(JOB, row, FolderSigns(gone=True)).state is QueueState.RUNNING
+
+
 def test_a_final_file_ends_a_job_that_the_listing_still_shows() -> None:
     """Schedulers take a while to clean up; the script has come to its end."""
     answer = judge(JOB, listing(QueueState.RUNNING), FINE)

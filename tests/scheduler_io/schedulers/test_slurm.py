@@ -170,6 +170,26 @@ def test_the_controller_answers_where_there_is_no_accounting() -> None:
     }
 
 
+def test_each_task_of_an_array_is_accounted_for_by_its_own_id() -> None:
+    """Neither its siblings' end nor the number that Slurm gives it beside that is its own."""
+    reports = SLURM.parse_accounting(Output(0, recorded.SACCT_ARRAY + recorded.SCONTROL_ARRAY))
+    assert {key: report.reason for key, report in reports.items()} == {
+        "41_0": EndReason.COMPLETED,
+        "41_1": EndReason.FAILED,
+        "41_4": EndReason.CANCELLED,
+        "41_6": EndReason.UNKNOWN,
+        **{f"42_{number}": EndReason.CANCELLED for number in (0, 2, 3, 4)},
+    }
+    assert reports["42_3"].by == "hpc"
+    assert reports["41_1"].exit_code == 3
+
+
+@pytest.mark.parametrize("array_id", ["41", "41_3", "41_[0-7%2]"])
+def test_a_task_has_its_number_behind_the_id_of_its_array(array_id: str) -> None:
+    """Whichever row of a listing, or answer, the id of the array is from."""
+    assert SLURM.task_id(array_id, "5") == "41_5"
+
+
 @pytest.mark.parametrize("reason", recorded.SLURM_STDERR)
 def test_slurmstepd_says_in_the_jobs_stderr_why_it_ended_it(reason: str) -> None:
     """The last resort, where accounting is off and the controller has forgotten the job."""

@@ -24,6 +24,7 @@ class PlainWorker:
     timeout_execute: float = 60
     scheduler_username: str | None = None
     is_local: bool = False
+    job_arrays: bool = False
 
     def get_scheduler_io(self) -> BaseSchedulerIO | None:
         """Return the qtoolkit object."""
