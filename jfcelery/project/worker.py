@@ -134,7 +134,9 @@ class WorkerBase(ConfigModel):
     @model_validator(mode="after")
     def _has_arrays(self) -> Self:
         if self.job_arrays and self.scheduler_name != "slurm":
-            text = f"only Slurm has them, and `scheduler_type` is `{self.scheduler_name}`; remove it"
+            text = (
+                f"only Slurm has them, and `scheduler_type` is `{self.scheduler_name}`; remove it"
+            )
             raise problem_at("job_arrays", text)
         if self.job_arrays and self.batch is not None:
             raise problem_at("job_arrays", "`batch` has jobs run in pilots; remove one of them")

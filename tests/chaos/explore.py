@@ -326,7 +326,6 @@ class Explorer:
             assert stored.state == FlowState.COMPLETED, told
             assert stored.counts == {JobState.COMPLETED: len(docs)}, told
 
-
     def _check_queue(self, docs: list[JobDoc], told: str) -> None:
         """Check that each job was accepted once, under the very id that it has."""
         if self.slurm is not None:

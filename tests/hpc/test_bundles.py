@@ -108,7 +108,9 @@ def test_a_crowd_goes_to_slurm_as_one_array(
         except TimeoutError as error:
             error.add_note(system.logs())
             raise
-    told = testbed.bed.on("hpca", "sacct", "-nXP", "-j", array, "-o", "JobID,State").stdout.splitlines()
+    told = testbed.bed.on(
+        "hpca", "sacct", "-nXP", "-j", array, "-o", "JobID,State"
+    ).stdout.splitlines()
     assert len(told) == JOBS
     for job in good:
         doc = jobs.get(job.uuid)
@@ -117,9 +119,7 @@ def test_a_crowd_goes_to_slurm_as_one_array(
     assert "_" not in str(jobs.get(failing.uuid).remote.process_id)
 
 
-def _end_each(
-    testbed: Cluster, project: Project, jobs: Jobs, chosen: tuple[Job, Job, Job]
-) -> None:
+def _end_each(testbed: Cluster, project: Project, jobs: Jobs, chosen: tuple[Job, Job, Job]) -> None:
     """Let one fail and run it again, stop one, and cancel one by hand."""
     failing, stopped, cancelled = chosen
     controller = JobController.from_project(project)

@@ -96,9 +96,7 @@ def test_unequal_jobs_go_apart(bench: AnyBench, slurm: FakeSlurm) -> None:
 @pytest.mark.parametrize(
     "verbatim", ["#SBATCH --array=1-1", "#SBATCH -a 1", "#SBATCH hetjob", "#SBATCH -d singleton"]
 )
-def test_what_cannot_be_a_task_goes_alone(
-    bench: AnyBench, slurm: FakeSlurm, verbatim: str
-) -> None:
+def test_what_cannot_be_a_task_goes_alone(bench: AnyBench, slurm: FakeSlurm, verbatim: str) -> None:
     """Its header would mean another thing there."""
     assert submit(bench, put(bench, 2, qverbatim=verbatim)) == ["101", "102"]
     assert slurm.calls == 2
@@ -183,9 +181,7 @@ def test_a_death_after_sbatch_submits_nothing_twice(
     assert slurm.calls == 1
 
 
-def test_answers_of_which_some_were_lost_are_found_again(
-    bench: AnyBench, slurm: FakeSlurm
-) -> None:
+def test_answers_of_which_some_were_lost_are_found_again(bench: AnyBench, slurm: FakeSlurm) -> None:
     """A death between two id files leaves empty ones: those jobs are sought by the array's name."""
     jobs = put(bench, 4)
     first = submit(bench, jobs)
