@@ -7,8 +7,8 @@ to the submission alone, as is one that finds no other like it, or no room.
 A *place* is a folder of the array's own below the worker's ``work_dir``. It holds the array's
 script, and for each task a link to its run folder, so that the scheduler itself opens the streams
 there. The order of what is written makes a death harmless at any point: first each run folder
-says, in ``.jfc_array.N``, by which name and number its job is to be sought; then each has its empty id
-file, which says that a submission may have been tried; only then is the array submitted.
+says, in ``.jfc_array.N``, by which name and number its job is to be sought; then each gets its
+empty id file, which says that a submission may have been tried; only then is the array submitted.
 """
 
 from __future__ import annotations
@@ -27,9 +27,10 @@ PLACE = ".jfc_array"
 #: Minutes after which a place is looked at: whether one of its jobs may still be begun.
 STALE_MINUTES = 24 * 60
 
-# Of the scheduler come `array_largest`, which prints how many tasks an array may have; `array_apart`,
-# which tells by a header whether its job must go alone; `array_script`, for the rows that are its
-# arguments; and `array_submit`, for `$last`, the highest number, with `$array` as the name.
+# Of the scheduler come `array_largest`, which prints how many tasks an array may have;
+# `array_apart`, which tells by `$head` whether a job must go alone; `array_script`, which prints
+# the script for the rows that are its arguments; and `array_submit`, for `$last`, the highest
+# number, with `$array` as the name.
 _ARRAYS = r"""
 work=@WORK@
 member() { split_row "${rows[$1]}"; name=$id; files_of_one; }

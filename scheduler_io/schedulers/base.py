@@ -279,7 +279,7 @@ class Scheduler(ABC):
         return f"limit {self.io.get_submit_cmd(script)}"
 
     def array_functions(self) -> str:
-        """Return the bash functions that ``arrays.py`` asks for; empty where there are no arrays."""
+        """Return the bash functions that ``arrays.py`` needs; empty where there are no arrays."""
         return ""
 
     def task_id(self, array_id: str, number: str) -> str:

@@ -269,7 +269,9 @@ class Slurm(Scheduler):
         users = dict(line.split("|")[1:3] for line in lines if re.fullmatch(r"uid\|\d+\|\w+", line))
         for line in lines:
             found = _accounted(line, users) or _controlled(line) or _not_there(line)
-            for queue_id in _tasks(found[0]) if found else ():
+            if found is None:
+                continue
+            for queue_id in _tasks(found[0]):
                 reports[queue_id] = found[1].completed_by(reports.get(queue_id))
         return reports
 

@@ -1,6 +1,6 @@
 """How fast jobs reach the queue of a cluster behind a slow link, beside jobflow-remote.
 
-``python tests/benchmarks/submission.py [--jobs 500] [--theirs 40] [--arrays] [--state DIR] [--json]``
+``python tests/benchmarks/submission.py [--jobs 500] [--theirs 40] [--arrays] [--state D] [--json]``
 
 The cluster is a real Slurm on the testbed. The SSH link to it goes through a relay that delays each
 direction by 25 ms: the round trip takes 50 ms. A job is there when the scheduler has given it a
@@ -77,7 +77,7 @@ def measure(
 
 
 def rates(
-    place: Place, prefix: Path, jobs: int, their_jobs: int, *, arrays: bool
+    place: Place, prefix: Path, jobs: int, their_jobs: int, *, arrays: bool = False
 ) -> Iterator[Rate]:
     """Measure jobflow-remote, which is installed in an environment of its own, then jfcelery."""
     other = theirs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -124,7 +125,7 @@ def _end_each(testbed: Cluster, project: Project, jobs: Jobs, chosen: tuple[Job,
     failing, stopped, cancelled = chosen
     controller = JobController.from_project(project)
     for job in (stopped, cancelled):
-        wait_until(lambda job=job: _in_state(jobs, job, JobState.RUNNING), "a job that runs")
+        wait_until(partial(_in_state, jobs, job, JobState.RUNNING), "a job that runs")
     controller.stop_job(stopped.uuid)
     testbed.bed.on("hpca", "scancel", str(jobs.get(cancelled.uuid).remote.process_id), user="hpc")
     wait_until(lambda: _in_state(jobs, failing, JobState.FAILED), "a job that failed")

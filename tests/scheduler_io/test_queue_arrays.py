@@ -385,7 +385,7 @@ def test_a_task_does_as_its_jobs_own_script_would(bench: AnyBench) -> None:
     assert done.returncode == 3
     assert "queue_id=101_1" in bench.lines(jobs[1])
     assert "exit_code=3" in bench.text(jobs[1], RunFolder.end(1)).splitlines()
-    assert os.readlink(folder / ".jfc_claim.1") == "101_1"
+    assert str((folder / ".jfc_claim.1").readlink()) == "101_1"
     assert bench.lines(jobs[0]) == []
     id_file(jobs[1]).write_text("")
     assert bench.submit(jobs[1]).queue_id == "101_1"
