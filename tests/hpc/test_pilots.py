@@ -68,8 +68,8 @@ def test_a_flow_completes_in_pilots_on_grid_engine(
     make_project: ProjectFactory, testbed: Cluster, tmp_path: Path
 ) -> None:
     """Every job runs once, though it asks for all of a pilot's time; each pilot ends by itself."""
-    resources = {"resources": {"walltime": "00:10:00"}}
-    worker = batch_worker(testbed, "hpcb", "sge", resources, parallel_jobs=2)
+    resources = {"walltime": "00:10:00"}
+    worker = batch_worker(testbed, "hpcb", "sge", {"resources": resources}, parallel_jobs=2)
     project = make_project(workers={"hpcb": worker}, poll={"min_interval": 0.5})
     folder = worker["work_dir"]
     watch = Watch(project, testbed, "hpcb", folder)
@@ -77,7 +77,7 @@ def test_a_flow_completes_in_pilots_on_grid_engine(
     testbed.bed.on("hpcb", "touch", f"{folder}/go", user="hpc")
     flow = held_jobs(folder, 4)
     with running(project, tmp_path) as system:
-        submit_flow(flow, project=project, **resources)
+        submit_flow(flow, project=project, resources=resources)
         try:
             wait_for(flow, int(PATIENCE), progress=False, project=project)
             watch.until(
