@@ -105,7 +105,7 @@ tell_array() {
     member "$i"
     if [ "$rc" = 0 ]; then printf '%s\n' "$answer" >"$d/$f"; else : >"$d/$f"; fi
     say "submit out"; printf '%s' "$answer"
-    say "submit err"; cat "$place/errors"
+    say "submit err"; printf '%s' "$words"
     say "submit rc $rc"
     say "task $name"; printf '%s %s' "$array" "$n"
     n=$((n + 1))
@@ -113,11 +113,11 @@ tell_array() {
 }
 # It fails if the scheduler did, slowly: then nothing more is tried.
 one_array() {
-  local i rc answer last=$(($# - 1)) start=$SECONDS number=$((++arrays))
+  local i rc words answer last=$(($# - 1)) start=$SECONDS number=$((++arrays))
   local array=@NAME@-$number-@TOKEN@ place=$work/@PLACE@-$number-@TOKEN@
   prepare_array "$@" 2>/dev/null || { undo_array "$@"; return 0; }
   step asks
-  ( cd -- "$place" && array_submit ) >"$place/answer" 2>"$place/errors" </dev/null
+  words=$( (cd -- "$place" && array_submit) 2>&1 >"$place/answer" </dev/null)
   rc=$?
   answer=$(cat "$place/answer")
   tell_array "$@"

@@ -196,7 +196,7 @@ within_limits() {
   done
 }
 submit_one() {
-  local rc
+  local rc words
   enter_one || return 0
   [ -e "$gone" ] && { say "cancelled $name"; return 0; }
   state_one && return 0
@@ -204,10 +204,10 @@ submit_one() {
   rm -f "$mark"  # the array was looked for, and is not there
   : >"$f"
   step asks
-  submit >"$f" 2>"$e" </dev/null
+  words=$(submit 2>&1 >"$f" </dev/null)  # a full disk would take why it is refused
   rc=$?
   say "submit out"; cat "$f"
-  say "submit err"; cat "$e"
+  say "submit err"; printf '%s' "$words"
   [ "$rc" = 0 ] || : >"$f"
   say "submit rc $rc"
   say "submitted $name"

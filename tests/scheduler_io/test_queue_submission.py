@@ -192,6 +192,17 @@ def test_refusals_are_told_apart(
         bench.run("true")
 
 
+def test_a_refusal_keeps_its_words_on_a_full_disk(bench: Bench, slurm: FakeSlurm) -> None:
+    """Without them the job would be given up; nothing of them is written to a file."""
+    job = bench.put("true")
+    Path(job.folder / ".jfc_submit_err.1").symlink_to("/dev/full")
+    slurm.submitting("refuse", "sbatch: error: Unable to contact slurm controller")
+    with pytest.raises(SchedulerDownError, match="Unable to contact"):
+        bench.submit(job)
+    slurm.submitting("well")
+    assert bench.submit(job).queue_id == "101"
+
+
 def test_a_submission_that_hangs_is_ended_and_looked_up_later(
     bench: Bench, slurm: FakeSlurm
 ) -> None:
