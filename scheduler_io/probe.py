@@ -20,6 +20,7 @@ from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts.pool import Hosts
 from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.scheduler_io.schedulers.base import QueueJob
+from jfcelery.scheduler_io.script import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -91,8 +92,7 @@ def _findings(hosts: Hosts, name: str, worker: WorkerBase) -> Iterator[Finding]:
             return
         yield _try("work_dir", lambda: _write(host, str(worker.work_dir)))
         yield _try("scheduler", lambda: _list(host, worker))
-        if not worker.is_local:
-            yield _try("environment", lambda: environment(host, worker))
+        yield _try("environment", lambda: environment(host, worker))
     if worker.transfer_connection != worker.connection or (
         getattr(worker, "file_transfer", "") == "sftp"
     ):
@@ -152,7 +152,7 @@ def environment(host: Host, worker: WorkerBase) -> str:
         ConfigError: There is no jfcelery, or ``pre_run`` fails.
     """
     noted = f'echo "{_PRE_RUN_CODE}$?"'
-    result = host.run(f"{worker.pre_run or ':'}\n{noted}\n{_VERSIONS}")
+    result = host.run(f"{worker.pre_run or ':'}\n{noted}\n{path_of(worker)}\n{_VERSIONS}")
     lines = result.stdout.split("\n")
     if not result.ok:
         raise _no_environment(host.name, worker, result)

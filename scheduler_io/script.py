@@ -285,7 +285,7 @@ def _body(worker: QueueWorker, exec_config: Surroundings | None, command: str) -
     yield from _stage("export", "\n".join(export_line(*item) for item in exports.items()))
     yield from _stage("pre_run", exec_config.pre_run if exec_config else None)
     line = f"(_jfc_run {command.strip()})" if is_simple(command) else command
-    yield from _stage("exec", line, keep=_KEEP_CODE, before=_path_of(worker))
+    yield from _stage("exec", line, keep=_KEEP_CODE, before=path_of(worker))
     yield from _stage("post_run", worker.post_run)
     yield from _stage("post_run", exec_config.post_run if exec_config else None)
 
@@ -301,7 +301,7 @@ def _stage(stage: str, text: str | None, *, keep: str = _KEEP, before: str = "")
     yield keep.format(stage)
 
 
-def _path_of(worker: QueueWorker) -> str:
+def path_of(worker: QueueWorker) -> str:
     """Return the line by which a local job finds this very installation's ``jfc``.
 
     It comes last in the search, so that what ``pre_run`` activates goes first.

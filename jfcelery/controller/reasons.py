@@ -104,8 +104,8 @@ def _ready(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Reas
         others = find_jobs(queue, JobFilter(states=active, workers=(doc.worker,)))
         if len(others) >= worker.max_jobs:
             yield Reason(
-                f"{len(others)} jobs are under way on worker {doc.worker}, whose max_jobs is "
-                f"{worker.max_jobs}.",
+                f"Worker {doc.worker} is full: {len(others)} of at most {worker.max_jobs} jobs "
+                "(max_jobs) are under way.",
                 f"jfc job list -run -wk {doc.worker}",
             )
     yield Reason("It is taken as soon as a Celery worker is free.", "jfc runner status")

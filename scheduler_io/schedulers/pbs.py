@@ -211,7 +211,7 @@ class Pbs(Scheduler):
         return EndReport(EndReason.FAILED, words=words)
 
 
-def _fields(text: str) -> dict[str, str]:
+def fields_of(text: str) -> dict[str, str]:
     """Return the fields of a job; other lines belong to the value of an environment variable."""
     fields: dict[str, str] = {}
     last = ""
@@ -227,7 +227,7 @@ def _fields(text: str) -> dict[str, str]:
 def _row(part: str) -> Row | None:
     """Return the row of a job, which begins with its id."""
     queue_id, _, text = part.partition("\n")
-    fields = _fields(text)
+    fields = fields_of(text)
     letter = fields.get("job_state", "")
     if not queue_id.strip() or not letter:
         return None

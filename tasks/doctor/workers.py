@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 import subprocess
@@ -87,10 +88,25 @@ def _resolved(worker: WorkerBase) -> str:
 
 
 def _other_versions(subject: str, text: str) -> Iterator[Finding]:
+    """Compare what runs jobs on a worker with what is here."""
+    there: dict[str, str] = dict(re.findall(r"\b([a-z]\w*) (\d\S*?)(?:,|$)", text))
+    here = platform.python_version()
+    if _minor(there.get("python", here)) != _minor(here):
+        words = f"Python is {there['python']} there and {here} here: libraries differ, too"
+        remedy = f"Make the environment that pre_run activates with Python {_minor(here)}."
+        yield warning(subject, words, remedy)
     for name in PACKAGES:
-        there = re.search(rf"\b{name} (\S+?)(,|$)", text)
         here = package_version(name)
-        if there and here and there[1] != here:
-            words = f"{name} is {there[1]} there and {here} here"
-            remedy = f"Install {name}=={here} in the environment that pre_run activates."
-            yield warning(subject, words, remedy)
+        if not here or there.get(name) == here:
+            continue
+        remedy = f"Install {name}=={here} in the environment that pre_run activates"
+        if name in there:
+            yield warning(subject, f"{name} is {there[name]} there and {here} here", f"{remedy}.")
+        else:
+            words = f"{name} is {here} here and not installed there"
+            yield warning(subject, words, f"{remedy}, if jobs there use it.")
+
+
+def _minor(version: str) -> str:
+    """Return the first two parts of a version, on which the libraries depend."""
+    return ".".join(version.split(".")[:2])

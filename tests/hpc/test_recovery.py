@@ -79,19 +79,15 @@ def test_a_real_timeout_is_recovered_from(
     assert why.startswith("TIMEOUT (1 of 1): new attempt, time 0:01:00 -> 0:02:00, files kept")
     script = testbed.bed.on("hpca", "cat", f"{doc.run_dir}/{RunFolder.SCRIPT}").stdout
     assert "--time=0:02:00" in script
-    names = ",".join(f"jfc-{doc.uuid}-{doc.index}-{attempt}" for attempt in (1, 2))
-
-    def told() -> list[str]:
-        answer = testbed.bed.on("hpca", "sacct", "-nXP", "--name", names, "-o", "State")
-        return str(answer.stdout).split()
-
-    wait_until(lambda: told() == ["TIMEOUT", "COMPLETED"], "the accounting of both")
+    wait_until(
+        lambda: _accounted(testbed, doc) == ["TIMEOUT", "COMPLETED"], "the accounting of both"
+    )
 
 
-def _accounted(testbed: Cluster, doc: JobDoc) -> list[str]:
-    """Return what the accounting says of each attempt."""
+def _accounted(testbed: Cluster, doc: JobDoc, columns: str = "State") -> list[str]:
+    """Return what the accounting of Slurm says of each attempt."""
     names = ",".join(f"jfc-{doc.uuid}-{doc.index}-{n + 1}" for n in range(doc.attempt))
-    answer = testbed.bed.on("hpca", "sacct", "-nXP", "--name", names, "-o", "State")
+    answer = testbed.bed.on("hpca", "sacct", "-nXP", "--name", names, "-o", columns)
     return str(answer.stdout).splitlines()
 
 
@@ -174,6 +170,39 @@ def test_real_ends_are_told_apart_and_recovered_from(
     wait_until(
         lambda: _accounted(testbed, unlucky_one) == ["PREEMPTED", "NODE_FAIL", "COMPLETED"],
         "the accounting",
+    )
+
+
+def test_a_job_moves_to_another_partition_and_then_to_another_cluster(
+    make_project: ProjectFactory, testbed: Cluster, tmp_path: Path
+) -> None:
+    """A ladder: what fails in one partition of Slurm is tried in another, then on Grid Engine."""
+    small = {"partition": "short", "ntasks": 1, "time": "0:05:00"}
+    first = testbed.worker("hpca", "slurm", resources=small)
+    first["pre_run"] += "\nexit 7"
+    first["recovery"] = [
+        {"on": ["FAILED"], "resources": {"partition": "debug"}},
+        {"on": ["FAILED"], "worker": "other"},
+    ]
+    workers = {"first": first, "other": testbed.worker("hpcb", "sge")}
+    project = make_project(workers=workers, poll={"min_interval": 1, "max_interval": 2})
+    flow = Flow([Job(math.sqrt, function_args=(4.0,), name="root")])
+    with running(project, tmp_path) as system:
+        submit_flow(flow, project=project)
+        try:
+            wait_for(flow, PATIENCE, progress=False, project=project)
+        except Exception as error:
+            error.add_note(system.logs())
+            raise
+    jobs = Jobs(open_queue(project))
+    (doc,) = jobs.find({"flow": flow.uuid})
+    assert (doc.state, doc.attempt, doc.worker) == (JobState.COMPLETED, 3, "other")
+    moved = [change.why for change in jobs.history.of(doc) if change.event == "recover"]
+    assert moved[0].startswith("FAILED (1 of 1): new attempt, partition short -> debug;")
+    assert moved[1].startswith("FAILED (1 of 1): new attempt, worker first -> other;")
+    wait_until(
+        lambda: _accounted(testbed, doc, "Partition,State") == ["short|FAILED", "debug|FAILED"],
+        "the accounting of both",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,14 +10,15 @@ from typing import Any
 import pytest
 
 from jfcelery.errors import ConfigError
-from jfcelery.project import LocalWorker
+from jfcelery.project import LocalWorker, RemoteWorker
 from jfcelery.scheduler_io.hosts.local import LocalHost
 from jfcelery.scheduler_io.probe import environment
 
 
 def worker(pre_run: str | None) -> Any:
-    """Return a worker with some lines before each job."""
-    return LocalWorker(scheduler_type="shell", work_dir=Path("/tmp"), pre_run=pre_run)
+    """Return a worker with some lines before each job; this machine stands for its host."""
+    options = {"scheduler_type": "shell", "work_dir": Path("/tmp"), "pre_run": pre_run}
+    return RemoteWorker(host="far.example.org", **options)
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,19 @@ def test_the_versions_of_the_environment_are_shown(monkeypatch: pytest.MonkeyPat
     found = environment(LocalHost(), worker("true"))
     assert "python 3." in found
     assert "pre-run" not in found
+
+
+def test_a_local_worker_has_the_environment_that_its_jobs_find(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Without more, that of the runner; what ``pre_run`` activates goes before it."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    options = {"scheduler_type": "shell", "work_dir": Path("/tmp")}
+    program = str(Path(sys.executable).parent / "jfc")
+    plain = environment(LocalHost(), LocalWorker(**options))
+    assert plain.startswith(f"{program}, python {platform.python_version()}, jfcelery ")
+    other = tmp_path / "jfc"
+    other.write_text(f"#!{sys.executable}\n")
+    other.chmod(0o755)
+    activated = LocalWorker(pre_run=f"export PATH={tmp_path}:$PATH", **options)
+    assert environment(LocalHost(), activated).startswith(f"{other}, python ")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jfcelery.controller import JobController
-from jfcelery.controller.reasons import Reason, reasons
+from jfcelery.controller.reasons import SHOWN, Reason, reasons
 from jfcelery.database.hosts import HostRecords
 from jfcelery.errors import ConnectionLostError
 from jfcelery.states import JobState
@@ -24,6 +24,99 @@ _S = JobState
 def why(controller: JobController, flow: Queued, name: str) -> list[Reason]:
     """Return why a job does not advance."""
     return reasons(controller.project, controller.queue, flow.doc(name))
+
+
+def test_a_job_that_waits_names_each_parent(controller: JobController, make_flow: MakeFlow) -> None:
+    """Those under way move on by themselves; of those that rest or wait, what to ask next."""
+    flow = make_flow({"a": [], "b": [], "c": ["a"], "d": ["a", "b", "c"]})
+    flow.bring("a", _S.FAILED)
+    flow.bring("b", _S.RUNNING)
+    found = why(controller, flow, "d")
+    ids = flow.ids
+    assert {(reason.text, reason.command) for reason in found} == {
+        (f"It waits for job {ids['a']} (a): FAILED.", f"jfc job why {ids['a']}"),
+        (f"It waits for job {ids['b']} (b): RUNNING.", ""),
+        (f"It waits for job {ids['c']} (c): WAITING.", f"jfc job why {ids['c']}"),
+    }
+
+
+def test_many_parents_are_named_up_to_a_number(
+    controller: JobController, make_flow: MakeFlow
+) -> None:
+    """Also those that lie apart; that there are more is said, with the command for all."""
+    parents = [f"p{number}" for number in range(SHOWN + 1)]
+    flow = make_flow({**{parent: [] for parent in parents}, "child": parents})
+    *shown, last = why(controller, flow, "child")
+    assert len(shown) == SHOWN
+    assert all(reason.text.startswith("It waits for job ") for reason in shown)
+    assert last.text == "It waits for more jobs than these."
+    assert last.command == f"jfc flow info {flow.ids['child']}"
+
+
+def test_a_parent_that_nobody_knows_is_named(
+    controller: JobController, make_flow: MakeFlow
+) -> None:
+    """A reference to a job that was never submitted, or is deleted."""
+    flow = make_flow({"a": [], "b": ["a"]})
+    flow.jobs.update(flow.doc("b"), {"unmet": ["gone"]})
+    (found,) = why(controller, flow, "b")
+    assert found.text == "It waits for job gone, which is not in the queue."
+
+
+def test_a_rerun_that_was_not_finished_wants_to_be_done_again(
+    controller: JobController, make_flow: MakeFlow
+) -> None:
+    """It waits for itself until then."""
+    flow = make_flow({"a": []})
+    doc = flow.bring("a", _S.FAILED)
+    flow.jobs.transition(doc, "rerun", _S.WAITING, by="test", fields={"unmet": [f"@{doc.id}"]})
+    (found,) = why(controller, flow, "a")
+    assert found.command == f"jfc job rerun {flow.ids['a']}"
+
+
+def test_a_flow_that_is_being_added_holds_its_jobs(
+    controller: JobController, make_flow: MakeFlow
+) -> None:
+    """They start once all of it is there."""
+    flow = make_flow({"a": []})
+    controller.queue.flows.update_one({"_id": flow.flow}, {"$set": {"inserting": True}})
+    (found, *_) = why(controller, flow, "a")
+    assert found.text == "Its flow is still being added to the queue."
+
+
+def test_an_earlier_queue_job_is_to_go_first(
+    controller: JobController, make_flow: MakeFlow
+) -> None:
+    """A new attempt waits until the old one is cancelled, and says for which."""
+    flow = make_flow({"a": []})
+    doc = flow.bring("a", _S.RUNNING)
+    request = {"worker": "here", "attempt": 1, "name": "jfc-a", "queue_id": "77", "folder": "/w"}
+    flow.jobs.transition(doc, "rerun", _S.READY, by="test", fields={"cancel": [request]})
+    texts = [reason.text for reason in why(controller, flow, "a")]
+    assert any(
+        "Its earlier queue job 77 on here is still to be cancelled" in text for text in texts
+    )
+
+
+def test_a_pool_without_pilots_is_named(make_project: ProjectFactory) -> None:
+    """A worker that lost its `batch:` leaves nobody to look after what is in its pool."""
+    controller = JobController.from_project(make_project())
+    flow = Queued(controller.queue, {"a": []})
+    doc = flow.bring("a", _S.UPLOADED)
+    flow.jobs.transition(doc, "submit", _S.BATCH_SUBMITTED, by="test")
+    texts = [reason.text for reason in why(controller, flow, "a")]
+    assert any("has no `batch:` any more" in text for text in texts)
+
+
+def test_a_step_at_work_is_named(controller: JobController, make_flow: MakeFlow) -> None:
+    """Who holds the lease; when nothing else holds a job, that is all there is to say."""
+    flow = make_flow({"a": []})
+    doc = flow.bring("a", _S.UPLOADED)
+    (found,) = why(controller, flow, "a")
+    assert found.text == "Nothing holds it: the next step is under way."
+    flow.jobs.acquire(doc, "submit@node", timedelta(minutes=5))
+    (found,) = why(controller, flow, "a")
+    assert found.text == "A step works on it: submit@node."
 
 
 @pytest.mark.parametrize(
@@ -74,7 +167,8 @@ def test_a_worker_that_is_gone_or_full_is_named(make_project: ProjectFactory) ->
     flow = Queued(controller.queue, {"a": [], "b": []})
     flow.bring("b", _S.UPLOADED)
     (found, *_) = why(controller, flow, "a")
-    assert f"1 jobs are under way on worker {name}, whose max_jobs is 1" in found.text
+    assert found.text == f"Worker {name} is full: 1 of at most 1 jobs (max_jobs) are under way."
+    assert found.command == f"jfc job list -run -wk {name}"
     gone = project.model_copy(update={"workers": {}})
     (found, *_) = reasons(gone, controller.queue, flow.doc("a"))
     assert found.text == f"The project has no worker {name!r} any more."
