@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,11 +62,12 @@ def submit(
     read = read_flow(file, name)
     if not dry_run:
         _check_new(project, read)
+    _hint(project, read, worker)
     ids = submit_flow(
         read.flow,
         worker=worker,
         project=project,
-        exec_config=_with_path(project, read, worker, exec_config),
+        exec_config=exec_config,
         resources=resources,
         priority=priority,
         allow_external_references=external,
@@ -115,25 +115,13 @@ def _check_new(project: Project, read: FlowFile) -> None:
         )
 
 
-def _with_path(
-    project: Project, read: FlowFile, worker: str | None, exec_config: str | None
-) -> str | dict[str, Any] | None:
-    """Return the execution configuration, which on this machine finds the file's functions."""
-    functions = read.own_functions()
-    if not functions:
-        return exec_config
-    if not project.get_worker(worker).is_local:
-        from jfcelery.cli.output import hint
+def _hint(project: Project, read: FlowFile, worker: str | None) -> None:
+    """Say what a worker of another machine needs; one of this machine finds the file."""
+    from jfcelery.cli.output import hint
 
+    functions = read.own_functions()
+    if functions and not project.get_worker(worker).is_local:
         hint(f"The worker must be able to import {', '.join(functions)} from module {read.module}.")
-        return exec_config
-    config: dict[str, Any] = {}
-    if exec_config is not None:
-        config = project.get_exec_config(exec_config).model_dump(mode="json", exclude_none=True)
-    export = dict(config.get("export") or {})
-    parts = [str(read.path.parent.absolute()), export.get("PYTHONPATH", "")]
-    export["PYTHONPATH"] = os.pathsep.join(part for part in parts if part)
-    return {**config, "export": export}
 
 
 def _flow_of(project: Project, db_id: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.connection import open_queue
@@ -16,6 +16,7 @@ from jfcelery.flows.entries import flow_entries
 from jfcelery.flows.insert import Placement, add_flow, planned_jobs
 from jfcelery.flows.release import settle
 from jfcelery.messages import messenger
+from jfcelery.own_modules import with_own_modules
 from jfcelery.project import load_project
 from jfcelery.project.resources import check_resources
 from jfcelery.scripts import job_script
@@ -78,6 +79,8 @@ def submit_flow(
         priority=priority,
     )
     with _claimed(flow) as claim:
+        config = with_own_modules(chosen, claim.flow, worker, placement.exec_config)
+        placement = replace(placement, exec_config=config)
         entries = flow_entries(claim.flow)
         if not allow_external_references:
             _check_references(entries)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from jfcelery.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
     from types import ModuleType
 
@@ -39,7 +38,9 @@ class FlowFile:
 
     def own_functions(self) -> list[str]:
         """Return the names of the file's own functions that jobs of the flow call."""
-        functions = (job.function for job in _jobs(self.flow))
+        from jfcelery.own_modules import jobs_of
+
+        functions = (job.function for job in jobs_of(self.flow))
         mine = [f for f in functions if getattr(f, "__module__", None) == self.module]
         return sorted({function.__name__ for function in mine}) if self.module else []
 
@@ -75,17 +76,6 @@ def _whole(value: Flow | Job | list[Any], path: Path) -> Flow:
         raise InputError(f"{path}: {error}") from error
 
 
-def _jobs(flow: Flow) -> Iterator[Job]:
-    """Yield the jobs of a flow, of the flows in it as well."""
-    from jobflow import Flow
-
-    for item in flow.jobs:
-        if isinstance(item, Flow):
-            yield from _jobs(item)
-        else:
-            yield item
-
-
 def _from_json(path: Path) -> Any:
     from monty.json import MontyDecoder
 
@@ -103,12 +93,15 @@ def _from_json(path: Path) -> Any:
 
 def _imported(path: Path) -> ModuleType:
     """Run a Python file as the module that workers would import."""
+    from jfcelery.own_modules import note_folder
+
     name = path.stem
     spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None:
         raise InputError(f"{path} cannot be run as Python.")
     module = importlib.util.module_from_spec(spec)
     sys.path.insert(0, str(path.parent.absolute()))
+    note_folder(path.parent.absolute())
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from jfcelery.controller import JobController
+from jfcelery.controller.flow_files import read_flow
 from jfcelery.database.hosts import HostRecords
 from jfcelery.errors import ConnectionLostError
+from jfcelery.submission import submit_flow
 from tests.support.calling import Jfc
 
 if TYPE_CHECKING:
@@ -266,7 +268,33 @@ def test_a_file_that_submits_by_itself_is_not_submitted_twice(jfc: Jfc, tmp_path
     answer = jfc("submit", str(path))
     assert answer.status == 1
     assert "by itself" in answer.stderr
-    assert jfc("job", "list", "--count", "--json").data == {"count": 2}
+    rows = jfc("job", "list", "--json").data
+    # ... and its jobs find their functions
+    assert [row["exec_config"] for row in rows] == [{"export": {"PYTHONPATH": str(tmp_path)}}] * 2
+
+
+@pytest.mark.parametrize("config", [{"export": {"PYTHONPATH": "/mine", "N": 1}}, "named"])
+def test_functions_beside_the_file_are_found_too(
+    make_project: ProjectFactory, tmp_path: Path, config: str | dict[str, Any]
+) -> None:
+    """What the execution configuration exports stays; flows without such functions get nothing."""
+    named = {"named": {"export": {"PYTHONPATH": "/mine", "N": 1}}}
+    project = make_project(exec_config=named)
+    (tmp_path / "besides").mkdir()
+    (tmp_path / "besides" / "__init__.py").write_text("def half(n):\n    return n / 2\n")
+    path = tmp_path / "halves.py"
+    path.write_text(
+        "from jobflow import Flow, Job\nfrom besides import half\n"
+        "flow = Flow([Job(half, function_args=(4,))])\n"
+        "other = Flow([Job(len, function_args=('four',))])\n"
+    )
+    options = {"exec_config": config, "project": project}
+    read = read_flow(path)
+    (script,) = submit_flow(read.flow, dry_run=True, **options)
+    assert f"export PYTHONPATH={tmp_path}:/mine\n" in script
+    assert "export N=1\n" in script
+    (script,) = submit_flow(read_flow(path, "other").flow, dry_run=True, **options)
+    assert "export PYTHONPATH=/mine\n" in script
 
 
 def test_submission_checks_names(jfc: Jfc, tmp_path: Path) -> None:
