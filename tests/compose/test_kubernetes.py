@@ -107,6 +107,34 @@ def test_they_run_what_the_containers_run() -> None:
         assert commands[name] == compose[name]["command"]
 
 
+def test_the_database_starts_as_the_containers_does() -> None:
+    """A replica set of one, made by its own probe; only the places of secrets and host differ."""
+    mongo = YAML(typ="safe").load(HERE.parent / "compose.yml")["services"]["mongo"]
+    (spec,) = [spec for name, _, spec in pods() if name == "StatefulSet/mongo"]
+    (container,) = spec["containers"]
+
+    def here(text: str) -> str:
+        places = text.replace("/run/secrets/mongo_", "/run/secrets/jfcelery/mongo-")
+        return places.replace('"mongo:27017"', '"mongo-0.mongo:27017"').replace("$$", "$")
+
+    assert container["command"] == [here(word) for word in mongo["entrypoint"]]
+    (_, probe) = mongo["healthcheck"]["test"]
+    assert container["readinessProbe"]["exec"]["command"][-1] == here(probe)
+
+
+def test_whatever_shows_run_folders_reaches_the_clusters() -> None:
+    """Runners and the web page have the keys; Flower, which needs none, has none."""
+    having = {
+        name for name, _, spec in pods() if any(one["name"] == "ssh" for one in spec["volumes"])
+    }
+    assert having == {"Deployment/jfcelery-runner", "Deployment/jfcelery-gui"}
+    compose = YAML(typ="safe").load(HERE.parent / "compose.yml")["services"]
+    mounts = {
+        name for name, one in compose.items() if any("/.ssh" in v for v in one.get("volumes", []))
+    }
+    assert mounts == {"runner", "gui", "jfc"}
+
+
 def test_the_project_is_one(tmp_path: Path) -> None:
     """It is valid, and uses the services of these manifests."""
     (project,) = [doc for doc in documents() if name_of(doc) == "ConfigMap/jfcelery"]
