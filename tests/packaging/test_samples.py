@@ -129,6 +129,34 @@ def test_every_file_that_is_linked_exists(page: str) -> None:
     assert [link for link in links if not (here / link).exists()] == []
 
 
+def _anchors(path: Path) -> set[str]:
+    """Return what a link into a page may name: its headings as GitHub writes them, and labels."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(), flags=re.MULTILINE | re.DOTALL)
+    heads = re.findall(r"^#+ +(.*?) *$", text, re.MULTILINE)
+    slugs = {re.sub(r"[^\w\- ]", "", head.lower()).replace(" ", "-") for head in heads}
+    return slugs | set(re.findall(r"^\(([\w-]+)\)=$", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_anchor_that_is_linked_exists(page: str) -> None:
+    """A link into a page, its own or another, leads to one of its headings or to a label."""
+    path: Path = TREE / page
+    labels = {label for each in PAGES for label in _anchors(TREE / each)}
+    wrong = []
+    for target, anchor in re.findall(r"\]\(([^)#:\s]*)#([^)]+)\)", path.read_text()):
+        if anchor not in (_anchors(path.parent / target) if target else labels):
+            wrong.append(f"{target}#{anchor}")
+    assert wrong == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_page_says_a_thing_under_two_headings(page: str) -> None:
+    """A heading stands once in a page: what belongs together is together."""
+    text = re.sub(r"^```.*?^```", "", (TREE / page).read_text(), flags=re.MULTILINE | re.DOTALL)
+    heads = re.findall(r"^## +(.*?) *$", text, re.MULTILINE)
+    assert sorted(heads) == sorted(set(heads))
+
+
 #: Schemes of addresses that are no links.
 _OTHERS = ("redis", "rediss", "redis+socket", "mongodb", "mailtos", "jsons")
 
