@@ -1,6 +1,6 @@
 """What people do to jobs in the middle of the steps, and between them, with processes that die.
 
-The world is that of ``test_model.py``. Chance lets a person act between two messages, where the
+The world is that of ``fate.py``. Chance lets a person act between two messages, where the
 person's process may die as well, and at any write or command of a step, between what the step has
 read and what it writes. More seeds: ``JFCELERY_MODEL_SEEDS=200 pytest tests/chaos/test_verbs.py``.
 """
@@ -21,17 +21,14 @@ from jfcelery.database.flows import flow_state
 from jfcelery.database.history import History
 from jfcelery.database.slots import Slots
 from jfcelery.errors import JobNotFoundError
-from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import POOL_STATES, FlowState, JobState, transition
-from tests.chaos.test_model import EDGES, PLACES, SEEDS, Death, Fate
-from tests.support.bench import Bench, quick_worker
-from tests.support.entries import QUICK_JOB, flow_of
+from tests.chaos.fate import SEEDS, Death, Fate, doomed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
     from jfcelery.database.documents import JobDoc
+    from tests.support.bench import Bench
     from tests.support.projects import ProjectFactory
 
 _S = JobState
@@ -150,16 +147,10 @@ def test_people_and_steps_get_along(
 ) -> None:
     """No job is lost, stuck or started twice as one attempt, and the flow fits its jobs."""
     fate = Interrupting(seed)
-    for owner, name in PLACES:
-        function: Callable[..., Any] = getattr(owner, name)
-        monkeypatch.setattr(owner, name, fate.mortal(f"{owner.__name__}.{name}", function))
     for module in ("bulk", "delete"):
         monkeypatch.setattr(f"jfcelery.controller.{module}.INTERVAL", 0.01)
-    workers = {"here": quick_worker(tmp_path, max_jobs=2)}
-    bench = Bench(make_project(workers=workers), tmp_path, monkeypatch)
-    flow = flow_of(EDGES, payload=QUICK_JOB)
-    add_flow(bench.runtime.queue, flow, Placement(worker="here"))
-    people = fate.people = People(bench, flow.uuid, fate)
+    bench, flow = doomed(fate, make_project, tmp_path, monkeypatch)
+    people = fate.people = People(bench, flow, fate)
 
     _live(bench, people, fate)
     fate.people = None

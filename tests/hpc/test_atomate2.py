@@ -82,12 +82,8 @@ def test_elastic_constants_of_copper(
     assert told.returncode == 0, told.stderr
     flow = json.loads(told.stdout)["flow"]
     assert len(json.loads(told.stdout)["db_ids"]) == SUBMITTED
-    with running(project, tmp_path) as system:
-        try:
-            wait_for([flow], PATIENCE, progress=False, project=project)
-        except Exception as error:
-            error.add_note(system.logs())
-            raise
+    with running(project, tmp_path):
+        wait_for([flow], PATIENCE, progress=False, project=project)
     docs = list(Jobs(open_queue(project)).find({"flow": flow}))
     assert {doc.state for doc in docs} == {JobState.COMPLETED}, [
         doc.error or doc.remote.error for doc in docs

@@ -36,13 +36,9 @@ PATIENCE = 400
 
 def _run(project: Any, flow: Flow, folder: Path, **options: Any) -> list[Any]:
     """Submit a flow, run it to its end, and return its documents."""
-    with running(project, folder) as system:
+    with running(project, folder):
         submit_flow(flow, project=project, **options)
-        try:
-            wait_for(flow, PATIENCE, progress=False, project=project)
-        except Exception as error:
-            error.add_note(system.logs())
-            raise
+        wait_for(flow, PATIENCE, progress=False, project=project)
     return list(Jobs(open_queue(project)).find({"flow": flow.uuid}))
 
 

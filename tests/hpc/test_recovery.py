@@ -59,13 +59,9 @@ def test_a_real_timeout_is_recovered_from(
     rule = {"on": ["TIMEOUT"], "time_factor": 2, "keep_files": True}
     project = make_project(workers={"hpca": worker}, recovery=[rule])
     flow = Flow([Job(math.sqrt, function_args=(4.0,), name="root")])
-    with running(project, tmp_path) as system:
+    with running(project, tmp_path):
         submit_flow(flow, project=project)
-        try:
-            wait_for(flow, PATIENCE, progress=False, project=project)
-        except Exception as error:
-            error.add_note(system.logs())
-            raise
+        wait_for(flow, PATIENCE, progress=False, project=project)
     jobs = Jobs(open_queue(project))
     (doc,) = jobs.find({"flow": flow.uuid})
     assert (doc.state, doc.attempt) == (JobState.COMPLETED, 2), doc.remote.error
@@ -138,7 +134,7 @@ def test_real_ends_are_told_apart_and_recovered_from(
         doc = jobs.get(given["unlucky"].uuid)
         return (doc.state, doc.attempt) == (JobState.RUNNING, attempt)
 
-    with running(project, tmp_path) as system:
+    with running(project, tmp_path):
         submit_flow(flow, project=project)
         try:
             wait_until(lambda: runs(1), "a job to preempt")
@@ -150,9 +146,6 @@ def test_real_ends_are_told_apart_and_recovered_from(
             wait_until(lambda: runs(3), "the third attempt", deadline=120)
             testbed.bed.on("hpca", "touch", go)
             wait_for(flow, PATIENCE, progress=False, project=project)
-        except Exception as error:
-            error.add_note(system.logs())
-            raise
         finally:
             _node(testbed, "RESUME")
     content, greedy, unlucky_one = (jobs.get(job.uuid) for job in given.values())
@@ -187,13 +180,9 @@ def test_a_job_moves_to_another_partition_and_then_to_another_cluster(
     workers = {"first": first, "other": testbed.worker("hpcb", "sge")}
     project = make_project(workers=workers, poll={"min_interval": 1, "max_interval": 2})
     flow = Flow([Job(math.sqrt, function_args=(4.0,), name="root")])
-    with running(project, tmp_path) as system:
+    with running(project, tmp_path):
         submit_flow(flow, project=project)
-        try:
-            wait_for(flow, PATIENCE, progress=False, project=project)
-        except Exception as error:
-            error.add_note(system.logs())
-            raise
+        wait_for(flow, PATIENCE, progress=False, project=project)
     jobs = Jobs(open_queue(project))
     (doc,) = jobs.find({"flow": flow.uuid})
     assert (doc.state, doc.attempt, doc.worker) == (JobState.COMPLETED, 3, "other")

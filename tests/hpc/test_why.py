@@ -41,21 +41,22 @@ def _queued(project: Project, folder: Path) -> Iterator[Callable[[], list[str]]]
     jobs = Jobs(open_queue(project))
     (uuid,) = flow.job_uuids
     jfc = Jfc(project.name)
-    with running(project, folder) as system:
+    with running(project, folder):
         (number,) = submit_flow(flow, project=project)
 
         def said() -> list[str]:
             reasons = jfc("job", "why", number, "--json").data["reasons"]
             return [reason["text"] for reason in reasons]
 
+        wait_until(lambda: jobs.get(uuid).state is JobState.SUBMITTED, "a queue job")
         try:
-            wait_until(lambda: jobs.get(uuid).state is JobState.SUBMITTED, "a queue job")
             yield said
+        except Exception as error:
+            error.add_note(str(said()))
+            raise
+        finally:
             assert jfc("job", "stop", number, "-y").status == 0
             wait_until(lambda: not jobs.get(uuid).cancel, "the queue job to be cancelled")
-        except Exception as error:
-            error.add_note(f"{said()}\n{system.logs()}")
-            raise
 
 
 def test_slurm_says_why_a_job_waits_and_when_it_may_start(

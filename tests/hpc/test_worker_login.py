@@ -66,27 +66,23 @@ def test_all_goes_on_after_the_login(
         return hosts.get(key).open and hosts.get(key).error_class == "LoginNeededError"
 
     try:
-        with running(project, tmp_path) as system:
-            try:
-                submit_flow(flow, project=project)
-                wait_until(held, "the host to be held back")
-                assert jobs.get(job.uuid).state == JobState.CHECKED_OUT
-                _login(project)
-                wait_until(lambda: jobs.get(job.uuid).state == JobState.RUNNING, "the job to run")
-                _kill_the_master(project)
-                wait_until(held, "the host to be held back again")
-                told = CliRunner().invoke(jfc, ["-p", project.name, "worker", "list", "--json"])
-                assert "nobody is logged in" in told.stdout
-                assert (jobs.get(job.uuid).state, jobs.get(job.uuid).attempt) == (
-                    JobState.RUNNING,
-                    1,
-                )
-                testbed.bed.on("hpca", "touch", f"{work_dir}/go")
-                _login(project)
-                counts = wait_for(flow, 300, progress=False, project=project)
-            except Exception as error:
-                error.add_note(system.logs())
-                raise
+        with running(project, tmp_path):
+            submit_flow(flow, project=project)
+            wait_until(held, "the host to be held back")
+            assert jobs.get(job.uuid).state == JobState.CHECKED_OUT
+            _login(project)
+            wait_until(lambda: jobs.get(job.uuid).state == JobState.RUNNING, "the job to run")
+            _kill_the_master(project)
+            wait_until(held, "the host to be held back again")
+            told = CliRunner().invoke(jfc, ["-p", project.name, "worker", "list", "--json"])
+            assert "nobody is logged in" in told.stdout
+            assert (jobs.get(job.uuid).state, jobs.get(job.uuid).attempt) == (
+                JobState.RUNNING,
+                1,
+            )
+            testbed.bed.on("hpca", "touch", f"{work_dir}/go")
+            _login(project)
+            counts = wait_for(flow, 300, progress=False, project=project)
     finally:
         for host in Hosts(project).interactive("otp"):
             host.logout()

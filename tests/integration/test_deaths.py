@@ -12,8 +12,6 @@ from jobflow import Flow
 from jfcelery.database.connection import open_queue
 from jfcelery.database.jobs import Jobs
 from jfcelery.states import JobState
-from jfcelery.submission import submit_flow
-from jfcelery.wait import wait_for
 from tests.support.system import ROOT, System
 from tests.support.traces import starts, traced
 
@@ -74,14 +72,7 @@ def completed(project: Project, folder: Path, **env: str) -> list[str]:
     died.mkdir()
     env |= {"DIE_FOLDER": str(died)}
     with System(project, folder, app="tests.support.dying_app:app", env=env) as system:
-        submit_flow(flow, project=project)
-        system.start_beat()
-        system.keep_worker()
-        try:
-            counts = wait_for(flow, PATIENCE, progress=False, project=project)
-        except Exception as error:
-            error.add_note(system.logs())
-            raise
+        counts = system.complete(flow, PATIENCE)
     assert counts == {JobState.COMPLETED: 2}
     assert {path.name for path in died.iterdir()} == set(env["DIE_AT"].split())
     assert sorted(starts(folder)) == sorted(f"{job.uuid}_1 1" for job in flow.jobs)

@@ -94,17 +94,13 @@ def finished(
         answer = Jfc(project.name)("admin", "import", str(old), "-y", "--json")
         assert answer.status == 0, answer.stderr
         ids = [made["uuids"][name] for name in ("diamond", "replaced", "dynamic")]
-        with running(project, tmp_path_factory.mktemp("system")) as system:
-            try:
-                wait_for(ids, PATIENCE, progress=False, project=project)
-                # what failed with jobflow-remote is run again, in the folder that it left
-                assert Jfc(project.name)("job", "rerun", made["ids"]["failed"][0]).status == 0
-                wait_for([made["uuids"]["failed"]], PATIENCE, progress=False, project=project)
-                Jfc(project.name)("job", "resume", made["ids"]["held"][0])
-                wait_for([made["uuids"]["held"]], PATIENCE, progress=False, project=project)
-            except Exception as error:
-                error.add_note(system.logs())
-                raise
+        with running(project, tmp_path_factory.mktemp("system")):
+            wait_for(ids, PATIENCE, progress=False, project=project)
+            # what failed with jobflow-remote is run again, in the folder that it left
+            assert Jfc(project.name)("job", "rerun", made["ids"]["failed"][0]).status == 0
+            wait_for([made["uuids"]["failed"]], PATIENCE, progress=False, project=project)
+            Jfc(project.name)("job", "resume", made["ids"]["held"][0])
+            wait_for([made["uuids"]["held"]], PATIENCE, progress=False, project=project)
         after = _everything(mongo_url, "jfct_oldqueue")
     yield Finished(project, answer, made, before, after)
     with pymongo.MongoClient[dict[str, Any]](mongo_url) as client:

@@ -46,12 +46,8 @@ def test_a_job_submits_a_job_of_its_own_file(project: Project, tmp_path: Path) -
         resting = {JobState.COMPLETED, JobState.FAILED, JobState.REMOTE_ERROR}
         return len(rows) == 2 and {row["state"] for row in rows} <= resting
 
-    with running(project, tmp_path) as system:
+    with running(project, tmp_path):
         assert jfc("submit", str(path)).status == 0
-        try:
-            wait_until(ended, "both jobs to end", deadline=120)
-        except Exception as error:
-            error.add_note(system.logs())
-            raise
+        wait_until(ended, "both jobs to end", deadline=120)
     rows = jfc("job", "list", "--json").data
     assert {row["state"] for row in rows} == {JobState.COMPLETED}, rows

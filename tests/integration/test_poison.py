@@ -12,8 +12,6 @@ from jobflow import Flow
 from jfcelery.database.connection import open_queue
 from jfcelery.database.jobs import Jobs
 from jfcelery.states import JobState
-from jfcelery.submission import submit_flow
-from jfcelery.wait import wait_for
 from tests.conftest import missing
 from tests.support.deadly_store import CRASHES, EATS, DeadlyStore
 from tests.support.jobs import identity
@@ -67,14 +65,7 @@ def test_killers_are_parked_and_others_complete(
     jobs.append(identity(others[-1].output))
     flow = Flow(jobs)
     with System(project, tmp_path, prefix=limited) as system:
-        submit_flow(flow, project=project)
-        system.start_beat()
-        system.keep_worker()
-        try:
-            counts = wait_for(flow, PATIENCE, progress=False, project=project)
-        except Exception as error:
-            error.add_note(system.logs())
-            raise
+        counts = system.complete(flow, PATIENCE)
     assert counts == {JobState.COMPLETED: len(jobs) - 3, JobState.REMOTE_ERROR: 3}
     assert len(system.ends) > DEATHS
     assert set(system.ends) == {-signal.SIGSEGV, -signal.SIGKILL}

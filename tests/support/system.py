@@ -12,12 +12,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from jfcelery.execution.warm.place import retire
+from jfcelery.submission import submit_flow
 from jfcelery.tasks.queues import all_queues
+from jfcelery.wait import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
+    from jobflow import Flow
+
     from jfcelery.project import Project
+    from jfcelery.states import JobState
 
 #: The folder that holds ``tests``: job functions are imported from there.
 ROOT = Path(__file__).parents[2]
@@ -130,7 +135,7 @@ class System:
         retire(self.project)
 
     def logs(self) -> str:
-        """Return the ends of all logs, for the message of a failed test."""
+        """Return the ends of all logs."""
         texts = []
         for path in sorted(self.folder.glob("*.log")):
             lines = path.read_text(errors="replace").splitlines()[-40:]
@@ -141,9 +146,26 @@ class System:
         """Return the system, with nothing started yet."""
         return self
 
-    def __exit__(self, *_exc: object) -> None:
-        """End all processes."""
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        """End all processes; what failed meanwhile gets the ends of their logs."""
         self.stop()
+        if error is not None:
+            error.add_note(self.logs())
+
+    def complete(self, flow: Flow, patience: int) -> dict[JobState, int]:
+        """Submit a flow, have beat and one Celery worker that is kept run it, wait for its end.
+
+        Args:
+            flow: The flow.
+            patience: Seconds for all of it.
+
+        Returns:
+            How many of its jobs are in each state.
+        """
+        submit_flow(flow, project=self.project)
+        self.start_beat()
+        self.keep_worker()
+        return wait_for(flow, patience, progress=False, project=self.project)
 
 
 @contextlib.contextmanager
