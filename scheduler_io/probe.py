@@ -17,6 +17,7 @@ from jfcelery.errors import (
     RunFolderError,
 )
 from jfcelery.folders import RunFolder
+from jfcelery.scheduler_io.hosts.parcels import Publication
 from jfcelery.scheduler_io.hosts.pool import Hosts
 from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.scheduler_io.schedulers.base import QueueJob
@@ -134,7 +135,9 @@ def _carry(host: Host, worker: WorkerBase) -> str:
     """Bring a run folder there, and remove it."""
     uuid = str(uuid4())
     folder = RunFolder.of(worker.work_dir, uuid, 1)
-    host.publish(folder, {RunFolder.SCRIPT: b"exit 0\n"}, attempt=1, marker={"uuid": uuid})
+    host.publish(
+        Publication(folder, {RunFolder.SCRIPT: b"exit 0\n"}, attempt=1, marker={"uuid": uuid})
+    )
     host.remove(folder, owner={"uuid": uuid})
     return f"{host.name}: files go as {host.way}"
 

@@ -13,6 +13,7 @@ from jfcelery.execution.pilot.far import FAR_PATIENCE
 from jfcelery.execution.pilot.plan import Plan
 from jfcelery.folders import RunFolder
 from jfcelery.project.walltime import wall_time
+from jfcelery.scheduler_io.hosts.parcels import Publication
 from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.scheduler_io.schedulers.base import EndReason, QueueJob, QueueState
 from jfcelery.scheduler_io.schedulers.proof import key_values
@@ -110,7 +111,7 @@ class PilotQueue:
         }
         marker = {"project": self.runtime.project.name, "batch_uid": doc.batch_uid}
         with self.runtime.hosts.transfer(self.name) as host:
-            host.publish(folder, files, attempt=1, marker=marker)
+            host.publish(Publication(folder, files, attempt=1, marker=marker))
         with self.runtime.hosts.lease(self.name) as host:
             limits = limits_of(self.runtime.project, self.worker)
             queue_id = self._queue(host).submit(folder, name=doc.name, attempt=1, limits=limits)

@@ -32,7 +32,7 @@ def upload_body(work: Work) -> Commit:
         cancel_requested(runtime, doc)
     one = publication(work)
     with runtime.hosts.transfer(doc.worker) as host:
-        host.publish(one.folder, one.files, attempt=one.attempt, marker=one.marker, keep=one.keep)
+        host.publish(one)
     return uploaded(one)
 
 

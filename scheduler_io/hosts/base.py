@@ -26,7 +26,6 @@ from jfcelery.scheduler_io.hosts.answers import (
 )
 from jfcelery.scheduler_io.hosts.archive import Sink, Source, move_in, pack, read_sums, unpack
 from jfcelery.scheduler_io.hosts.deadline import Deadline
-from jfcelery.scheduler_io.hosts.parcels import Publication
 from jfcelery.scheduler_io.hosts.wire import marked, new_token
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from pathlib import Path, PurePath, PurePosixPath
 
     from jfcelery.folders import RunFolder
-    from jfcelery.scheduler_io.hosts.parcels import Retrieval
+    from jfcelery.scheduler_io.hosts.parcels import Publication, Retrieval
     from jfcelery.scheduler_io.hosts.process import Process
 
 T = TypeVar("T")
@@ -148,38 +147,25 @@ class Host(ABC):
 
     # Run folders ----------------------------------------------------------------------------
 
-    def publish(
-        self,
-        folder: RunFolder,
-        files: Mapping[str, bytes | Path],
-        *,
-        attempt: int,
-        marker: Mapping[str, object],
-        keep: bool = False,
-    ) -> None:
+    def publish(self, one: Publication) -> None:
         """Put a run folder in place, whole or not at all, in one round trip.
 
         A folder of an earlier attempt is moved to ``folder.archived(...)``. One of the same
         attempt is replaced, unless it was submitted already: then it stays as it is.
 
         Args:
-            folder: Where.
-            files: Contents, or files of this machine, by name.
-            attempt: Of the job.
-            marker: What to note about the job in the folder.
-            keep: Put what the attempt before left, but for jfcelery's own files, beside the new.
+            one: The run folder.
 
         Raises:
             DiskFullError: The disk or quota is full.
             RunFolderError: No right to write there; something else is there.
             TransferError: The files did not arrive as they were sent.
         """
-        one = Publication(folder, files, attempt, marker, keep)
-        script = scripts.publish(folder, attempt, new_token(), keep=keep)
+        script = scripts.publish(one.folder, one.attempt, new_token(), keep=one.keep)
         stdout, stderr = self._send_files(script, one.contents)
         word, rest = answer_of(stdout)
         if word not in {"published", "kept"}:
-            raise self._publish_error(folder, word, rest, stderr)
+            raise self._publish_error(one.folder, word, rest, stderr)
 
     def publish_all(
         self, folders: Sequence[Publication], *, work_dir: PurePosixPath

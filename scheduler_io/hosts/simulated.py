@@ -125,18 +125,10 @@ class SimulatedHost(LocalHost):
                 return answers[0](command, stdin)
             return super().run(command, stdin=stdin, timeout=timeout, stall=stall, env=env)
 
-    def publish(
-        self,
-        folder: RunFolder,
-        files: Mapping[str, bytes | Path],
-        *,
-        attempt: int,
-        marker: Mapping[str, object],
-        keep: bool = False,
-    ) -> None:
+    def publish(self, one: Publication) -> None:
         """Put a run folder in place, unless a fault is scripted."""
-        with self._under("publish", folder):
-            super().publish(folder, files, attempt=attempt, marker=marker, keep=keep)
+        with self._under("publish", one.folder):
+            super().publish(one)
 
     def publish_all(
         self, folders: Sequence[Publication], *, work_dir: PurePosixPath

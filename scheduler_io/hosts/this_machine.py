@@ -14,32 +14,23 @@ from typing import TYPE_CHECKING
 
 from jfcelery.scheduler_io.hosts.archive import check_name
 from jfcelery.scheduler_io.hosts.local import LocalHost
-from jfcelery.scheduler_io.hosts.parcels import Publication
 from jfcelery.scheduler_io.hosts.wire import new_token
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
     from pathlib import PurePosixPath
 
     from jfcelery.errors import JfceleryError
-    from jfcelery.folders import RunFolder
+    from jfcelery.scheduler_io.hosts.parcels import Publication
 
 
 class ThisMachine(LocalHost):
     """This machine, as the workers of type ``local`` use it."""
 
-    def publish(
-        self,
-        folder: RunFolder,
-        files: Mapping[str, bytes | Path],
-        *,
-        attempt: int,
-        marker: Mapping[str, object],
-        keep: bool = False,
-    ) -> None:
+    def publish(self, one: Publication) -> None:
         """Put a run folder in place, whole or not at all."""
-        if not _placed(Publication(folder, files, attempt, marker, keep)):
-            super().publish(folder, files, attempt=attempt, marker=marker, keep=keep)
+        if not _placed(one):
+            super().publish(one)
 
     def publish_all(
         self, folders: Sequence[Publication], *, work_dir: PurePosixPath

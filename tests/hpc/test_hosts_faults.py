@@ -19,6 +19,7 @@ from jfcelery.errors import (
 )
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts.link import Link
+from jfcelery.scheduler_io.hosts.parcels import Publication
 from jfcelery.scheduler_io.hosts.ssh import SshHost
 from tests.support.waiting import wait_until
 
@@ -93,11 +94,11 @@ def test_link_that_freezes_during_an_upload(lab: Lab) -> None:
     timer.start()
     folder = new_folder()
     with pytest.raises(HostTimeoutError, match="nothing moved for"):
-        host.publish(folder, {"big": b"x" * 12_000_000}, attempt=1, marker={})
+        host.publish(Publication(folder, {"big": b"x" * 12_000_000}, attempt=1, marker={}))
     timer.join()
     relay.order("reset")
     assert host.run(f"test -e {folder}").exit_code == 1
-    host.publish(folder, {"big": b"y"}, attempt=1, marker={})
+    host.publish(Publication(folder, {"big": b"y"}, attempt=1, marker={}))
     assert host.read_text(folder / "big") == "y"
     assert host.remove(folder)
 
@@ -107,7 +108,7 @@ def test_link_that_freezes_during_a_download(lab: Lab, tmp_path: Path) -> None:
     relay = lab.relay()
     host = lab.ssh(relay.port, timeout=2)
     folder = new_folder()
-    host.publish(folder, {"big": b"x" * 12_000_000}, attempt=1, marker={})
+    host.publish(Publication(folder, {"big": b"x" * 12_000_000}, attempt=1, marker={}))
     relay.set(rate_kbps=2000)
     timer = threading.Timer(0.5, lambda: relay.set(mode="freeze"))
     timer.start()
@@ -128,13 +129,13 @@ def test_upload_cut_in_the_middle(lab: Lab) -> None:
     folder = new_folder()
     relay.set(cut_after=2_000_000, cut_times=1)
     with pytest.raises(ConnectionLostError):
-        host.publish(folder, {"big": b"x" * 5_000_000}, attempt=1, marker={})
+        host.publish(Publication(folder, {"big": b"x" * 5_000_000}, attempt=1, marker={}))
     assert host.run(f"test -e {folder}").exit_code == 1
     wait_until(
         lambda: host.run(f"ls {folder.path.parent} 2>/dev/null").stdout == "",
         "what was cut off to be removed",
     )
-    host.publish(folder, {"big": b"x" * 5_000_000}, attempt=1, marker={})
+    host.publish(Publication(folder, {"big": b"x" * 5_000_000}, attempt=1, marker={}))
     assert host.run(f"wc -c < {folder}/big").stdout.strip() == "5000000"
     assert host.remove(folder)
 
@@ -144,7 +145,7 @@ def test_download_cut_in_the_middle(lab: Lab, tmp_path: Path) -> None:
     relay = lab.relay()
     host = lab.ssh(relay.port)
     folder = new_folder()
-    host.publish(folder, {"big": b"x" * 5_000_000}, attempt=1, marker={})
+    host.publish(Publication(folder, {"big": b"x" * 5_000_000}, attempt=1, marker={}))
     host.close()
     wait_until(lambda: not relay.order("get")["open"], "the connection to be closed")
     relay.set(cut_after=2_000_000, cut_times=1)
@@ -211,7 +212,7 @@ def test_throttled_link(lab: Lab, tmp_path: Path) -> None:
     folder = new_folder()
     relay.set(rate_kbps=1500)
     began = time.monotonic()
-    host.publish(folder, {"big": b"x" * 7_000_000}, attempt=1, marker={})
+    host.publish(Publication(folder, {"big": b"x" * 7_000_000}, attempt=1, marker={}))
     assert host.fetch(folder, ["big"], tmp_path / "in") == ["big"]
     assert time.monotonic() - began > 4
     relay.order("reset")
@@ -224,7 +225,7 @@ def test_slow_link(lab: Lab) -> None:
     relay.set(latency_ms=80, jitter_ms=20)
     host = lab.ssh(relay.port)
     folder = new_folder()
-    host.publish(folder, {"a": b"1"}, attempt=1, marker={})
+    host.publish(Publication(folder, {"a": b"1"}, attempt=1, marker={}))
     assert host.read_text(folder / "a") == "1"
     assert host.remove(folder)
 

@@ -13,6 +13,7 @@ import pytest
 
 from jfcelery.errors import DiskFullError, RunFolderError
 from jfcelery.folders import RunFolder
+from jfcelery.scheduler_io.hosts.parcels import Publication
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,14 +48,14 @@ def test_full_disk(host: SshHost) -> None:
     assert host.run(f"head -c {room // 2} /dev/zero >{hog}").ok
     big = b"x" * (room * 3 // 4)
     with pytest.raises(DiskFullError, match="the disk or quota is full"):
-        host.publish(folder, {"big": big}, attempt=1, marker={})
+        host.publish(Publication(folder, {"big": big}, attempt=1, marker={}))
     assert host.run(f"find {work_dir} -type f").stdout == ""
-    host.publish(folder, {"small": b"x"}, attempt=1, marker={})
+    host.publish(Publication(folder, {"small": b"x"}, attempt=1, marker={}))
     with pytest.raises(DiskFullError):
-        host.publish(folder, {"small": big}, attempt=2, marker={})
+        host.publish(Publication(folder, {"small": big}, attempt=2, marker={}))
     assert host.read_text(folder / "small") == "x"
     host.run(f"rm {hog}")
-    host.publish(folder, {"big": big}, attempt=2, marker={})
+    host.publish(Publication(folder, {"big": big}, attempt=2, marker={}))
     assert host.run(f"wc -c <{folder}/big").stdout.strip() == str(len(big))
     assert host.remove(folder)
     host.run(f"rm -r {work_dir}")
@@ -70,7 +71,7 @@ def test_many_small_files_on_a_full_disk(host: SshHost) -> None:
     work_dir = f"/home/hpc/tinyfs/{uuid.uuid4().hex}"
     files = {f"file{number}": b"x" * 2000 for number in range(600)}
     with pytest.raises(DiskFullError):
-        host.publish(folder_in(work_dir), files, attempt=1, marker={})
+        host.publish(Publication(folder_in(work_dir), files, attempt=1, marker={}))
     host.run(f"rm -r {work_dir}")
 
 
@@ -78,7 +79,7 @@ def test_missing_rights(host: SshHost) -> None:
     """A work_dir that may not be written, or made, is named with the system's own words."""
     for work_dir in ("/home/other/work", "/scratch9/work"):
         with pytest.raises(RunFolderError, match=r"no right to.*Permission denied") as caught:
-            host.publish(folder_in(work_dir), {"a": b"1"}, attempt=1, marker={})
+            host.publish(Publication(folder_in(work_dir), {"a": b"1"}, attempt=1, marker={}))
         assert work_dir in str(caught.value)
         assert "work_dir" in caught.value.remedy
 
@@ -88,14 +89,14 @@ def test_work_dir_that_is_a_file(host: SshHost) -> None:
     name = f"/home/hpc/{uuid.uuid4().hex}"
     host.run(f"touch {name}")
     with pytest.raises(RunFolderError, match="Not a directory"):
-        host.publish(folder_in(name), {"a": b"1"}, attempt=1, marker={})
+        host.publish(Publication(folder_in(name), {"a": b"1"}, attempt=1, marker={}))
     host.run(f"rm {name}")
 
 
 def test_files_that_may_not_be_read(host: SshHost, tmp_path: Path) -> None:
     """A file that may not be read is an error, not an absent file."""
     folder = folder_in("/home/hpc/hosts")
-    host.publish(folder, {"a": b"1", "b": b"2"}, attempt=1, marker={})
+    host.publish(Publication(folder, {"a": b"1", "b": b"2"}, attempt=1, marker={}))
     host.run(f"chmod 0 {folder}/a")
     with pytest.raises(RunFolderError, match="Permission denied"):
         host.fetch(folder, ["*"], tmp_path / "in")
@@ -114,7 +115,7 @@ def test_files_that_may_not_be_read(host: SshHost, tmp_path: Path) -> None:
 def test_folder_that_cannot_be_removed(host: SshHost) -> None:
     """A folder that resists is named with the reason, and stays in its place."""
     folder = folder_in("/home/hpc/hosts")
-    host.publish(folder, {"a": b"1"}, attempt=1, marker={})
+    host.publish(Publication(folder, {"a": b"1"}, attempt=1, marker={}))
     host.run(f"mkdir {folder}/sub && touch {folder}/sub/x && chmod 500 {folder}/sub")
     with pytest.raises(RunFolderError, match=r"cannot remove.*Permission denied"):
         host.remove(folder)
@@ -142,7 +143,7 @@ def test_big_file_in_flat_memory(host: SshHost, tmp_path: Path) -> None:
     host.run("true")
     tracemalloc.start()
     try:
-        host.publish(folder, {"big": big}, attempt=1, marker={})
+        host.publish(Publication(folder, {"big": big}, attempt=1, marker={}))
         assert host.fetch(folder, ["big"], tmp_path / "in") == ["big"]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -158,7 +159,7 @@ def test_host_without_sftp(lab: Lab, tmp_path: Path) -> None:
     port = lab.sshd("Subsystem sftp /bin/false")
     host = lab.ssh(lab.relay(port=port).port)
     folder = folder_in("/home/hpc/hosts")
-    host.publish(folder, {"a": b"1"}, attempt=1, marker={})
+    host.publish(Publication(folder, {"a": b"1"}, attempt=1, marker={}))
     assert host.fetch(folder, ["a"], tmp_path / "in") == ["a"]
     assert host.remove(folder)
 
@@ -170,8 +171,8 @@ def test_odd_logins(lab: Lab, tmp_path: Path, user: str, shell: str) -> None:
     host = lab.ssh(lab.relay().port, user=user, shell=shell)
     folder = folder_in(f"/home/{user}/work")
     content = bytes(range(256)) * 1000
-    host.publish(folder, {"a b!'c": content}, attempt=1, marker={})
-    host.publish(folder, {"a b!'c": content}, attempt=2, marker={})
+    host.publish(Publication(folder, {"a b!'c": content}, attempt=1, marker={}))
+    host.publish(Publication(folder, {"a b!'c": content}, attempt=2, marker={}))
     assert host.fetch(folder, ["a b*"], tmp_path / "in") == ["a b!'c"]
     assert (tmp_path / "in" / "a b!'c").read_bytes() == content
     assert host.remove(folder)
@@ -191,7 +192,7 @@ def test_few_round_trips(lab: Lab) -> None:
 
     host._start = counting  # type: ignore[method-assign, assignment]
     folder = folder_in("/home/hpc/hosts")
-    host.publish(folder, {f"file{i}": b"x" for i in range(20)}, attempt=1, marker={})
+    host.publish(Publication(folder, {f"file{i}": b"x" for i in range(20)}, attempt=1, marker={}))
     assert len(opened) == 1
     assert host.remove(folder)
 
@@ -202,7 +203,7 @@ def test_publishers_at_once(host: SshHost) -> None:
 
     def publish(number: int) -> None:
         files = {f"file{i}": b"%c" % (ord("a") + number) for i in range(10)}
-        host.publish(folder, files, attempt=1, marker={})
+        host.publish(Publication(folder, files, attempt=1, marker={}))
 
     with ThreadPoolExecutor(6) as pool:
         list(pool.map(publish, range(12)))

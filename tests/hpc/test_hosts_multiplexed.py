@@ -20,6 +20,7 @@ from jfcelery.errors import (
 )
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts.multiplexed import MultiplexedHost
+from jfcelery.scheduler_io.hosts.parcels import Publication
 from jfcelery.scheduler_io.hosts.place import Place
 from tests.support.cluster import PROGRAM
 from tests.support.waiting import wait_until
@@ -108,7 +109,7 @@ def test_files(host: MultiplexedHost, tmp_path: Path) -> None:
     """Run folders go through the master as through any connection."""
     folder = RunFolder.of("/home/hpc/hosts", str(uuid.uuid4()), 1)
     content = bytes(range(256)) * 20_000
-    host.publish(folder, {"a": content}, attempt=1, marker={})
+    host.publish(Publication(folder, {"a": content}, attempt=1, marker={}))
     assert host.fetch(folder, ["a"], tmp_path / "in") == ["a"]
     assert (tmp_path / "in" / "a").read_bytes() == content
     assert host.remove(folder)

@@ -103,8 +103,8 @@ def there_and_back(host: Host, work_dir: str, tmp_path: Path) -> None:
     """Bring files there and back, one folder and many at once, and remove them."""
     content = bytes(range(256)) * 1000
     one = folder_in(work_dir)
-    host.publish(one, {"a b!'c": content}, attempt=1, marker={})
-    host.publish(one, {"a b!'c": content, "d": b"2"}, attempt=2, marker={})
+    host.publish(Publication(one, {"a b!'c": content}, attempt=1, marker={}))
+    host.publish(Publication(one, {"a b!'c": content, "d": b"2"}, attempt=2, marker={}))
     assert sorted(host.fetch(one, ["a b*", "d", "none"], tmp_path / "one")) == ["a b!'c", "d"]
     assert (tmp_path / "one" / "a b!'c").read_bytes() == content
     assert host.read_text(one / "d") == "2"
@@ -137,7 +137,7 @@ def test_the_first_thing_asked_of_such_a_node_may_be_a_download(
     folder = folder_in(work_dir)
     hosts = by_node(*ONLY_SFTP)
     with hosts.transfer("w") as host:
-        host.publish(folder, {"a": b"1"}, attempt=1, marker={})
+        host.publish(Publication(folder, {"a": b"1"}, attempt=1, marker={}))
     hosts.close()
     with hosts.transfer("w") as host:
         assert host.way == "tar over SSH"
@@ -163,7 +163,7 @@ def test_a_node_that_offers_nothing(by_node: Callable[..., Hosts], work_dir: str
         by_node(*options).transfer("w") as host,
         pytest.raises(ConnectionFailedError, match=both),
     ):
-        host.publish(folder_in(work_dir), {"a": b"1"}, attempt=1, marker={})
+        host.publish(Publication(folder_in(work_dir), {"a": b"1"}, attempt=1, marker={}))
 
 
 def test_a_login_that_prints(hosts_of: Callable[..., Hosts], tmp_path: Path) -> None:
@@ -181,7 +181,7 @@ def test_behind_a_master(lab: Lab, work_dir: str, tmp_path: Path) -> None:
     door = lab.multiplexed(relay.port)
     host = _sftp(door, door, work_dir)
     with pytest.raises(LoginNeededError, match="nobody is logged in"):
-        host.publish(folder_in(work_dir), {"a": b"1"}, attempt=1, marker={})
+        host.publish(Publication(folder_in(work_dir), {"a": b"1"}, attempt=1, marker={}))
     door.login()
     there_and_back(host, work_dir, tmp_path)
 
@@ -191,7 +191,9 @@ def test_a_master_without_sftp(lab: Lab, work_dir: str) -> None:
     door = lab.multiplexed(lab.relay(port=lab.sshd(*NO_SFTP)).port)
     door.login()
     with pytest.raises(NotOfferedError, match="SFTP is off"):
-        _sftp(door, door, work_dir).publish(folder_in(work_dir), {"a": b"1"}, attempt=1, marker={})
+        _sftp(door, door, work_dir).publish(
+            Publication(folder_in(work_dir), {"a": b"1"}, attempt=1, marker={})
+        )
 
 
 def test_worker_test_tells_the_way(by_node: Callable[..., Hosts], work_dir: str) -> None:
@@ -208,14 +210,14 @@ def test_full_disk_and_missing_rights(lab: Lab) -> None:
     spool = f"/home/hpc/tinyfs/{uuid.uuid4().hex}"
     host = _sftp(lab.ssh(port), lab.ssh(port), spool)
     with pytest.raises(DiskFullError, match="the disk or quota is full"):
-        host.publish(folder_in(spool), {"big": b"x" * 3_000_000}, attempt=1, marker={})
+        host.publish(Publication(folder_in(spool), {"big": b"x" * 3_000_000}, attempt=1, marker={}))
     assert host.run(f"find {spool} -type f").stdout == ""
-    host.publish(folder_in(spool), {"small": b"x"}, attempt=1, marker={})
+    host.publish(Publication(folder_in(spool), {"small": b"x"}, attempt=1, marker={}))
     host.run(f"rm -r {spool}")
     for spool in ("/home/other/work", "/scratch9/work"):
         host = _sftp(lab.ssh(port), lab.ssh(port), spool)
         with pytest.raises(RunFolderError, match="no right to"):
-            host.publish(folder_in(spool), {"a": b"1"}, attempt=1, marker={})
+            host.publish(Publication(folder_in(spool), {"a": b"1"}, attempt=1, marker={}))
 
 
 def test_big_file_in_flat_memory(
@@ -232,7 +234,7 @@ def test_big_file_in_flat_memory(
     host.check()
     tracemalloc.start()
     try:
-        host.publish(folder, {"big": big}, attempt=1, marker={})
+        host.publish(Publication(folder, {"big": big}, attempt=1, marker={}))
         assert host.fetch(folder, ["big"], tmp_path / "in") == ["big"]
         peak = tracemalloc.get_traced_memory()[1]
     finally:
@@ -258,11 +260,11 @@ def test_link_cut_in_the_middle(
     big = {"big": os.urandom(5_000_000)}
     relay.set(cut_after=2_000_000, cut_times=1)
     with pytest.raises(ConnectionLostError):
-        host.publish(folder, big, attempt=1, marker={})
+        host.publish(Publication(folder, big, attempt=1, marker={}))
     assert host.run(f"test -e {folder}").exit_code == 1
     (left,) = archives_in(work_dir, host)
     host.run(f"cp {left} {left}.new; touch -d '2 days ago' {left}")
-    host.publish(folder, big, attempt=1, marker={})
+    host.publish(Publication(folder, big, attempt=1, marker={}))
     assert archives_in(work_dir, host) == [f"{left}.new"]
     host._door.close()  # type: ignore[attr-defined]
     wait_until(lambda: not relay.order("get")["open"], "the connection to be closed")
@@ -289,7 +291,7 @@ def test_an_archive_that_no_command_reads_is_removed(
 
     away = SftpHost(host._door, commands=nobody, spool=PurePosixPath(work_dir))
     with pytest.raises(BackPressureError):
-        away.publish(folder_in(work_dir), {"a": b"1"}, attempt=1, marker={})
+        away.publish(Publication(folder_in(work_dir), {"a": b"1"}, attempt=1, marker={}))
     assert archives_in(work_dir, commands) == []
 
 
@@ -321,7 +323,7 @@ def test_link_that_freezes(lab: Lab, work_dir: str, tmp_path: Path, way: str) ->
     host.timeout = door.timeout = 60  # a machine under load may take its time
     assert list(tmp_path.iterdir()) == []
     assert host.run(f"test -e {folder}").ok is (way == "down")
-    host.publish(folder, {"big": b"y"}, attempt=2, marker={})
+    host.publish(Publication(folder, {"big": b"y"}, attempt=2, marker={}))
     assert host.fetch(folder, ["big"], tmp_path / "in") == ["big"]
 
 
@@ -339,5 +341,5 @@ def test_an_archive_that_arrives_late(
 
     host._put = hidden  # type: ignore[method-assign]
     folder = folder_in(work_dir)
-    host.publish(folder, {"a": b"1"}, attempt=1, marker={})
+    host.publish(Publication(folder, {"a": b"1"}, attempt=1, marker={}))
     assert host.read_text(folder / "a") == "1"

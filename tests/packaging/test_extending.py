@@ -11,6 +11,7 @@ import pytest
 
 from jfcelery.folders import RunFolder
 from jfcelery.project.loading import load_text
+from jfcelery.scheduler_io.hosts.parcels import Publication
 from jfcelery.scheduler_io.schedulers import scheduler_for
 from tests.packaging.test_samples import SAMPLE, blocks
 
@@ -57,6 +58,6 @@ def test_a_host_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     host = sample("PodHost")["PodHost"]("pod")
     assert host.run("echo $((6 * 7)); cat", stdin=b"in").stdout == "42\nin"
     folder = RunFolder(PurePosixPath(tmp_path / "run"))
-    host.publish(folder, {"data": b"x" * 100_000}, attempt=1, marker={"uuid": "u"})
+    host.publish(Publication(folder, {"data": b"x" * 100_000}, attempt=1, marker={"uuid": "u"}))
     assert host.fetch(folder, ["data"], tmp_path / "back") == ["data"]
     assert (tmp_path / "back" / "data").read_bytes() == b"x" * 100_000

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.folders import RunFolder, queue_job_name
+from jfcelery.scheduler_io.hosts.parcels import Publication
 from jfcelery.scheduler_io.hosts.simulated import SimulatedHost
 from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.scheduler_io.schedulers.base import Answer, QueueJob, QueueState
@@ -66,10 +67,12 @@ class Bench:
             command=command,
         )
         self.host.publish(
-            job.folder,
-            {RunFolder.SCRIPT: script.encode(), **options.pop("files", {})},
-            attempt=job.attempt,
-            marker={"uuid": job.uuid},
+            Publication(
+                job.folder,
+                {RunFolder.SCRIPT: script.encode(), **options.pop("files", {})},
+                attempt=job.attempt,
+                marker={"uuid": job.uuid},
+            )
         )
         return job
 

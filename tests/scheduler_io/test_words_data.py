@@ -17,6 +17,7 @@ from qtoolkit.io.slurm import SlurmIO
 from jfcelery.errors import JfceleryError
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts.local import LocalHost
+from jfcelery.scheduler_io.hosts.parcels import Publication
 from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.scheduler_io.schedulers.base import QueueJob
 from tests.scheduler_io.schedulers.workers import PlainWorker
@@ -48,7 +49,7 @@ def _operations(
     )
     files: dict[str, bytes | Path] = {has["file"]: b"content", RunFolder.SCRIPT: b"exit 0"}
     marker = {"uuid": has["uuid"], "metadata": {has["metadata"]: has["metadata"]}}
-    yield lambda: host.publish(folder, files, attempt=1, marker=marker)
+    yield lambda: host.publish(Publication(folder, files, attempt=1, marker=marker))
     yield lambda: queue.submit(folder, name=has["name"], attempt=1)
     yield lambda: queue.poll([job])
     yield lambda: queue.end_reports([job])

@@ -14,6 +14,7 @@ import pytest
 from jfcelery.errors import DiskFullError, RunFolderError, TransferError
 from jfcelery.scheduler_io.hosts import scripts
 from jfcelery.scheduler_io.hosts.archive import Source, read_sums, unpack
+from jfcelery.scheduler_io.hosts.parcels import Publication
 
 if TYPE_CHECKING:
     from jfcelery.folders import RunFolder
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def filled(host: LocalHost, folder: RunFolder) -> RunFolder:
     """A run folder with some files."""
     files = {"queue.out": b"out", "queue.err": b"", "store_a.json": b"[1]", "store_b.json": b"[2]"}
-    host.publish(folder, {**files, "big": os.urandom(3_000_000)}, attempt=1, marker={})
+    host.publish(Publication(folder, {**files, "big": os.urandom(3_000_000)}, attempt=1, marker={}))
     return folder
 
 
@@ -110,7 +111,7 @@ def test_host_without_checksum_tools(
     """Where neither sha256sum nor shasum is there, files come and go all the same."""
     common = scripts._COMMON.replace("sha256sum", "no-sum").replace("shasum", "no-sum")
     monkeypatch.setattr(scripts, "_COMMON", common)
-    host.publish(folder, {"a": b"1"}, attempt=1, marker={})
+    host.publish(Publication(folder, {"a": b"1"}, attempt=1, marker={}))
     assert host.fetch(folder, ["a"], tmp_path / "in") == ["a"]
 
 

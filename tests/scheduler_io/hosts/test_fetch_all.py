@@ -12,7 +12,7 @@ import pytest
 from jfcelery.errors import DiskFullError, RunFolderError, TransferError
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts import scripts
-from jfcelery.scheduler_io.hosts.parcels import Retrieval
+from jfcelery.scheduler_io.hosts.parcels import Publication, Retrieval
 
 if TYPE_CHECKING:
     from jfcelery.scheduler_io.hosts.local import LocalHost
@@ -32,7 +32,9 @@ def filled(host: LocalHost, work_dir: PurePosixPath, into: Path, count: int) -> 
     for number in range(count):
         folder = RunFolder.of(work_dir, str(uuid.uuid4()), 1)
         files = {"queue.out": b"%d" % number, "queue.err": b"", "store_it's a b.json": b"[1]"}
-        host.publish(folder, {**files, "big": os.urandom(300_000)}, attempt=1, marker={})
+        host.publish(
+            Publication(folder, {**files, "big": os.urandom(300_000)}, attempt=1, marker={})
+        )
         wanted.append(Retrieval(folder, PATTERNS, into / str(number)))
     return wanted
 

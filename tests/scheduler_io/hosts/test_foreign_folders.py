@@ -9,6 +9,7 @@ import pytest
 from jfcelery.errors import RunFolderError
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts.local import LocalHost
+from jfcelery.scheduler_io.hosts.parcels import Publication
 
 
 def test_a_folder_of_jobflow_remote_is_moved_aside(tmp_path: Path) -> None:
@@ -18,11 +19,11 @@ def test_a_folder_of_jobflow_remote_is_moved_aside(tmp_path: Path) -> None:
     old.mkdir()
     (old / "jfremote_in.json").write_text("theirs")
     host = LocalHost()
-    host.publish(folder, {"a": b"1"}, attempt=1, marker={})
+    host.publish(Publication(folder, {"a": b"1"}, attempt=1, marker={}))
     aside = Path(folder.archived(0).path)
     assert (aside / "jfremote_in.json").read_text() == "theirs"
     assert (old / "a").read_bytes() == b"1"
-    host.publish(folder, {"a": b"2"}, attempt=2, marker={})
+    host.publish(Publication(folder, {"a": b"2"}, attempt=2, marker={}))
     assert host.remove(folder)
     assert [path.name for path in tmp_path.iterdir()] == [aside.name]
 
@@ -33,5 +34,5 @@ def test_any_other_folder_is_in_the_way(tmp_path: Path) -> None:
     Path(folder.path).mkdir()
     Path(folder / "precious").write_text("mine")
     with pytest.raises(RunFolderError, match="no run folder of jfcelery"):
-        LocalHost().publish(folder, {"a": b"1"}, attempt=1, marker={})
+        LocalHost().publish(Publication(folder, {"a": b"1"}, attempt=1, marker={}))
     assert [path.name for path in tmp_path.rglob("*")] == ["job_1", "precious"]

@@ -13,6 +13,7 @@ import pytest
 from jfcelery.errors import ForeignFolderError, InputError, RunFolderError, TransferError
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts import archive, scripts
+from jfcelery.scheduler_io.hosts.parcels import Publication
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,12 +38,12 @@ def siblings(folder: RunFolder) -> list[str]:
 
 def publish(host: LocalHost, folder: RunFolder, text: str, attempt: int = 1) -> None:
     """Publish a folder with one file."""
-    host.publish(folder, {"a": text.encode()}, attempt=attempt, marker={"uuid": "u"})
+    host.publish(Publication(folder, {"a": text.encode()}, attempt=attempt, marker={"uuid": "u"}))
 
 
 def test_new_folder(any_host: LocalHost, folder: RunFolder) -> None:
     """The folder is made with all above it, its files and its marker."""
-    any_host.publish(folder, FILES, attempt=3, marker={"uuid": "u", "index": 1})
+    any_host.publish(Publication(folder, FILES, attempt=3, marker={"uuid": "u", "index": 1}))
     assert contents(folder) == {"submit.sh": "#!/bin/sh\necho hi\n", "jfremote_in.json": "{}"}
     marker = json.loads(Path(folder / RunFolder.MARKER).read_text())
     assert marker == {"attempt": 3, "uuid": "u", "index": 1}
@@ -51,7 +52,9 @@ def test_new_folder(any_host: LocalHost, folder: RunFolder) -> None:
 
 def test_marker_holds_the_true_attempt(any_host: LocalHost, folder: RunFolder) -> None:
     """What the caller notes cannot change the attempt that the marker tells."""
-    any_host.publish(folder, {}, attempt=2, marker={"attempt": 7, "note": {"attempt": 9}})
+    any_host.publish(
+        Publication(folder, {}, attempt=2, marker={"attempt": 7, "note": {"attempt": 9}})
+    )
     assert json.loads(Path(folder / RunFolder.MARKER).read_text())["attempt"] == 2
     publish(any_host, folder, "third", 3)
     assert siblings(folder) == ["", ".attempt2"]
@@ -61,13 +64,15 @@ def test_files_of_this_machine(any_host: LocalHost, folder: RunFolder, tmp_path:
     """A file of this machine is copied with its right to be executed."""
     (tmp_path / "tool").write_text("#!/bin/sh\necho done\n")
     (tmp_path / "tool").chmod(0o755)
-    any_host.publish(folder, {"tool": tmp_path / "tool", "sub/x": b"1"}, attempt=1, marker={})
+    any_host.publish(
+        Publication(folder, {"tool": tmp_path / "tool", "sub/x": b"1"}, attempt=1, marker={})
+    )
     assert any_host.run(f"'{folder}/tool'; cat '{folder}/sub/x'").stdout == "done\n1"
 
 
 def test_same_attempt_is_replaced(any_host: LocalHost, folder: RunFolder) -> None:
     """Publishing an attempt again replaces what was there, completely."""
-    any_host.publish(folder, {"old": b"1"}, attempt=1, marker={})
+    any_host.publish(Publication(folder, {"old": b"1"}, attempt=1, marker={}))
     publish(any_host, folder, "new")
     assert contents(folder) == {"a": "new"}
     assert siblings(folder) == [""]
@@ -140,7 +145,7 @@ def test_many_at_once(any_host: LocalHost, folder: RunFolder) -> None:
     def one(attempt: int) -> None:
         files: Mapping[str, bytes | Path] = {f"f{i}": b"%d" % attempt for i in range(5)}
         try:
-            any_host.publish(folder, files, attempt=attempt, marker={})
+            any_host.publish(Publication(folder, files, attempt=attempt, marker={}))
         except RunFolderError as error:
             assert "newer" in str(error)  # noqa: PT017 - it may or may not come
 
@@ -180,7 +185,7 @@ def test_cut_short_on_the_way(
     publish(host, folder, "before")
     damaged_stream(monkeypatch, lambda data: data[:1024])
     with pytest.raises(TransferError, match="cut-short"):
-        host.publish(folder, {"a": b"x", "b": b"y"}, attempt=2, marker={})
+        host.publish(Publication(folder, {"a": b"x", "b": b"y"}, attempt=2, marker={}))
     assert siblings(folder) == [""]
     assert contents(folder) == {"a": "before"}
 
@@ -200,7 +205,7 @@ def test_file_that_shrinks_while_it_is_sent(
 
     monkeypatch.setattr(os, "fstat", fstat)
     with pytest.raises(TransferError, match="changed while it was sent"):
-        host.publish(folder, {"x": path}, attempt=1, marker={})
+        host.publish(Publication(folder, {"x": path}, attempt=1, marker={}))
     monkeypatch.undo()
     assert not Path(folder.path).exists()
 
@@ -209,14 +214,16 @@ def test_file_that_shrinks_while_it_is_sent(
 def test_names_that_lead_elsewhere(any_host: LocalHost, folder: RunFolder, name: str) -> None:
     """No file can be written outside the folder."""
     with pytest.raises(InputError, match="cannot be the name"):
-        any_host.publish(folder, {name: b"x"}, attempt=1, marker={})
+        any_host.publish(Publication(folder, {name: b"x"}, attempt=1, marker={}))
     assert not Path(folder.path).exists()
 
 
 def test_names_with_odd_characters(any_host: LocalHost, folder: RunFolder, tmp_path: Path) -> None:
     """Names may hold what shells and tar treat specially."""
     names = ["a b", "it's", "-rf", "$(x)", "*", "#", "ä", "back\\slash", "--checkpoint=1"]
-    any_host.publish(folder, {name: name.encode() for name in names}, attempt=1, marker={})
+    any_host.publish(
+        Publication(folder, {name: name.encode() for name in names}, attempt=1, marker={})
+    )
     assert contents(folder) == {name: name for name in names}
     found = any_host.fetch(folder, ["*"], tmp_path / "in")
     assert sorted(found) == sorted(names)
@@ -258,7 +265,7 @@ def test_remove_leaves_what_another_job_made(host: LocalHost, folder: RunFolder)
     """A marker that is not the owner's own protects its folder, that of an attempt too."""
     for attempt, index in ((1, 12), (2, 1), (3, 12)):
         marker = {"project": "a b", "uuid": "u-1", "index": index}
-        host.publish(folder, FILES, attempt=attempt, marker=marker)
+        host.publish(Publication(folder, FILES, attempt=attempt, marker=marker))
     for owner in ({"uuid": "u", "index": 12}, {"uuid": "u-1", "index": 2}, {"uuid": "*"}):
         with pytest.raises(ForeignFolderError):
             host.remove(folder, owner=owner)
@@ -311,20 +318,20 @@ def test_files_of_the_attempt_before_are_kept(
         (shim / "cp").chmod(0o755)
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("PATH", f"{shim}:{path}")
-            host.publish(folder, {"a": b"second"}, attempt=2, marker={}, keep=True)
+            host.publish(Publication(folder, {"a": b"second"}, attempt=2, marker={}, keep=True))
     else:
-        host.publish(folder, {"a": b"second"}, attempt=2, marker={}, keep=True)
+        host.publish(Publication(folder, {"a": b"second"}, attempt=2, marker={}, keep=True))
     kept = {"a b": "of the job", ".hidden": "of the job", "sub/x": "deep", "a": "second"}
     assert carried(folder) == kept
     assert Path(folder.archived(1) / "queue.err").exists()
     same = Path(folder / "a b").samefile(folder.archived(1) / "a b")
     assert same is linked
     # again, as after a death before submission: nothing is lost
-    host.publish(folder, {"a": b"second"}, attempt=2, marker={}, keep=True)
+    host.publish(Publication(folder, {"a": b"second"}, attempt=2, marker={}, keep=True))
     assert carried(folder) == kept
 
 
 def test_nothing_is_kept_where_nothing_was(host: LocalHost, folder: RunFolder) -> None:
     """The first folder of a job that is to go on with files is a plain one."""
-    host.publish(folder, {"a": b"1"}, attempt=2, marker={}, keep=True)
+    host.publish(Publication(folder, {"a": b"1"}, attempt=2, marker={}, keep=True))
     assert contents(folder) == {"a": "1"}

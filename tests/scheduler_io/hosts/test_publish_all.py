@@ -60,11 +60,11 @@ def test_all_are_in_their_places(any_host: LocalHost, work_dir: PurePosixPath) -
 def test_each_meets_what_is_there(any_host: LocalHost, work_dir: PurePosixPath) -> None:
     """An earlier attempt is moved aside, a submitted one kept; a foreign folder fails alone."""
     earlier, submitted, foreign, newer, fresh = publications(work_dir, 5, attempt=2)
-    any_host.publish(earlier.folder, {"old": b"x"}, attempt=1, marker={})
-    any_host.publish(submitted.folder, {"mine": b"x"}, attempt=2, marker={})
+    any_host.publish(Publication(earlier.folder, {"old": b"x"}, attempt=1, marker={}))
+    any_host.publish(Publication(submitted.folder, {"mine": b"x"}, attempt=2, marker={}))
     Path(submitted.folder / RunFolder.queue_id(2)).write_text("7")
     Path(foreign.folder.path).mkdir(parents=True)
-    any_host.publish(newer.folder, {}, attempt=3, marker={})
+    any_host.publish(Publication(newer.folder, {}, attempt=3, marker={}))
     answers = any_host.publish_all([earlier, submitted, foreign, newer, fresh], work_dir=work_dir)
     assert [type(answer) for answer in answers] == [
         type(None),
@@ -85,7 +85,7 @@ def test_each_meets_what_is_there(any_host: LocalHost, work_dir: PurePosixPath) 
 def test_files_are_kept_where_asked(host: LocalHost, work_dir: PurePosixPath) -> None:
     """What the attempt before left lies beside the new files."""
     (one,) = publications(work_dir, 1, attempt=2)
-    host.publish(one.folder, {"left": b"x"}, attempt=1, marker={})
+    host.publish(Publication(one.folder, {"left": b"x"}, attempt=1, marker={}))
     kept = Publication(one.folder, one.files, 2, {}, keep=True)
     assert host.publish_all([kept], work_dir=work_dir) == [None]
     assert Path(one.folder / "left").read_bytes() == b"x"

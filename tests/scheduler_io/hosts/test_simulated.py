@@ -8,6 +8,7 @@ import pytest
 
 from jfcelery.errors import ConnectionLostError, DiskFullError, HostTimeoutError
 from jfcelery.scheduler_io.hosts.base import CommandResult
+from jfcelery.scheduler_io.hosts.parcels import Publication
 from jfcelery.scheduler_io.hosts.simulated import SimulatedHost
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def simulated() -> SimulatedHost:
 
 def test_real_by_default(simulated: SimulatedHost, folder: RunFolder, tmp_path: Path) -> None:
     """Commands run and folders are there, and all is noted."""
-    simulated.publish(folder, {"a": b"1"}, attempt=1, marker={})
+    simulated.publish(Publication(folder, {"a": b"1"}, attempt=1, marker={}))
     assert simulated.run("echo hi").stdout == "hi\n"
     assert simulated.fetch(folder, ["a"], tmp_path / "in") == ["a"]
     assert simulated.read_text(folder / "a") == "1"
@@ -48,9 +49,9 @@ def test_fault_before(simulated: SimulatedHost, folder: RunFolder) -> None:
     simulated.fail("publish", DiskFullError("full"), times=2)
     for _ in range(2):
         with pytest.raises(DiskFullError):
-            simulated.publish(folder, {"a": b"1"}, attempt=1, marker={})
+            simulated.publish(Publication(folder, {"a": b"1"}, attempt=1, marker={}))
         assert simulated.read_text(folder / "a") is None
-    simulated.publish(folder, {"a": b"1"}, attempt=1, marker={})
+    simulated.publish(Publication(folder, {"a": b"1"}, attempt=1, marker={}))
     assert simulated.read_text(folder / "a") == "1"
 
 
@@ -58,7 +59,7 @@ def test_fault_after(simulated: SimulatedHost, folder: RunFolder) -> None:
     """A fault after the effect: the caller cannot tell, but it happened."""
     simulated.fail("publish", ConnectionLostError("cut"), when="after")
     with pytest.raises(ConnectionLostError):
-        simulated.publish(folder, {"a": b"1"}, attempt=1, marker={})
+        simulated.publish(Publication(folder, {"a": b"1"}, attempt=1, marker={}))
     assert simulated.read_text(folder / "a") == "1"
 
 
