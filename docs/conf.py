@@ -19,6 +19,11 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 myst_links_external_new_tab = True
 
+# A reference that leads nowhere is an error. Types of signatures are exempt: most are jobflow's, or
+# have no page.
+nitpicky = True
+nitpick_ignore_regex = [("py:class", ".*")]
+
 html_theme = "furo"
 html_title = f"jfcelery {release}"
 html_static_path = ["_static"]

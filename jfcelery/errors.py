@@ -22,7 +22,9 @@
     │   └── RunnerRunningError
     ├── NurseryError                no process can be kept warm: jobs start cold
     ├── PilotBuriedError            a pilot lives on that counts as dead
+    ├── WaitTimeoutError            jobs have not come to rest in the time given
     ├── StateError                  what is asked does not fit the job's state
+    │   ├── RefusedError            it forbids what a person asks
     │   ├── TransitionError         not in the state table
     │   └── ConflictError           (transient) somebody else changed the document first
     ├── HostError                   (transient) charged to the host, never to a job
@@ -158,8 +160,16 @@ class PilotBuriedError(JfceleryError):
     """Raised in a pilot that counts as dead, and whose jobs are given to others."""
 
 
+class WaitTimeoutError(JfceleryError):
+    """Raised when jobs have not come to rest within the time given."""
+
+
 class StateError(JfceleryError):
     """Raised when what is asked does not fit the state of the job or flow."""
+
+
+class RefusedError(StateError):
+    """Raised when a job's state, or that of its flow, forbids what a person asks."""
 
 
 class TransitionError(StateError):

@@ -10,7 +10,7 @@ from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import open_queue
 from jfcelery.database.edges import APART
 from jfcelery.database.jobs import BULK, Jobs
-from jfcelery.errors import JfceleryError, JobNotFoundError
+from jfcelery.errors import JobNotFoundError, WaitTimeoutError
 from jfcelery.project import load_project
 from jfcelery.states import RESTING_STATES, JobState
 
@@ -28,10 +28,6 @@ _WAITING = {"state": JobState.WAITING.value}
 _STILL = RESTING_STATES | {JobState.WAITING}
 #: Seconds between two looks at the database.
 INTERVAL = 0.5
-
-
-class WaitTimeoutError(JfceleryError):
-    """Raised when jobs have not come to rest within the time given."""
 
 
 def wait_for(

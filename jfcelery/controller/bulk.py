@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.chunks import chunks
 from jfcelery.database.jobs import NO_LEASE
-from jfcelery.errors import StateError
+from jfcelery.errors import RefusedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -29,10 +29,6 @@ PIECE = 1000
 DEFAULT_WAIT = 30
 #: Pause between two looks at jobs that steps work on, in seconds.
 INTERVAL = 0.25
-
-
-class RefusedError(StateError):
-    """Raised when a job's state, or that of its flow, forbids what is asked."""
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jfcelery.controller.bulk import Move, RefusedError
-from jfcelery.errors import InputError, ResourcesError, UnknownNameError
+from jfcelery.controller.bulk import Move
+from jfcelery.errors import InputError, RefusedError, ResourcesError, UnknownNameError
 from jfcelery.project.resources import check_resources
 from jfcelery.states import ACTIVE_STATES, JobState
 

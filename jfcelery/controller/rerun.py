@@ -20,7 +20,6 @@ from jfcelery.controller.bulk import (
     Manner,
     Move,
     Refusal,
-    RefusedError,
     Result,
     change_jobs,
     user_name,
@@ -31,7 +30,7 @@ from jfcelery.controller.outputs import remove_outputs
 from jfcelery.controller.pause import start_state
 from jfcelery.database.chunks import chunks
 from jfcelery.database.edges import APART
-from jfcelery.errors import ConflictError
+from jfcelery.errors import ConflictError, RefusedError
 from jfcelery.flows.insert import generator_token
 from jfcelery.states import RERUN_STATES, JobState, sources_of
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from jfcelery.controller.bulk import Move, RefusedError
+from jfcelery.controller.bulk import Move
+from jfcelery.errors import RefusedError
 from jfcelery.states import ACTIVE_STATES, JobState
 
 if TYPE_CHECKING:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jfcelery.controller.bulk import Move, RefusedError
+from jfcelery.controller.bulk import Move
 from jfcelery.controller.fields import fresh, halted
+from jfcelery.errors import RefusedError
 from jfcelery.states import ACTIVE_STATES, JobState
 
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jfcelery.controller.bulk import Move, RefusedError
+from jfcelery.controller.bulk import Move
 from jfcelery.controller.fields import halted
+from jfcelery.errors import RefusedError
 from jfcelery.flows.release import release_all
 from jfcelery.states import JobState, sources_of
 

@@ -14,10 +14,10 @@ from jfcelery.database.jobs import Jobs
 from jfcelery.demo.display import job_table
 from jfcelery.demo.flow import Properties, equation_of_state
 from jfcelery.demo.project import make_project
-from jfcelery.errors import JfceleryError
+from jfcelery.errors import JfceleryError, WaitTimeoutError
 from jfcelery.states import JobState
 from jfcelery.submission import submit_flow
-from jfcelery.wait import WaitTimeoutError, wait_for
+from jfcelery.wait import wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

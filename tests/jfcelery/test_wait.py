@@ -8,9 +8,10 @@ import pytest
 
 from jfcelery import wait
 from jfcelery.controller import JobController
+from jfcelery.errors import WaitTimeoutError
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import JobState
-from jfcelery.wait import WaitTimeoutError, wait_for
+from jfcelery.wait import wait_for
 from tests.support.entries import flow_of
 from tests.support.queued import Queued
 

@@ -14,12 +14,12 @@ from jfcelery.controller.reports import flows_report, jobs_report
 from jfcelery.controller.workers import worker_infos
 from jfcelery.database.edges import INLINE
 from jfcelery.database.indexes import INDEXES
-from jfcelery.errors import FlowNotFoundError
+from jfcelery.errors import FlowNotFoundError, WaitTimeoutError
 from jfcelery.flows.finish import add_new_jobs, halt
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.flows.storing import remove_insertion
 from jfcelery.states import FlowState, JobState
-from jfcelery.wait import WaitTimeoutError, wait_for
+from jfcelery.wait import wait_for
 from tests.support.commands import listen
 from tests.support.ends import outcome
 from tests.support.entries import QUICK_JOB, flow_of

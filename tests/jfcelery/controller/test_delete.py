@@ -7,11 +7,10 @@ from uuid import uuid4
 
 import pytest
 
-from jfcelery.controller.bulk import RefusedError
 from jfcelery.controller.outputs import remove_outputs
 from jfcelery.database.history import History
 from jfcelery.database.jobs import Jobs
-from jfcelery.errors import InputError
+from jfcelery.errors import InputError, RefusedError
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import JobState
 from tests.support.entries import flow_of

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from pymongo.collection import Collection
 
-from jfcelery.controller.bulk import Manner, RefusedError
+from jfcelery.controller.bulk import Manner
 from jfcelery.controller.chosen import Chosen
 from jfcelery.controller.filters import JobFilter
 from jfcelery.database.history import History
-from jfcelery.errors import InputError, JobNotFoundError, UnknownNameError
+from jfcelery.errors import InputError, JobNotFoundError, RefusedError, UnknownNameError
 from jfcelery.folders import queue_job_name
 from jfcelery.states import FlowState, JobState
 from tests.support.queued import Queued

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from jfcelery.controller.bulk import Manner, RefusedError
+from jfcelery.controller.bulk import Manner
 from jfcelery.controller.filters import JobFilter
 from jfcelery.controller.rerun import held_by_itself
 from jfcelery.database import edges
 from jfcelery.database.failures import errors_of
 from jfcelery.database.history import History
+from jfcelery.errors import RefusedError
 from jfcelery.flows.insert import generator_token
 from jfcelery.states import FlowState, JobState
 
