@@ -121,22 +121,40 @@ def tls_database(folder: Path, user: str, password: str) -> Iterator[int]:
         user: Whom it lets in.
         password: The user's.
     """
+    _add_user(folder, user, password)
+    names = {"cert": "server.pem", "key": "server.key"}
+    tls = [
+        word for name, file in names.items() for word in (f"--tls-{name}-file", f"{folder}/{file}")
+    ]
+    with _database(folder, [*tls, "--auth"]) as port:
+        yield port
+
+
+@contextmanager
+def login_database(folder: Path, user: str, password: str) -> Iterator[int]:
+    """Run a database that wants a login (SCRAM-SHA-256), without TLS; give its port.
+
+    Args:
+        folder: For its files.
+        user: Whom it lets in.
+        password: The user's.
+    """
+    _add_user(folder, user, password)
+    with _database(folder, ["--auth"]) as port:
+        yield port
+
+
+def _add_user(folder: Path, user: str, password: str) -> None:
+    """Have the database of a folder know a user."""
     import pymongo
 
-    plain = ["--log-level", "WARNING"]
-    with _database(folder, plain) as port:
+    with _database(folder, []) as port:
         url = f"mongodb://127.0.0.1:{port}/?directConnection=true"
         with pymongo.MongoClient[dict[str, Any]](url) as client:
             roles = [{"role": "root", "db": "admin"}]
             client["admin"].command(
                 "createUser", user, pwd=password, roles=roles, mechanisms=["SCRAM-SHA-256"]
             )
-    names = {"cert": "server.pem", "key": "server.key"}
-    tls = [
-        word for name, file in names.items() for word in (f"--tls-{name}-file", f"{folder}/{file}")
-    ]
-    with _database(folder, [*plain, *tls, "--auth"]) as port:
-        yield port
 
 
 @contextmanager
@@ -145,7 +163,7 @@ def _database(folder: Path, options: Sequence[str]) -> Iterator[int]:
     config.touch()
     argv = [str(find_database()), "--config", str(config), "--host", "127.0.0.1", "--port", "0"]
     argv += ["--storage-path", str(folder / "data"), "--log-file-max", "64MB"]
-    argv += ["--cache-size", "32M", "--write-tickets", "2", *options]
+    argv += ["--cache-size", "32M", "--write-tickets", "2", "--log-level", "WARNING", *options]
     with running(argv, folder) as process:
         found = wait_until(lambda: announced_port(process, folder), "the database to listen")
         yield int(found)

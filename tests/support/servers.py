@@ -62,7 +62,7 @@ def redis_server(folder: Path, address: str = LOOPBACK) -> Iterator[Server]:
     """Run a Redis (or Valkey) server on a port of the loopback or another interface."""
     binary = str(find_broker())
     for _ in range(ATTEMPTS):
-        port = _free_port(address)
+        port = free_port(address)
         argv = [binary, "--bind", address, "--port", str(port), "--dir", str(folder)]
         argv += ["--protected-mode", "no", "--maxmemory-policy", "noeviction"]
         argv += ["--save", "", "--appendonly", "no"]
@@ -84,7 +84,7 @@ def mongo_server(folder: Path, address: str = LOOPBACK) -> Iterator[Server]:
         yield Server(f"mongodb://{address}:{port}/?directConnection=true", process, folder)
 
 
-def _free_port(address: str) -> int:
+def free_port(address: str) -> int:
     """Return a TCP port of an interface that nobody uses at this moment."""
     with socket.socket() as probe:
         probe.bind((address, 0))
