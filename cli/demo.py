@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import sys
 import tempfile
@@ -105,7 +106,7 @@ def _new_folder(folder: Path | None) -> Path:
 
 def _report(result: DemoResult, screen: Console) -> None:
     """Write what was found and where it lies."""
-    found, prefix = result.properties, f"JFCELERY_PROJECTS_FOLDER={result.folder} jfc"
+    found, jfc = result.properties, _program()
     screen.print(
         f"\n[bold]{found.symbol}, fcc, with the EMT potential[/]\n"
         f"  lattice constant  {found.lattice_constant:.3f} Å\n"
@@ -113,13 +114,23 @@ def _report(result: DemoResult, screen: Console) -> None:
         f"  energy            {found.energy_per_atom:.4f} eV/atom\n"
         f"from {result.jobs} jobs in {result.seconds:.0f} s. All services are stopped again.\n\n"
         f"Everything lies in {result.folder}; to look at it:\n"
-        f"  {prefix} job list\n"
-        f"  {prefix} flow list\n"
-        f"  {prefix} runner shutdown   # the listings start the database when needed\n"
+        f"  export JFCELERY_PROJECTS_FOLDER={result.folder}\n"
+        f"  {jfc} job list\n"
+        f"  {jfc} flow info 1\n"
+        f"  {jfc} runner shutdown     # lists start the database when needed\n"
         f"  rm -r {result.folder}",
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _program() -> str:
+    """Return how this program is called where the person is: it need not be on the PATH."""
+    called = Path(sys.argv[0])
+    on_path = shutil.which("jfc")
+    if called.name != "jfc" or (on_path and Path(on_path).samefile(called)):
+        return "jfc"
+    return str(called)
 
 
 def _leave(number: int, _frame: object) -> NoReturn:

@@ -127,7 +127,7 @@ def start(replace: bool, as_json: bool, **options: Any) -> None:
     _show_started(info, as_json=as_json)
     if project.uses_embedded_database:
         hint(
-            "The embedded database is for one person's start; for a group or for more than some "
+            "The embedded database is for one person's start; for a group or more than some\n"
             "10,000 jobs name a MongoDB (4.4 or newer) under `queue` in the project file."
         )
 

@@ -82,7 +82,7 @@ def submit(
         write_json({"project": project.name, "flow": flow, "db_ids": ids})
     else:
         jobs = f"1 job ({ids[0]})" if len(ids) == 1 else f"{len(ids)} jobs ({ids[0]} to {ids[-1]})"
-        click.echo(f"Submitted to project {project.name}: flow {flow}, {jobs}")
+        click.echo(f"Submitted to {project.name}: flow {flow}, {jobs}")
     if wait:
         _wait(project, ids, progress=not as_json)
     elif not as_json:
