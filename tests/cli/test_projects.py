@@ -280,15 +280,16 @@ def test_functions_beside_the_file_are_found_too(
     """What the execution configuration exports stays; flows without such functions get nothing."""
     named = {"named": {"export": {"PYTHONPATH": "/mine", "N": 1}}}
     project = make_project(exec_config=named)
-    (tmp_path / "besides").mkdir()
-    (tmp_path / "besides" / "__init__.py").write_text("def half(n):\n    return n / 2\n")
+    beside = tmp_path / tmp_path.name  # a name that nobody imported yet
+    beside.mkdir()
+    (beside / "__init__.py").write_text("def half(n):\n    return n / 2\n")
     path = tmp_path / "halves.py"
     path.write_text(
-        "from jobflow import Flow, Job\nfrom besides import half\n"
+        f"from jobflow import Flow, Job\nfrom {beside.name} import half\n"
         "flow = Flow([Job(half, function_args=(4,))])\n"
         "other = Flow([Job(len, function_args=('four',))])\n"
     )
-    options = {"exec_config": config, "project": project}
+    options: Any = {"exec_config": config, "project": project}
     read = read_flow(path)
     (script,) = submit_flow(read.flow, dry_run=True, **options)
     assert f"export PYTHONPATH={tmp_path}:/mine\n" in script

@@ -308,7 +308,9 @@ def test_link_that_freezes(lab: Lab, work_dir: str, tmp_path: Path, way: str) ->
     host = _sftp(door, lab.ssh(lab.cluster.connection("hpca")["port"]), work_dir)
     folder = folder_in(work_dir)
     content = {"big": b"x" * 12_000_000}
-    carry: Callable[[], object] = partial(host.publish, folder, content, attempt=1, marker={})
+    carry: Callable[[], object] = partial(
+        host.publish, Publication(folder, content, attempt=1, marker={})
+    )
     if way == "down":
         carry()
         carry = partial(host.fetch, folder, ["big"], tmp_path / "in")

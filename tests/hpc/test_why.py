@@ -83,12 +83,12 @@ def test_slurm_says_why_a_job_waits_and_when_it_may_start(
 def test_grid_engine_says_why_a_job_waits(
     make_project: ProjectFactory, testbed: Cluster, tmp_path: Path
 ) -> None:
-    """It asks for a host that the queue does not have, and Grid Engine has its own words for it."""
-    wanted = {"qverbatim": "#$ -l hostname=nowhere"}
+    """It asks for more processors than a host has, and Grid Engine has its own words for it."""
+    wanted = {"qverbatim": "#$ -l num_proc=999"}
     project = make_project(workers={"hpcb": testbed.worker("hpcb", "sge", resources=wanted)})
     with _queued(project, tmp_path) as said:
         wait_until(
-            lambda: any(re.match("Its scheduler says: .*hostname=nowhere", one) for one in said()),
+            lambda: any(re.match("Its scheduler says: .*num_proc=999", one) for one in said()),
             "Grid Engine to look at the job",
             deadline=120,
             every=1,

@@ -66,7 +66,10 @@ def test_grid_engine_gives_reasons() -> None:
 
 
 @pytest.mark.parametrize("scheduler", ["slurm", "pbs", "sge", "shell"])
-def test_who_does_not_answer_says_nothing(scheduler: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_does_not_answer_says_nothing(
+    scheduler: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Neither a host without the command, nor one without a queue."""
-    monkeypatch.setenv("PATH", "/nowhere")
+    (tmp_path / "bash").symlink_to("/bin/bash")
+    monkeypatch.setenv("PATH", str(tmp_path))
     assert outlook(LocalHost(), scheduler, "1").words == ""

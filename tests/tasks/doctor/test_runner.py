@@ -13,7 +13,6 @@ from jfcelery.tasks.doctor import Level, runner
 from jfcelery.tasks.queues import control_queue, host_queue
 from jfcelery.tasks.sending import sender
 from tests.support.calling import Jfc
-from tests.support.older_app import VERSION
 from tests.support.queued import Queued
 from tests.support.system import System
 from tests.support.waiting import wait_until
@@ -27,11 +26,15 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+#: An earlier one.
+VERSION = "0.0.1"
+
 
 @pytest.fixture
 def older(project: Project, tmp_path: Path) -> Iterator[System]:
     """A Celery worker of an earlier version, which answers."""
-    with System(project, tmp_path, app="tests.support.older_app:app") as system:
+    env = {"PLAYED_VERSION": VERSION}
+    with System(project, tmp_path, app="tests.support.older_app:app", env=env) as system:
         system.start_worker()
         wait_until(lambda: ask_all(project), "the Celery worker to answer", deadline=120)
         yield system

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.support.projects import ProjectFactory
 
 #: Rights of a user of Redis as a careful site gives them: Celery can work, and that is all.
-RIGHTS = ("on", "nopass", "~*", "allchannels", "+@all", "-@admin", "-@dangerous")
+RIGHTS = ("+@all", "-@admin", "-@dangerous")
 
 
 def bad(found: Iterator[Finding]) -> list[Finding]:
@@ -93,7 +93,8 @@ def test_a_redis_that_does_not_tell_is_noted(
 ) -> None:
     """Rights that leave out INFO, or the reading of the configuration, cost that finding only."""
     own.config_set("appendonly", "no")
-    own.execute_command("ACL", "SETUSER", "careful", *RIGHTS, more)
+    all_of: Any = {"keys": ["*"], "channels": ["*"], "categories": RIGHTS, "commands": [more]}
+    own.acl_setuser("careful", enabled=True, nopass=True, reset=True, **all_of)
     url = own_url.replace("redis://", "redis://careful:none@")
     (found,) = bad(messages.check(make_project(broker={"url": url})))
     assert words in found.text
