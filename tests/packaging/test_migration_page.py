@@ -14,7 +14,7 @@ PAGE = TREE / "docs" / "migration.md"
 OURS = {
     *("job why", "job history", "job logs", "job submit-script", "notify test", "runner systemd"),
     *("project import", "admin import", "plugin list", "demo", "doctor", "watch", "flower"),
-    *("submit", "completion"),
+    *("submit", "completion", "batch drain"),
 }
 THEIRS = [path for path in COMMANDS if path and path not in OURS and path.split()[0] != "worker"]
 
