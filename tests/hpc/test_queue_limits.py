@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from jfcelery.errors import BackPressureError, ResourcesError
 from jfcelery.project.options import QueueLimit
+from jfcelery.scheduler_io.queue import Submission
 from jfcelery.scheduler_io.schedulers.base import QueueState
 from tests.conftest import missing
 from tests.hpc.benches import real_bench
@@ -91,6 +93,35 @@ def test_a_limit_of_the_site_asks_to_wait(
     finally:
         _modify(own, *who, "set", f"{key}=-1")
     bench.wait(accepted, QueueState.ENDED)
+
+
+def test_a_limit_of_the_site_that_an_array_exceeds_takes_what_fits(
+    own: Cluster, bench: Bench
+) -> None:
+    """The array is refused as a whole; alone, as many of its jobs are accepted as have room."""
+    bench.worker.job_arrays = True
+    first, *others = jobs = [bench.put("sleep 1000") for _ in range(4)]
+    rows = [Submission(job.folder, job.name, job.attempt) for job in others]
+    _modify(own, "user", "hpc", "set", "MaxSubmitJobs=3")
+    try:
+        wait_until(lambda: _accepted(bench, first), "the first job")
+        refused = bench.queue.submit_all(rows)
+        assert all(isinstance(one, BackPressureError) for one in refused), refused
+        found = bench.queue.submit_all(rows)
+    finally:
+        _modify(own, "user", "hpc", "set", "MaxSubmitJobs=-1")
+    known = [
+        replace(job, queue_id=one)
+        for job, one in zip(others, found, strict=True)
+        if isinstance(one, str)
+    ]
+    bench.jobs += known
+    assert len(known) == 2
+    assert isinstance(found[2], BackPressureError)
+    names = bench.host.run("squeue -h -r -o %j").stdout.split()
+    assert sorted(set(names) & {job.name for job in jobs}) == sorted(
+        job.name for job in (first, *known)
+    )
 
 
 def test_what_no_waiting_helps_is_the_jobs_own_fault(own: Cluster, bench: Bench) -> None:
