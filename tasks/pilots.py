@@ -112,7 +112,7 @@ def _pauses(runtime: Runtime, worker: str) -> bool:
 def _place_and_submit(runtime: Runtime, doc: BatchDoc, limit: int) -> bool:
     """Submit a pilot if there is a place for it; return whether the next may be tried."""
     batches = Batches(runtime.queue)
-    if not pilot_places(runtime, doc.worker).acquire(doc.batch_uid, limit):
+    if not pilot_places(runtime, doc.worker).acquire([doc.batch_uid], limit):
         batches.drop(doc)
         return False
     with suppress(ConflictError):
@@ -175,7 +175,7 @@ def finish(
         "running": 0,
     }
     Batches(runtime.queue).update(doc, fields)
-    pilot_places(runtime, doc.worker).release(doc.batch_uid)
+    pilot_places(runtime, doc.worker).release([doc.batch_uid])
 
 
 def tend(runtime: Runtime, name: str) -> bool:

@@ -13,13 +13,15 @@ from jfcelery.database.records import change_record
 from jfcelery.states import QUEUED_STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from jfcelery.database.connection import QueueDatabase
 
 
 class Slots:
     """The places of one worker: a record that names the jobs that hold them.
+
+    Jobs come as lists: as any sequence, a single id would pass for jobs named by its letters.
 
     Args:
         queue: The project's database.
@@ -31,7 +33,7 @@ class Slots:
         self.worker = worker
         self.key = f"slots:{worker}"
 
-    def acquire(self, jobs: Sequence[str], limit: int | None) -> set[str]:
+    def acquire(self, jobs: list[str], limit: int | None) -> set[str]:
         """Take places for jobs, the first ones first, and return those that have one now."""
         if limit is None:
             self._forget()
@@ -65,7 +67,7 @@ class Slots:
         with translated():
             self.queue.auxiliary.delete_one({"_id": self.key})
 
-    def release(self, jobs: Collection[str]) -> bool:
+    def release(self, jobs: list[str]) -> bool:
         """Give the places of jobs back, and return whether any had one."""
         return self._drop(frozenset(jobs))
 
