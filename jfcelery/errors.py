@@ -41,6 +41,7 @@
     │   └── SubmissionBusyError     another submission of the same job is under way
     └── StepError                   charged to the job
         ├── SubmissionRejectedError
+        │   └── WordlessRefusalError  (transient) the scheduler does not say why
         ├── TransferError           (transient)
         ├── RunFolderError
         │   └── ForeignFolderError  somebody else's folder stands in its place
@@ -240,6 +241,12 @@ class StepError(JfceleryError):
 
 class SubmissionRejectedError(StepError):
     """Raised when the scheduler refuses a job for good."""
+
+
+class WordlessRefusalError(SubmissionRejectedError):
+    """Raised when a submission fails and the scheduler says nothing: it may well take it later."""
+
+    transient = True
 
 
 class TransferError(StepError):

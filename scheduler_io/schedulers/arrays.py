@@ -105,7 +105,8 @@ tell_array() {
     member "$i"
     if [ "$rc" = 0 ]; then printf '%s\n' "$answer" >"$d/$f"; else : >"$d/$f"; fi
     say "submit out"; printf '%s' "$answer"
-    say "submit err"; printf '%s' "$words"
+    say "submit err"; cat "$place/errors"
+    [ "$rc" = 0 ] || [ -s "$place/errors" ] || room_in "$place/errors"
     say "submit rc $rc"
     say "task $name"; printf '%s %s' "$array" "$n"
     n=$((n + 1))
@@ -113,11 +114,11 @@ tell_array() {
 }
 # It fails if the scheduler did, slowly: then nothing more is tried.
 one_array() {
-  local i rc words answer last=$(($# - 1)) start=$SECONDS number=$((++arrays))
+  local i rc answer last=$(($# - 1)) start=$SECONDS number=$((++arrays))
   local array=@NAME@-$number-@TOKEN@ place=$work/@PLACE@-$number-@TOKEN@
   prepare_array "$@" 2>/dev/null || { undo_array "$@"; return 0; }
   step asks
-  words=$( (cd -- "$place" && array_submit) 2>&1 >"$place/answer" </dev/null)
+  ( cd -- "$place" && array_submit ) >"$place/answer" 2>"$place/errors" </dev/null
   rc=$?
   answer=$(cat "$place/answer")
   tell_array "$@"

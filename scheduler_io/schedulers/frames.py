@@ -166,6 +166,8 @@ tell() {
   say "task $name"; cat "$mark"
 }
 step() { say "submit $1"; }
+# A full disk takes a command's words: say so in their place.
+room_in() { { echo >"$1" && : >"$1"; } 2>&1; }
 files_of_one() {
   f=.jfc_queue_id.$a s=jfc_status.$a e=.jfc_submit_err.$a lock=.jfc_lock.$a
   gone=.jfc_cancelled.$a mark=.jfc_array.$a
@@ -196,7 +198,7 @@ within_limits() {
   done
 }
 submit_one() {
-  local rc words
+  local rc
   enter_one || return 0
   [ -e "$gone" ] && { say "cancelled $name"; return 0; }
   state_one && return 0
@@ -204,10 +206,10 @@ submit_one() {
   rm -f "$mark"  # the array was looked for, and is not there
   : >"$f"
   step asks
-  words=$(submit 2>&1 >"$f" </dev/null)  # a full disk would take why it is refused
+  submit >"$f" 2>"$e" </dev/null
   rc=$?
   say "submit out"; cat "$f"
-  say "submit err"; printf '%s' "$words"
+  say "submit err"; cat "$e"; [ "$rc" = 0 ] || [ -s "$e" ] || room_in "$e"
   [ "$rc" = 0 ] || : >"$f"
   say "submit rc $rc"
   say "submitted $name"

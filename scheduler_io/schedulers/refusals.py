@@ -13,6 +13,7 @@ from jfcelery.errors import (
     ResourcesError,
     SchedulerDownError,
     SubmissionRejectedError,
+    WordlessRefusalError,
 )
 
 if TYPE_CHECKING:
@@ -82,9 +83,10 @@ def refused(
         refusals: What to look for; the first that is found counts.
 
     Returns:
-        The error; SubmissionRejectedError if nothing is found.
+        The error; SubmissionRejectedError if nothing is found, WordlessRefusalError if nothing is
+        said.
     """
-    kind: type[JfceleryError] = SubmissionRejectedError
+    kind: type[JfceleryError] = SubmissionRejectedError if text else WordlessRefusalError
     if exit_code in {TIMED_OUT, NOT_FOUND} or exit_code in KILLED:
         kind = SchedulerDownError
     else:

@@ -5,21 +5,29 @@ from __future__ import annotations
 import os
 import threading
 import time
+import uuid
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from jfcelery.errors import BackPressureError, ConnectionLostError, HostError, SchedulerDownError
+from jfcelery.errors import (
+    BackPressureError,
+    ConnectionLostError,
+    DiskFullError,
+    HostError,
+    SchedulerDownError,
+    SubmissionRejectedError,
+)
 from jfcelery.scheduler_io.schedulers.base import EndReason, QueueState
 from tests.conftest import missing
-from tests.hpc.benches import real_bench
+from tests.hpc.benches import ShimmedHost, real_bench
 from tests.support.cluster import Cluster, ClusterMissingError, own_cluster
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from jfcelery.scheduler_io.schedulers.base import QueueJob
     from tests.scheduler_io.bench import Bench
@@ -383,3 +391,21 @@ def _limit(own: Cluster, jobs: int) -> None:
         "qconf -Mconf /tmp/global"
     )
     own.bed.on("hpcb", "bash", "-c", script)
+
+
+def test_a_refusal_whose_words_a_full_disk_takes(slurm: Bench) -> None:
+    """The disk is named in their place, and no job is given up; with room the words are heard."""
+    assert isinstance(slurm.host, ShimmedHost)
+    place = Path(f"/home/hpc/tinyfs/{uuid.uuid4().hex}")
+    tiny = replace(slurm, worker=replace(slurm.worker, work_dir=place / "work"), jobs=[])
+    job = tiny.put("true")
+    slurm.host.shim("sbatch", "echo 'sbatch: error: the site says no' >&2; exit 1")
+    slurm.host.run(f"cat /dev/zero >{place}/hog")
+    with pytest.raises(DiskFullError, match="No space left"):
+        tiny.submit(job)
+    slurm.host.run(f"rm {place}/hog")
+    with pytest.raises(SubmissionRejectedError, match="the site says no"):
+        tiny.submit(job)
+    slurm.host.unshim()
+    tiny.wait(tiny.submit(job), QueueState.ENDED)
+    slurm.host.run(f"rm -r {place}")

@@ -16,6 +16,7 @@ from jfcelery.errors import (
     RunFolderError,
     SchedulerDownError,
     SubmissionRejectedError,
+    WordlessRefusalError,
 )
 from jfcelery.folders import RunFolder
 from jfcelery.project.options import QueueLimit
@@ -192,12 +193,11 @@ def test_refusals_are_told_apart(
         bench.run("true")
 
 
-def test_a_refusal_keeps_its_words_on_a_full_disk(bench: Bench, slurm: FakeSlurm) -> None:
-    """Without them the job would be given up; nothing of them is written to a file."""
+def test_a_refusal_without_a_word_is_tried_again(bench: Bench, slurm: FakeSlurm) -> None:
+    """A few times, as any passing trouble of a job."""
     job = bench.put("true")
-    Path(job.folder / ".jfc_submit_err.1").symlink_to("/dev/full")
-    slurm.submitting("refuse", "sbatch: error: Unable to contact slurm controller")
-    with pytest.raises(SchedulerDownError, match="Unable to contact"):
+    slurm.submitting("refuse", "")
+    with pytest.raises(WordlessRefusalError, match="no message"):
         bench.submit(job)
     slurm.submitting("well")
     assert bench.submit(job).queue_id == "101"
