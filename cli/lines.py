@@ -7,6 +7,7 @@ hundred jobs. rich has no rows of several lines of cells either.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -27,13 +28,13 @@ class _Column:
 
     Args:
         title: The lines of its title.
-        cells: Its cells.
+        cells: The lines of each of its cells.
         width: Characters that the longest of these needs.
         least: Characters that it needs at least, if texts go on in further lines.
     """
 
     title: list[Text]
-    cells: list[Text]
+    cells: list[list[Text]]
     width: int
     least: int
 
@@ -42,7 +43,21 @@ class _Column:
         """Return a column; the cells of a whole one stay in one line."""
         title, texts = list(_text(header).split()), [_text(cell) for cell in cells]
         width = max(text.cell_len for text in (*title, *texts))
-        return cls(title, texts, width, width if whole else min(width, FOLDED))
+        least = width if whole else min(width, FOLDED)
+        return cls(title, [[text] for text in texts], width, least)
+
+    def folded(self, most: int) -> _Column:
+        """Return it with texts that go on in further lines where they are too long."""
+        if self.width <= most:
+            return self
+        from rich.console import Console
+
+        out = Console()
+        cells = [
+            [line for text in cell for line in text.wrap(out, most, overflow="fold")]
+            for cell in self.cells
+        ]
+        return replace(self, cells=cells, width=most)
 
 
 def in_lines(shown: Table, room: int) -> Text | None:
@@ -53,8 +68,8 @@ def in_lines(shown: Table, room: int) -> Text | None:
         room: Characters of a line.
 
     Returns:
-        None where rich does better: it has a title, cells of several lines, or long texts of which
-        enough has room that they can go on below themselves.
+        None where rich does better: it has a title, cells of several lines, or long texts that can
+        go on below themselves while all else has room; or the terminal is narrower than anybody's.
     """
     from rich.text import Text
 
@@ -68,16 +83,17 @@ def in_lines(shown: Table, room: int) -> Text | None:
     least = sum(column.least for column in columns) + GAP * (len(columns) - 1)
     if least <= room < _width(columns):
         return None
-    parts = list(_parts(columns, room))
-    widest = max(map(_width, parts))
-    if widest > room:
+    rest = room - columns[0].width - GAP
+    if rest < FOLDED:
         return None
+    parts = list(_parts([columns[0], *(column.folded(rest) for column in columns[1:])], room))
+    widest = max(map(_width, parts))
     heads, bodies = zip(*(_lines_of(part) for part in parts), strict=True)
     lines = [line for head in heads for line in head]
     for line in lines:
         line.stylize("bold")
     lines.append(Text("─" * widest))
-    lines += [line for row in zip(*bodies, strict=True) for line in row]
+    lines += [line for row in zip(*bodies, strict=True) for part in row for line in part]
     return Text("\n").join(lines)
 
 
@@ -92,22 +108,26 @@ def _parts(columns: Sequence[_Column], room: int) -> Iterator[list[_Column]]:
         if part and _width([*part, column]) > room:
             yield part
             first = columns[0]
-            part = [replace(first, title=[], cells=[_text("")] * len(first.cells))]
+            part = [replace(first, title=[], cells=[[]] * len(first.cells))]
         part.append(column)
     yield part
 
 
-def _lines_of(columns: Sequence[_Column]) -> tuple[list[Text], list[Text]]:
-    """Return the lines of the titles, and one for each row."""
+def _lines_of(columns: Sequence[_Column]) -> tuple[list[Text], list[list[Text]]]:
+    """Return the lines of the titles, and those of each row."""
     height = max(len(column.title) for column in columns)
     blank = [_text("")]
     titles = [blank * (height - len(column.title)) + column.title for column in columns]
     widths = [column.width for column in columns]
-    cells = [column.cells for column in columns]
+    rows = zip(*(column.cells for column in columns), strict=True)
     return (
-        [_line(row, widths) for row in zip(*titles, strict=True)],
-        [_line(row, widths) for row in zip(*cells, strict=True)],
+        [_line(line, widths) for line in zip(*titles, strict=True)],
+        [_row(row, widths) for row in rows],
     )
+
+
+def _row(cells: Sequence[Sequence[Text]], widths: Sequence[int]) -> list[Text]:
+    return [_line(line, widths) for line in zip_longest(*cells, fillvalue=_text(""))]
 
 
 def _text(cell: str) -> Text:

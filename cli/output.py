@@ -104,8 +104,9 @@ def print_fitting(make: Callable[..., Table], *, stderr: bool = False) -> None:
         for column in shown.columns:
             column.header = str(column.header).replace(" ", "\n")
     lines = in_lines(shown, out.width)
-    if lines is None:  # long texts are folded, short ones stay whole
-        for column in shown.columns:
+    if lines is None:  # long texts are folded; short ones stay whole, if all of them can
+        least = sum(min(_widest(column), FOLDED) for column in shown.columns)
+        for column in shown.columns if least + GAP * len(shown.columns) <= out.width else ():
             column.no_wrap = column.no_wrap or _widest(column) <= FOLDED
     out.print(shown if lines is None else lines)
 

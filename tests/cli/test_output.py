@@ -117,6 +117,26 @@ def test_rows_that_have_no_room_go_on_in_further_lines(
     ]
 
 
+def test_of_many_columns_none_loses_anything_beside_a_very_long_text(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It goes on below itself, in the part of the row where it stands; ids stay what they are."""
+    titles = ["DB id", "Name", "State", "Worker", "Time", "Priority", "Error", "Run dir"]
+    long = "a reason of very many words " * 8
+    for width in ("80", "40", "30"):
+        monkeypatch.setenv("COLUMNS", width)
+        shown = table("", titles, whole={"State"})
+        for number in ("1234", "1235"):
+            shown.add_row(number, "relax", "COMPLETED", "hpc", "0:00:10", "5", long, "/scratch/1")
+        print_fitting(lambda _=None, shown=shown, **__: shown)
+        lines = capsys.readouterr().out.splitlines()
+        assert max(map(len, lines)) <= int(width)
+        words = " ".join(lines).split()
+        assert words.count("1234") == words.count("1235") == 1
+        assert words.count("/scratch/1") == words.count("hpc") == 2
+        assert words.count("reason") == 16
+
+
 def test_a_long_text_goes_on_below_itself_and_short_ones_stay_whole(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
