@@ -106,15 +106,17 @@ def jobs_waited_for(jobs: Jobs, docs: Iterable[JobDoc]) -> set[str]:
     """Return the keys of the jobs that others wait for; where these are very many, of all jobs."""
     found: set[str] = set()
     for piece in chunks(docs, PIECE):
-        tokens: dict[str, str] = {}
+        tokens: dict[str, set[str]] = {}
         for doc in piece:
-            tokens |= {doc.uuid: doc.id, generator_token(doc.id): doc.id}
+            for token in (doc.uuid, generator_token(doc.id)):
+                tokens.setdefault(token, set()).add(doc.id)
         children = list(jobs.find({"unmet": {"$in": list(tokens)}}, limit=PIECE + 1))
         if len(children) > PIECE:
             found.update(doc.id for doc in piece)
             continue
-        found.update(tokens[t] for child in children for t in child.unmet if t in tokens)
-        found.update(tokens[edge.parent] for edge in jobs.edges.to(doc.uuid for doc in piece))
+        awaited = {token for child in children for token in child.unmet}
+        awaited |= {edge.parent for edge in jobs.edges.to({doc.uuid for doc in piece})}
+        found.update(*(ids for token, ids in tokens.items() if token in awaited))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Protocol
 
 from jfcelery.errors import JfceleryError
@@ -48,6 +49,8 @@ CHECKS: dict[str, Check] = {
     "hosts": workers.breakers,
     "workers": workers.check,
 }
+#: Those of them that ask Redis.
+OF_REDIS = frozenset({"broker", "runner"})
 
 
 def examine(project: Project, *, reach_workers: bool = True) -> Iterator[Finding]:
@@ -61,7 +64,7 @@ def examine(project: Project, *, reach_workers: bool = True) -> Iterator[Finding
         if subject == "workers" and not reach_workers:
             continue
         try:
-            with redis_errors():
+            with redis_errors() if subject in OF_REDIS else nullcontext():
                 yield from check(project)
         except JfceleryError as failure:
             yield error(subject, failure.message, failure.remedy or _REPORT)

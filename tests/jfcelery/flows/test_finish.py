@@ -92,6 +92,20 @@ def test_the_children_of_many_ended_jobs_become_ready(
     assert jobs.get("c").swept == stale.swept
 
 
+@pytest.mark.parametrize("order", [1, -1])
+def test_children_of_the_newest_of_two_indices_become_ready(jobs: Jobs, order: int) -> None:
+    """Whichever of the two is looked at first."""
+    flow = _insert(jobs, {"a": [], "b": ["a"]})
+    again = flow_of({}).model_copy(update={"jobs": [entry("a", index=2)], "leaves": ["a"]})
+    _complete(jobs, run(jobs, "a"), replace=again)
+    jobs.transition(run(jobs, "a", 2), "finalize", _S.COMPLETED, by="test", fields=RELEASE)
+    both = [jobs.get("a", 1), jobs.get("a", 2)]
+    both[0] = jobs.update(both[0], RELEASE)  # its own release has not been done either
+    release_all(jobs, both[::order])
+    assert _states(jobs, flow) == {"a": "C", "a.2": "C", "b": "R"}
+    assert not any(jobs.get("a", index).release for index in (1, 2))
+
+
 def test_many_ended_jobs_without_children_cost_no_more_commands_than_a_few(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
