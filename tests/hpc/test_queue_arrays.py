@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.hpc
 
 HELD = {"qverbatim": "#SBATCH --hold"}
-#: Kills the command that calls sbatch, with all its parts.
+#: Kills the command that calls sbatch, with all its parts, the first of them first.
 DEATH = """
 one=$PPID all=
-for n in 1 2 3; do all="$one $all"; one=$(ps -o ppid= -p $one); done
+until [[ $(ps -o comm= -p $one) == sshd* ]]; do all="$one $all"; one=$(ps -o ppid= -p $one); done
 kill -KILL $all
 kill -KILL 0
 """
