@@ -41,6 +41,9 @@ BEAT = 10.0
 ENDING_LOOK = 0.1
 #: Seconds after which a pool that cannot be read or written ends the pilot.
 PATIENCE = 300.0
+#: Seconds that jobs have to end when the pilot ends before them; more than a launcher that is told
+#: to needs.
+ENDING_PATIENCE = 60.0
 #: Exit code of a pilot that was told that its jobs are given to others.
 BURIED = 76
 #: Exit code of a pilot that can start no job here, and has run none.
@@ -85,7 +88,11 @@ class Pilot:
         self._reading, self._writing = os.pipe()
 
     def run(self) -> int:
-        """Run jobs until there are no more, or the time is up."""
+        """Run jobs until there are no more, or the time is up.
+
+        Raises:
+            OSError: The pool cannot be read or written; all jobs were told to end.
+        """
         self._listen()
         self.handle.open()
         try:
@@ -96,10 +103,9 @@ class Pilot:
                 self._beat("finished")
         except PilotBuriedError as error:
             self._say(str(error))
-            self._end_all()
             return BURIED
         finally:
-            self.starter.close()
+            self._close()
         self.handle.close()
         return UNABLE if self.is_unable and not self.begun else 0
 
@@ -264,11 +270,19 @@ class Pilot:
             }
         )
 
+    def _close(self) -> None:
+        """Leave no job behind, whoever has it now, and however the pilot ends."""
+        try:
+            self._end_all()
+        finally:
+            self.starter.close()
+
     def _end_all(self) -> None:
-        """End all jobs, whoever has them now."""
-        while self.tasks:
-            for task in self.tasks:
-                task.tell()
+        """Tell all jobs to end, and wait for that: those of launchers end in no other way."""
+        until = time.monotonic() + ENDING_PATIENCE
+        for task in self.tasks:
+            task.tell()
+        while self.tasks and time.monotonic() < until:
             self.tasks = [task for task in self.tasks if not task.has_ended()]
             time.sleep(ENDING_LOOK)
 

@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jfcelery.execution.pilot.far import FarTask
-from jfcelery.execution.pilot.processes import PILOT_VARIABLE, kill_bearers
+from jfcelery.execution.pilot.far import FAR_PATIENCE, FarTask
+from jfcelery.execution.pilot.processes import PILOT_VARIABLE, are_gone, kill_bearers
 from jfcelery.execution.pilot.task import Task
 
 if TYPE_CHECKING:
@@ -49,8 +49,10 @@ class Starter:
         return Task(entry, slot, {**self._environment, RUN_VARIABLE: self._command(slot)})
 
     def close(self) -> None:
-        """End the process from which jobs were forked."""
-        kill_bearers(PILOT_VARIABLE, self._plan.pilot)
+        """End the processes from which jobs were forked; a launcher is first left to end alone."""
+        pilot = self._plan.pilot
+        if self._plan.launcher is None or not are_gone(PILOT_VARIABLE, pilot, FAR_PATIENCE):
+            kill_bearers(PILOT_VARIABLE, pilot)
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
 

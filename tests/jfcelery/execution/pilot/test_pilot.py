@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -27,6 +28,13 @@ if TYPE_CHECKING:
 #: A job that says that it began, has a child in a session of its own, and waits for a file.
 HOLDS = "touch begun; setsid sleep 300 & until [ -e ../go ]; do sleep 0.05; done; kill %1"
 PILOT = "jfp-test"
+#: Runs a pilot that gives up a pool which cannot be read after a second.
+IMPATIENT = """
+import sys
+from jfcelery.execution.pilot import pilot
+pilot.PATIENCE = 1.0
+sys.exit(pilot.run_pilot(sys.argv[1]))
+"""
 
 
 class Ground:
@@ -34,6 +42,7 @@ class Ground:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.pool = folder, folder / "pool"
+        self.program = ["-m", "jfcelery.execution.pilot"]
         self.process: subprocess.Popen[bytes] | None = None
 
     def add(self, name: str, text: str, order: str = "1") -> Path:
@@ -51,7 +60,7 @@ class Ground:
         given = {"max_wait": 0.2, "sleep": 0.05, "warm": False} | options
         plan = Plan(handle_dir=self.pool, pilot=PILOT, **given)
         (self.folder / Plan.FILE).write_bytes(plan.to_bytes())
-        argv = [sys.executable, "-m", "jfcelery.execution.pilot", str(self.folder)]
+        argv = [sys.executable, *self.program, str(self.folder)]
         with (self.folder / "pilot.err").open("wb") as stderr:
             self.process = subprocess.Popen(argv, stderr=stderr, start_new_session=True)
         return self.process
@@ -296,6 +305,25 @@ def test_a_pilot_outlives_an_error_of_the_file_system(ground: Ground) -> None:
     (ground.folder / "go").touch()
     assert process.wait(120) == 0
     assert not list(ground.pool.rglob("1-jfc-*"))
+
+
+@pytest.mark.parametrize("launcher", [None, "setsid -w"])
+def test_a_pilot_that_ends_by_an_error_ends_its_jobs_first(
+    ground: Ground, launcher: str | None
+) -> None:
+    """It tells them, and waits, as their entries are given back then; also on another node."""
+    text = "trap 'touch told; exit' TERM; touch begun; until [ -e ../go ]; do sleep 0.1; done"
+    hidden = "exec env -u JFC_PILOT -u JFC_QUEUE_ID bash -c"  # as those of another node are
+    first = ground.add("a", f"{hidden} {shlex.quote(text)}")
+    ground.program = ["-c", IMPATIENT]
+    process = ground.start(launcher=launcher, max_wait=None)
+    wait_until((first / "begun").exists, "the job to begin")
+    (ground.pool / KILL).rmdir()
+    (ground.pool / KILL).touch()  # no folder
+    assert process.wait(120) == 1
+    assert "NotADirectoryError" in (ground.folder / "pilot.err").read_text()
+    assert (first / "told").exists()
+    assert ground.names(CLAIMED) == ["a"]
 
 
 def test_jobs_in_parallel_are_bound_to_cores_of_their_own(ground: Ground) -> None:
