@@ -98,7 +98,9 @@ class People:
             bench.beat(200)  # long enough for the sweep to find what waits in vain
             for verb in (self.actions.resume, self.actions.retry, self.actions.rerun):
                 verb(whole, manner)
-            stuck = [(doc.uuid, doc.index) for doc in self.all() if doc.state is _S.FAILED]
+            # also what a person has set to REMOTE_ERROR though jobs that depend on it are done
+            bad = (_S.FAILED, _S.REMOTE_ERROR)
+            stuck = [(doc.uuid, doc.index) for doc in self.all() if doc.state in bad]
             if stuck:
                 self.actions.rerun(JobFilter(job_ids=tuple(stuck)), manner, force=True)
 
