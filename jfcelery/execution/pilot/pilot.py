@@ -199,10 +199,14 @@ class Pilot:
                 return
 
     def _fitting(self) -> Iterator[str]:
-        """Return what waits and can end here; drain if nothing can: others are to have it."""
+        """Return what waits and can end here; an idle pilot drains if nothing can.
+
+        Another one gets its place then, and what waits. While it has jobs it goes on: short ones
+        may come.
+        """
         waiting = self.handle.waiting()
         fitting = [name for name in waiting if self.time.allows(limit_of(name))]
-        if waiting and not fitting:
+        if waiting and not fitting and not self.tasks:
             self.drains = True
             if self.time.is_new and not self.begun:
                 self._say("its time is too short for any job that waits; have pilots get more")

@@ -138,6 +138,22 @@ def test_a_pilot_starts_no_job_that_cannot_end(ground: Ground) -> None:
     assert (ground.names(WAITING), ground.names(LOST)) == (["b"], [])
 
 
+def test_a_job_that_cannot_end_here_keeps_a_pilot_from_no_other(ground: Ground) -> None:
+    """It is passed over as long as the pilot has jobs; an idle pilot leaves it to the next."""
+    first = ground.add("a", HOLDS)
+    second = ground.add("b", "touch ran", "2")
+    ground.add("c", "true", "3.3600")
+    process = ground.start(walltime=300, parallel=2, max_wait=None)
+    wait_until((first / "begun").exists, "the first job to begin")
+    wait_until((second / "ran").exists, "the second job to run")
+    wait_until(lambda: ground.names(CLAIMED) == ["a"], "the second job to end")
+    late = ground.add("d", "touch ran", "4")
+    wait_until((late / "ran").exists, "the job that came late to run")
+    (ground.folder / "go").touch()
+    assert process.wait(120) == 0
+    assert (ground.names(WAITING), ground.names(LOST)) == (["c"], [])
+
+
 def test_a_pilot_that_is_too_short_for_all_that_waits_says_so(ground: Ground) -> None:
     """By its exit code, too, so that others do not follow one after the other."""
     ground.add("a", "true", "1.3600")
