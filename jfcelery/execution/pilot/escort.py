@@ -3,7 +3,7 @@
 A pilot finds the processes of its jobs by their environment, but only on its own node. So on any
 node an escort starts the script of the job; when that has ended, or the job is to end, or the pilot
 is gone, it ends whatever the job has left there, and only then itself. So the end of the launcher
-tells that nothing of the job is left.
+tells that nothing of the job is left. A signal that warns the job is passed on to it.
 
 It hears from the pilot by its standard input, which launchers pass on: first a line, as a sign
 that this one does; then nothing, until the end of the input tells it to end the job. SIGTERM does
@@ -30,8 +30,11 @@ STDIN = 0
 GREETING = b"+\n"
 #: Seconds that a job has between TERM and KILL; less than those that a pilot has.
 GRACE = 3.0
-#: Signals that end the job.
-ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+#: Signals after which a pilot gives its jobs back, and an escort ends its job: USR2 is what Grid
+#: Engine sends before KILL.
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGXCPU)
+#: Signals that are passed on: of these a job would hear without an escort, too.
+PASSED_ON = (signal.SIGUSR1,)
 #: Seconds between two looks at a job that was told to end.
 _LOOK = 0.1
 
@@ -73,14 +76,21 @@ class Escort:
         for line in ready:
             words = os.read(line, 512)
             if line != STDIN:
-                if any(number in words for number in ENDING):
-                    self._tell()
+                self._heed(words)
             elif words:
                 self._heard += words
             else:
                 self._lines.discard(line)
                 if self._heard:  # else the launcher passes nothing on, and its end means nothing
                     self._tell()
+
+    def _heed(self, numbers: bytes) -> None:
+        """Do what signals ask for."""
+        for number in PASSED_ON:
+            if number in numbers:
+                self._send(number)
+        if any(number in numbers for number in ENDING):
+            self._tell()
 
     def _tell(self) -> None:
         if self._told is None:
@@ -98,7 +108,7 @@ def _wake_by_signals() -> int:
     for end in (reading, writing):
         os.set_blocking(end, False)
     signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-    for number in (*ENDING, signal.SIGCHLD):
+    for number in (*ENDING, *PASSED_ON, signal.SIGCHLD):
         signal.signal(number, lambda _number, _frame: None)
     return reading
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from jfcelery.errors import PilotBuriedError
 from jfcelery.execution.pilot.clock import TimeLeft, began_at
+from jfcelery.execution.pilot.escort import ENDING
 from jfcelery.execution.pilot.far import FAR_PATIENCE
 from jfcelery.execution.pilot.handle import Handle, limit_of
 from jfcelery.execution.pilot.plan import Plan
@@ -51,8 +52,6 @@ UNABLE = 1
 #: Signals after which a pilot starts no more jobs: what Slurm sends before the time limit, and Grid
 #: Engine before it stops a job.
 DRAINING = (signal.SIGUSR1,)
-#: Signals after which it gives its jobs back and ends: USR2 is what Grid Engine sends before KILL.
-ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGXCPU)
 
 
 def run_pilot(folder: str | Path) -> int:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from contextlib import suppress
 
+from jfcelery.execution.pilot.escort import ENDING, PASSED_ON
 from jfcelery.execution.pilot.processes import PILOT_VARIABLE, are_gone, kill_bearers
 
 #: What the pilot says when it leaves nothing behind.
@@ -53,7 +54,7 @@ class Undertaker:
 
 def watch(patience: float) -> None:
     """Wait for the end of the pilot that stdin names, and kill what it leaves after a while."""
-    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2):
+    for number in (*ENDING, *PASSED_ON):
         signal.signal(number, signal.SIG_IGN)
     pilot = sys.stdin.buffer.readline().decode().strip()
     if not pilot or os.read(sys.stdin.fileno(), 1) == _FAREWELL:

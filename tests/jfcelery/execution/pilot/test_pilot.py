@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -23,7 +24,6 @@ from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 #: A job that says that it began, has a child in a session of its own, and waits for a file.
 HOLDS = "touch begun; setsid sleep 300 & until [ -e ../go ]; do sleep 0.05; done; kill %1"
@@ -285,6 +285,27 @@ def test_escorts_end_the_jobs_of_a_pilot_that_is_killed(ground: Ground) -> None:
     process.wait(30)
     wait_until(lambda: not bearers(ENTRY_VARIABLE, "1-jfc-a"), "the job's processes to be gone")
     assert ground.names(CLAIMED) == ["a"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU])
+def test_an_escort_hears_the_signals_that_warn_a_job(
+    ground: Ground, number: signal.Signals
+) -> None:
+    """USR1 reaches the job, which goes on; USR2 and XCPU end it. It never outlives its escort."""
+    first = ground.add("a", f"trap 'touch warned' USR1; trap 'touch told; exit' TERM; {HOLDS}")
+    process = ground.start(launcher="env -i")  # the launcher becomes the escort
+    wait_until((first / "begun").exists, "the job to begin")
+    job = next(pid for pid in bearers(ENTRY_VARIABLE, "1-jfc-a") if os.getpgid(pid) == pid)
+    escort = int(Path(f"/proc/{job}/stat").read_text().rpartition(")")[2].split()[1])
+    os.kill(escort, number)
+    if number is signal.SIGUSR1:
+        wait_until((first / "warned").exists, "the job to be warned")
+        assert bearers(ENTRY_VARIABLE, "1-jfc-a")
+        (ground.folder / "go").touch()
+    (first / RunFolder.status(1)).touch()
+    assert process.wait(120) == 0
+    assert (first / "told").exists() == (number is not signal.SIGUSR1)
+    assert not bearers(ENTRY_VARIABLE, "1-jfc-a")
 
 
 def test_a_job_that_no_launcher_can_start_waits_for_another_pilot(ground: Ground) -> None:
