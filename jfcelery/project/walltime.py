@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 TIME_KEYS = {"time": 60, "walltime": 1, "soft_walltime": 1}
 #: What Slurm takes for no limit at all.
 _ENDLESS = frozenset({"infinite", "unlimited", "-1"})
+#: Keys at which zero means that as well.
+_ZERO_IS_ENDLESS = frozenset({"time"})
 
 
 def wall_time(resources: Mapping[str, Any] | QResources | None) -> int | None:
@@ -34,7 +36,8 @@ def wall_time(resources: Mapping[str, Any] | QResources | None) -> int | None:
     given = {key: value for key, value in plain.items() if value is not None}
     for key, unit in TIME_KEYS.items():
         if key in given and str(given[key]).strip().lower() not in _ENDLESS:
-            return seconds(given[key], unit)
+            number = seconds(given[key], unit)
+            return None if key in _ZERO_IS_ENDLESS and number == 0 else number
     return None
 
 

@@ -94,6 +94,9 @@ class Pilot:
         """
         self._listen()
         self.handle.open()
+        if self.time.is_up:
+            self._say("its time is up before it has begun; have pilots get more")
+            self.is_unable = True  # so would the next one be
         try:
             while self._goes_on():
                 self._try_turn()

@@ -162,6 +162,15 @@ def test_a_pilot_that_is_too_short_for_all_that_waits_says_so(ground: Ground) ->
     assert "too short" in (ground.folder / "pilot.err").read_text()
 
 
+@pytest.mark.parametrize("options", [{"walltime": 20}, {"max_time": 0}])
+def test_a_pilot_whose_time_is_up_at_once_says_so(ground: Ground, options: dict[str, Any]) -> None:
+    """By its exit code, too, so that others do not follow one after the other."""
+    ground.add("a", "true")
+    assert ground.start(max_wait=None, **options).wait(120) == UNABLE
+    assert ground.names(WAITING) == ["a"]
+    assert "its time is up" in (ground.folder / "pilot.err").read_text()
+
+
 def test_a_draining_pilot_ends_what_it_has_and_takes_no_more(ground: Ground) -> None:
     """By the signal that comes before the time limit, or by a file."""
     first = ground.add("a", HOLDS)
