@@ -50,8 +50,13 @@ class FarTask(Task):
 
     @property
     def has_begun(self) -> bool:
-        """Whether the launcher came as far as the job's script."""
-        return (self.entry.folder / RunFolder.status(self.entry.attempt)).exists()
+        """Whether the launcher came as far as the job's script.
+
+        Its end without an error tells; else the script's file does, which was written on another
+        node, so that NFS may hide it here for a while.
+        """
+        status = self.entry.folder / RunFolder.status(self.entry.attempt)
+        return self._process.returncode == 0 or status.exists()
 
     def tell(self) -> None:
         """Tell the job's escort to end it."""

@@ -327,6 +327,15 @@ def test_a_job_that_no_launcher_can_start_waits_for_another_pilot(ground: Ground
     assert "no such node" in (ground.folder / "pilot.err").read_text()
 
 
+def test_a_job_of_a_launcher_that_ended_well_is_not_run_again(ground: Ground) -> None:
+    """Also where its status file, which is written on another node, is not seen yet."""
+    for name in "ab":
+        ground.add(name, "echo x >>ran")
+    assert ground.start(launcher="env -i").wait(120) == 0
+    assert [(ground.folder / name / "ran").read_text() for name in "ab"] == ["x\n", "x\n"]
+    assert not list(ground.pool.rglob("*-jfc-*"))
+
+
 def test_a_job_without_a_folder_holds_up_no_other(ground: Ground) -> None:
     """It is given back, to be uploaded again, where other folders are to be seen."""
     shutil.rmtree(ground.add("a", "true"))
