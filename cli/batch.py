@@ -102,7 +102,8 @@ def list_batches(
 def info(pilot: str, as_json: bool) -> None:
     """Show a pilot and the jobs that it has.
 
-    ID is the id of its queue job, or its unique id, or how that begins.
+    ID is the id of its queue job, or its unique id, or at least six characters with which that
+    begins.
     """
     from jfcelery.cli.output import write_json
     from jfcelery.cli.state import open_controller
@@ -125,9 +126,10 @@ def info(pilot: str, as_json: bool) -> None:
 def drain(pilots: tuple[str, ...], workers: tuple[str, ...], yes: bool, as_json: bool) -> None:
     """Have pilots end the jobs that they have, take no more, and end.
 
-    ID is the id of a queue job, or a unique id, or how that begins; without any, all pilots that
-    have not ended are meant. One that still waits in the queue is taken out of it. As long as jobs
-    wait in the pool others are submitted in their place; `max_jobs: 0` of the worker prevents that.
+    ID is the id of a queue job, or a unique id, or at least six characters with which that begins;
+    without any, all pilots that have not ended are meant. One that still waits in the queue is
+    taken out of it. As long as jobs wait in the pool others are submitted in their place;
+    `max_jobs: 0` of the worker prevents that.
     """
     from jfcelery.cli.output import counted, say
     from jfcelery.cli.state import open_controller
@@ -141,8 +143,11 @@ def drain(pilots: tuple[str, ...], workers: tuple[str, ...], yes: bool, as_json:
         if number and not (yes or uids) and not click.confirm(f"Drain {what}?", err=True):
             raise click.Abort
         number = controller.drain_batches(**given) if number else 0
+        others = controller.count_batches(batch_uid=uids, batch_state=living) if uids else 0
     text = f"{counted(number, 'pilot')} told to take no more jobs."
-    if not number:
+    if not number and others:
+        text = f"None of them that has not ended is of worker {', '.join(workers)}."
+    elif not number:
         text = "All of them have ended." if uids else "No pilot is there that has not ended."
     say(text, {"draining": number}, as_json=as_json)
 
@@ -197,13 +202,13 @@ def _find(controller: JobController, pilot: str) -> BatchDoc:
     from jfcelery.errors import InputError
 
     docs = controller.find_batches(pilot)
-    remedy = "`jfc batch list` shows the pilots."
+    remedy = "`jfc batch list` shows the pilots; of a unique id give six characters at least."
     if not docs:
         raise InputError(f"There is no pilot {pilot}.", remedy=remedy)
     if len(docs) > 1:
         raise InputError(
             f"{len(docs)} pilots have the id {pilot}, or one that begins so.",
-            remedy=f"Give the whole unique id. {remedy}",
+            remedy="Give the whole unique id: `jfc batch list` shows it.",
         )
     return docs[0]
 

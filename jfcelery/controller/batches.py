@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from jfcelery.project import Project
     from jfcelery.states import BatchState
 
+#: Characters of a unique id that name a pilot; fewer may be meant as the id of a queue job.
+SHORTEST_UID = 6
+
 
 class PilotQueries:
     """What the controller knows of pilots; method names as in jobflow-remote."""
@@ -71,14 +74,14 @@ class PilotQueries:
         """Return the pilots that an id of any kind names.
 
         Args:
-            name: Id of the queue job, else the unique id, also with ``jfp-`` before it, or how that
-                begins.
+            name: Id of the queue job, else the unique id, also with ``jfp-`` before it, or at least
+                six characters with which that begins.
         """
         if found := self.get_batches(process_id=name, limit=0):
             return found
         uid = name.removeprefix(PREFIX)
         query = {"_id": {"$gte": uid, "$lt": f"{uid}~"}}
-        return list(Batches(self.queue).find(query)) if uid else []
+        return list(Batches(self.queue).find(query)) if len(uid) >= SHORTEST_UID else []
 
     def drain_batches(
         self,

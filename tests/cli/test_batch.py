@@ -62,6 +62,22 @@ def test_pilots_are_drained(jfc: Jfc, pilots: list[str], controller: JobControll
     assert jfc("batch", "drain", "-wk", "here", "-y", "--json").data == {"draining": 2}
 
 
+def test_few_characters_name_no_pilot(jfc: Jfc, pilots: list[str]) -> None:
+    """They may be a queue job's id that was typed wrong; six are taken for a unique id."""
+    short = jfc("batch", "drain", pilots[0][:5])
+    assert short.status != 0
+    assert "six characters" in short.stderr
+    assert "1 pilot told" in jfc("batch", "drain", pilots[0][:6]).stdout
+
+
+def test_pilots_of_another_worker_are_not_said_to_have_ended(jfc: Jfc, pilots: list[str]) -> None:
+    """Nothing is drained, and the reason is the worker."""
+    shown = jfc("batch", "drain", pilots[0], "-wk", "elsewhere").stdout
+    assert "of worker elsewhere" in shown
+    assert "All of them have ended" in jfc("batch", "drain", pilots[1], "-wk", "elsewhere").stdout
+    assert not any(row["drain"] for row in jfc("batch", "list", "--json").data)
+
+
 def test_only_pilots_that_have_ended_are_forgotten(
     jfc: Jfc, pilots: list[str], controller: JobController
 ) -> None:
