@@ -25,7 +25,7 @@ from jfcelery.folders import RunFolder
 from jfcelery.states import BatchState, JobState
 from jfcelery.submission import submit_flow
 from jfcelery.tasks import pilot_queue
-from jfcelery.tasks.pilots import pilot_places, submit_needed, tend
+from jfcelery.tasks.pilots import finish, pilot_places, submit_needed, tend
 from jfcelery.tasks.pool import requeue
 from jfcelery.tasks.sweep import sweep
 from tests.support.bench import alive
@@ -291,6 +291,20 @@ def test_there_are_never_more_pilots_than_max_jobs(batch_bench: MakeBatchBench) 
         thread.join()
     assert len(pilot_places(bench.runtime, "here").held()) <= 2
     assert len([doc for doc in pilots(bench) if doc.process_id]) <= 2
+
+
+def test_a_pilot_has_one_place_from_its_submission_to_its_end(
+    batch_bench: MakeBatchBench,
+) -> None:
+    """It is held, and given back, by the pilot's whole unique id."""
+    bench = batch_bench(worker={"execution_cmd": f"{HELD} {{}}", "max_jobs": 2})
+    add(bench, *"abcd")
+    go_on_until(bench, lambda: len(lines(bench, "begun")) == 2, "two pilots with a job each")
+    first, second = pilots(bench)
+    places = pilot_places(bench.runtime, "here")
+    assert sorted(places.held()) == sorted([first.batch_uid, second.batch_uid])
+    finish(bench.runtime, pilots(bench)[0], "seen to have ended")
+    assert places.held() == [second.batch_uid]
 
 
 def test_a_job_that_no_pilot_could_end_is_refused(batch_bench: MakeBatchBench) -> None:
