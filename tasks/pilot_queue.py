@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import sys
 from dataclasses import dataclass, field, replace
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from jfcelery.scheduler_io.hosts.base import Host
     from jfcelery.scheduler_io.schedulers.base import Answer, EndReport
     from jfcelery.tasks.runtime import Runtime
+
+logger = logging.getLogger(__name__)
 
 #: A pilot that runs, but gave no sign of life for this long, is cancelled …
 SILENCE = timedelta(minutes=10)
@@ -267,7 +270,8 @@ class PilotQueue:
         """Tell pilots to take no more jobs where somebody wants that.
 
         One that has not begun finds the wish, should it begin just now, and takes none. So its
-        queue job can go.
+        queue job can go. What cannot be written, as on a full disk, is tried again with each look:
+        other jobs of the host need theirs.
         """
         wanted = [look for look in looks if look.doc.drain and not look.is_over]
         told = [
@@ -277,7 +281,12 @@ class PilotQueue:
             return looks
         command = pool_of(self.worker).drain_command(tuple(look.doc.name for look in told))
         if not (result := host.run(command)).ok:
-            raise SchedulerDownError(f"the pool cannot be written to: {result.stderr[-300:]}")
+            logger.warning(
+                "Pilots of worker %s cannot be told to take no more jobs, which is tried again: %s",
+                self.name,
+                result.stderr[-300:],
+            )
+            return looks
         waiting = {
             str(look.doc.process_id): self._queue_job(look.doc)
             for look in told

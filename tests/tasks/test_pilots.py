@@ -340,6 +340,26 @@ def test_a_drained_pilot_ends_its_job_and_takes_no_more(batch_bench: MakeBatchBe
     assert sorted(bench.starts()) == ["a_1 1", "b_1 1"]
 
 
+def test_a_wish_that_cannot_be_written_holds_up_no_job(
+    batch_bench: MakeBatchBench, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As on a full disk: ends of jobs are seen, and the pilot is told once it can be."""
+    own = {"execution_cmd": f"{HELD} {{}}", "max_jobs": 1}
+    bench = batch_bench(worker=own, max_wait=None)
+    flow = add(bench, "a")
+    go_on_until(bench, lambda: job(bench, "a").state is JobState.BATCH_RUNNING, "the job to run")
+    wishes = bench.folder / "pool" / "kill"
+    wishes.rmdir()
+    wishes.touch()  # no folder
+    assert JobController(bench.project).drain_batches() == 1
+    (bench.folder / "go").touch()
+    go_on_until(bench, lambda: bench.states(flow) == {"a": "C"}, "the job's end to be seen")
+    assert "cannot be told to take no more jobs" in caplog.text
+    wishes.unlink()
+    wishes.mkdir()
+    go_on_until(bench, lambda: pilots(bench)[0].state is BatchState.FINISHED, "the pilot to end")
+
+
 def test_pilots_that_cannot_run_are_not_submitted_one_after_the_other(
     batch_bench: MakeBatchBench,
 ) -> None:
