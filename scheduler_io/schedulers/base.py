@@ -89,6 +89,8 @@ class EndReport:
         by: Who cancelled it, where known.
         is_proof: Whether it proves that the job ended. Of words in ``queue.err``, or a signal that
             was noted, it is not known whether the job was queued again thereafter.
+        is_forgotten: Whether it says no more than that the scheduler has the job no longer. One
+            that had not begun was cancelled then.
     """
 
     reason: EndReason
@@ -97,6 +99,7 @@ class EndReport:
     words: str = ""
     by: str | None = None
     is_proof: bool = True
+    is_forgotten: bool = False
 
     def completed_by(self, other: EndReport | None) -> EndReport:
         """Return this report with what only the other one knows.
@@ -117,6 +120,7 @@ class EndReport:
             words=one.words or two.words,
             by=one.by or two.by,
             is_proof=self.is_proof or other.is_proof,
+            is_forgotten=self.is_forgotten or other.is_forgotten,
         )
 
 

@@ -163,8 +163,12 @@ def read_reports(
         told = _hint(_told(status))
         report = _joined(accounted.get(job.queue_id), stderr, read_end(end), told)
         if report and report.reason is EndReason.UNKNOWN:
-            reason = _reason_left(report, end, told) if end or status else EndReason.CANCELLED
-            report = replace(report, reason=reason)
+            # An empty section tells of a folder that was seen, and has no such file.
+            is_unbegun = f"status {job.queue_id}" in parts and not end and not status
+            if report.is_forgotten and is_unbegun:
+                report = replace(report, reason=EndReason.CANCELLED)
+            else:
+                report = replace(report, reason=_reason_left(report, end, told))
         if report:
             reports[job.queue_id] = report
     return reports
@@ -194,7 +198,7 @@ def _told(status: str) -> EndReport | None:
 
 
 def _reason_left(report: EndReport, end: Mapping[str, str], told: EndReport | None) -> EndReason:
-    """Say why a job that had begun ended when no source does.
+    """Say why a job ended when no source does.
 
     A signal to the whole script, which so wrote it down or left no final file, is what cancelling
     sends; a signal to the command in it alone is the command's own failure.

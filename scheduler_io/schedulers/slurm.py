@@ -328,7 +328,8 @@ def _not_there(line: str) -> tuple[str, EndReport] | None:
     found = _NO_TASK.fullmatch(line.strip())
     if not found:
         return None
-    return found[1], EndReport(EndReason.UNKNOWN, words="Slurm has its array, but not this task")
+    words = "Slurm has its array, but not this task"
+    return found[1], EndReport(EndReason.UNKNOWN, words=words, is_forgotten=True)
 
 
 def _tasks(queue_id: str) -> Iterator[str]:
