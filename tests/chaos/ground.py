@@ -122,7 +122,19 @@ class Ground:
         self.bed.net(HOST, "down")
         self.bed.reboot(HOST, off_for=off_for)
         self.arm()
+        self._tell_of_the_boot()
         self.bed.net(HOST, "up")
+
+    def _tell_of_the_boot(self) -> None:
+        """Have Slurm know that all its jobs are gone.
+
+        It learns so from the nodes' boot times, which are this machine's here. A job that had begun
+        only seconds before would count as running up to its time limit.
+        """
+        wait_until(self._answers, "the cluster's controller")
+        for node in self._nodes():
+            self._root("scontrol", "update", f"nodename={node}", "state=down", "reason=rebooted")
+        wait_until(self._all_resumed, "the cluster's nodes to be there", every=1)
 
     def heal(self) -> None:
         """End what may still be wrong."""
@@ -141,13 +153,23 @@ class Ground:
         """
         # The network is a moment older than the names of its hosts, and a controller starts slowly.
         wait_until(self._answers, "the cluster's controller")
-        drained = self._root("sinfo", "-h", "-N", "-t", "drain,down", "-o", "%N").stdout
-        for node in sorted(set(str(drained).split())):
-            self._root("scontrol", "update", f"nodename={node}", "state=resume")
+        wait_until(self._all_resumed, "the cluster's nodes to be there", every=1)
         held = self._root("/run/real-squeue", "-h", "-o", "%i %r").stdout
         for line in str(held).splitlines():
             if "held" in line:
                 self._root("scontrol", "release", line.split()[0])
+
+    def _all_resumed(self) -> bool:
+        """Resume the nodes that are drained or down, if they do not come back by themselves."""
+        nodes = self._nodes("-t", "drain,down")
+        for node in nodes:
+            update = ("scontrol", "update", f"nodename={node}", "state=resume")
+            self.bed.on(HOST, *update, check=False)
+        return not nodes
+
+    def _nodes(self, *which: str) -> list[str]:
+        told = self._root("sinfo", "-h", "-N", *which, "-o", "%N").stdout
+        return sorted(set(str(told).split()))
 
     def _answers(self) -> bool:
         return bool(self.bed.on(HOST, "sinfo", "-h", check=False).returncode == 0)
