@@ -262,6 +262,7 @@ def _times(doc: BatchDoc) -> list[tuple[str, datetime | None]]:
 
 def _show(doc: BatchDoc, jobs: Sequence[str]) -> None:
     from jfcelery.cli.output import local_time, zone
+    from jfcelery.project.walltime import clock
 
     rows = {
         "unique id": doc.batch_uid,
@@ -273,6 +274,7 @@ def _show(doc: BatchDoc, jobs: Sequence[str]) -> None:
         "slots": "" if doc.slots is None else str(doc.slots),
         "jobs run": str(doc.begun),
         "given back": str(doc.returned),
+        "passes over": f"jobs that ask for {clock(doc.passes_over)}" if doc.passes_over else "",
         "folder": doc.run_dir or "",
         **{name: f"{local_time(at, seconds=True)} {zone()}" for name, at in _times(doc) if at},
         "why": doc.why,

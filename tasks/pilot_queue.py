@@ -45,6 +45,8 @@ SILENT_AGAIN = timedelta(seconds=60)
 HIDDEN_TIME = timedelta(seconds=60)
 #: States of queue jobs that have not begun.
 _NOT_BEGUN = frozenset({QueueState.QUEUED, QueueState.HELD})
+#: What pilots say of themselves in numbers.
+_NUMBERS = ("slots", "running", "begun", "returned", "passes_over")
 #: Seconds that pilots wait between two looks for a job.
 DEFAULT_SLEEP = 1.0
 
@@ -346,7 +348,7 @@ def _changes(
         new |= {"state": BatchState.RUNNING.value, "start_time": now}
     if heard:
         new |= {"host": heard.get("host"), "is_draining": heard.get("state") != "running"}
-        new |= {key: int(heard.get(key, 0)) for key in ("slots", "running", "begun", "returned")}
+        new |= {key: int(heard.get(key, 0)) for key in _NUMBERS}
     old = doc.model_dump()
     changed = {key: value for key, value in new.items() if old.get(key) != value}
     if heard:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 from jfcelery.controller.filters import JobFilter
 from jfcelery.controller.queries import find_jobs
 from jfcelery.controller.rerun import held_by_itself
+from jfcelery.database.batches import Batches
 from jfcelery.database.edges import APART
 from jfcelery.database.failures import with_whole_errors
 from jfcelery.database.flows import Flows
 from jfcelery.database.hosts import HostRecords
 from jfcelery.database.jobs import Jobs
 from jfcelery.errors import JobNotFoundError
-from jfcelery.states import ACTIVE_STATES, POOL_STATES, QUEUED_STATES, JobState
+from jfcelery.execution.pilot.handle import limit_of
+from jfcelery.project.walltime import clock
+from jfcelery.states import ACTIVE_STATES, POOL_STATES, QUEUED_STATES, BatchState, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,11 +140,35 @@ def _active(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Rea
     if doc.state in QUEUED_STATES:
         state = doc.remote.queue_state or "not looked at yet"
         if doc.state in POOL_STATES:
+            yield from _passed_over(queue, doc)
             pilot = doc.remote.batch_uid if doc.state is JobState.BATCH_RUNNING else None
             command = f"jfc batch info {pilot}" if pilot else f"jfc batch list -wk {doc.worker}"
             yield Reason(f"In the pool of worker {doc.worker}: {state}.", command)
             return
         yield Reason(f"Queue job {doc.remote.process_id} on {doc.worker}: {state}.")
+
+
+def _passed_over(queue: QueueDatabase, doc: JobDoc) -> Iterator[Reason]:
+    """Yield why no pilot takes a job that waits in a pool, as far as pilots say that."""
+    limit = limit_of(doc.remote.process_id or "")
+    if limit is None or doc.state is not _S.BATCH_SUBMITTED:
+        return
+    batches, asks = Batches(queue), f"It asks for {clock(int(limit))}, and"
+    command = f"jfc batch list -wk {doc.worker}"
+    alive = [one for one in batches.alive(doc.worker) if one.state is BatchState.RUNNING]
+    query = {"worker": doc.worker, "state": BatchState.FINISHED.value}
+    ended = batches.find(query, sort=[("end_time", -1)], limit=1)
+    last = next((one for one in ended if one.failed), None)
+    if alive and all(0 < one.passes_over <= limit for one in alive):
+        yield Reason(
+            f"{asks} no pilot that runs has so much time left: it waits for a new one.", command
+        )
+    elif not alive and last and 0 < last.passes_over <= limit:
+        yield Reason(
+            f"{asks} the last pilot did not have so much, though it was new. Give pilots more "
+            f"(`time` or `walltime` in the `resources` of worker {doc.worker}), or the job less.",
+            command,
+        )
 
 
 def _host(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Reason]:

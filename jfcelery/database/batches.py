@@ -27,7 +27,8 @@ class BatchDoc(Document):
     """One pilot: a queue job that runs many jobs.
 
     ``process_id`` is the id of its queue job, None until it is known to be submitted. ``host``,
-    ``slots``, ``running``, ``begun`` and ``returned`` are what it said last, ``heard_on`` when.
+    ``slots``, ``running``, ``begun``, ``returned`` and ``passes_over`` are what it said last,
+    ``heard_on`` when.
     """
 
     batch_uid: str = Field(alias="_id")
@@ -45,6 +46,9 @@ class BatchDoc(Document):
     running: int = 0
     begun: int = 0
     returned: int = 0
+    #: Least wall time of the jobs that wait but do not fit into its time, in seconds; 0: there are
+    #: none.
+    passes_over: int = 0
     heard_on: datetime | None = None
     #: When it was found silent first, None since it was heard of again.
     silent_since: datetime | None = None

@@ -321,6 +321,21 @@ def test_a_job_that_no_pilot_could_end_is_refused(batch_bench: MakeBatchBench) -
     assert limit_of(job(bench, "b").remote.process_id or "") == 3 * 3600
 
 
+def test_a_job_that_fits_into_no_pilot_is_explained(batch_bench: MakeBatchBench) -> None:
+    """The pilot, of which the site shortened the time, tells, and `job why` says so."""
+    shortened = "export SLURM_JOB_END_TIME=$(($(date +%s) + 120))"
+    bench = batch_bench(worker={"pre_run": shortened}, max_wait=None)
+    add(bench, "a")
+    bench.runtime.jobs.update(job(bench, "a"), {"resources": {"walltime": "00:04:00"}})
+
+    def told() -> list[str]:
+        found = reasons(bench.project, bench.runtime.queue, job(bench, "a"))
+        return [reason.text for reason in found if "It asks for 0:04:00, and the" in reason.text]
+
+    go_on_until(bench, told, "the reason")
+    assert pilots(bench)[0].failed
+
+
 def test_a_drained_pilot_ends_its_job_and_takes_no_more(batch_bench: MakeBatchBench) -> None:
     """Another one takes its place, and what waits."""
     own = {"execution_cmd": f"{HELD} {{}}", "max_jobs": 1}

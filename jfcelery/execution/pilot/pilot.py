@@ -80,7 +80,7 @@ class Pilot:
         self.starter = Starter(plan)
         self.tasks: list[Task] = []
         self.drains = self.ends = self.is_unable = False
-        self.begun = self.returned = 0
+        self.begun = self.returned = self.passes_over = 0
         self._idle_since = time.monotonic()
         self._next_beat, self._said = 0.0, ""
         self._trouble_since: float | None = None
@@ -208,6 +208,8 @@ class Pilot:
         """
         waiting = self.handle.waiting()
         fitting = [name for name in waiting if self.time.allows(limit_of(name))]
+        limits = (limit_of(name) for name in set(waiting).difference(fitting))
+        self.passes_over = int(min((one for one in limits if one is not None), default=0))
         if waiting and not fitting and not self.tasks:
             self.drains = True
             if self.time.is_new and not self.begun:
@@ -273,6 +275,7 @@ class Pilot:
                 "running": len(self.tasks),
                 "begun": self.begun,
                 "returned": self.returned,
+                "passes_over": self.passes_over,
             }
         )
 

@@ -9,9 +9,10 @@ import pytest
 
 from jfcelery.controller import JobController
 from jfcelery.controller.reasons import SHOWN, Reason, reasons
+from jfcelery.database.batches import Batches
 from jfcelery.database.hosts import HostRecords
 from jfcelery.errors import ConnectionLostError
-from jfcelery.states import JobState
+from jfcelery.states import BatchState, JobState
 from tests.support.queued import Queued
 
 if TYPE_CHECKING:
@@ -106,6 +107,31 @@ def test_a_pool_without_pilots_is_named(make_project: ProjectFactory) -> None:
     flow.jobs.transition(doc, "submit", _S.BATCH_SUBMITTED, by="test")
     texts = [reason.text for reason in why(controller, flow, "a")]
     assert any("has no `batch:` any more" in text for text in texts)
+
+
+def test_a_job_that_all_pilots_pass_over_is_told_so(make_project: ProjectFactory) -> None:
+    """By what it asks for; not if one of them has room, nor of a job that asks for less."""
+    controller = JobController.from_project(make_project())
+    flow = Queued(controller.queue, {"a": []})
+    doc = flow.bring("a", _S.UPLOADED)
+    entry = {"remote.process_id": "00000100000000000001.3600-jfc-a"}
+    flow.jobs.transition(doc, "submit", _S.BATCH_SUBMITTED, by="test", fields=entry)
+    batches = Batches(controller.queue)
+    running = {"state": BatchState.RUNNING.value, "passes_over": 3600}
+    first, second = (batches.update(batches.insert("here"), running) for _ in range(2))
+
+    def is_told() -> bool:
+        return any(
+            "It asks for 1:00:00, and no pilot" in r.text for r in why(controller, flow, "a")
+        )
+
+    assert is_told()
+    first = batches.update(first, {"passes_over": 7200})
+    assert not is_told()
+    batches.update(first, {"passes_over": 60})
+    assert is_told()
+    batches.update(second, {"passes_over": 0})
+    assert not is_told()
 
 
 def test_a_step_at_work_is_named(controller: JobController, make_flow: MakeFlow) -> None:

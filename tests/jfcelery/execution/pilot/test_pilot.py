@@ -149,6 +149,8 @@ def test_a_job_that_cannot_end_here_keeps_a_pilot_from_no_other(ground: Ground) 
     wait_until(lambda: ground.names(CLAIMED) == ["a"], "the second job to end")
     late = ground.add("d", "touch ran", "4")
     wait_until((late / "ran").exists, "the job that came late to run")
+    said = ground.pool / PILOTS / PILOT
+    wait_until(lambda: "passes_over=3600\n" in said.read_text(), "the pilot to say so")
     (ground.folder / "go").touch()
     assert process.wait(120) == 0
     assert (ground.names(WAITING), ground.names(LOST)) == (["c"], [])
