@@ -22,7 +22,7 @@ from jfcelery.states import BatchState, JobState
 from jfcelery.tasks.pilot_queue import PilotQueue
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from jfcelery.database.batches import BatchDoc
     from jfcelery.project import WorkerBase
@@ -55,10 +55,7 @@ def submit_needed(runtime: Runtime, name: str) -> None:
     """
     worker = runtime.project.get_worker(name)
     alive = Batches(runtime.queue).alive(name)
-    draining = [doc for doc in alive if doc.is_draining or doc.drain]
-    jobs = _jobs(runtime, name) - sum(doc.running for doc in draining)
-    useful = math.ceil(max(jobs, 0) / parallel_of(worker))
-    limit = useful + len(draining)
+    limit = _useful(runtime, worker, name, alive)
     if worker.max_jobs is not None:
         limit = min(limit, worker.max_jobs)
     now = runtime.queue.clock.now()
@@ -86,13 +83,24 @@ def free_pilot_places(runtime: Runtime, worker: str) -> None:
         places.keep_only(seen, alive)
 
 
-def _jobs(runtime: Runtime, worker: str) -> int:
-    number = 0
-    for state in (JobState.BATCH_SUBMITTED, JobState.BATCH_RUNNING):
-        with translated():
-            query = {"state": state.value, "worker": worker}
-            number += runtime.queue.jobs.count_documents(query)
-    return number
+def _useful(runtime: Runtime, worker: WorkerBase, name: str, alive: Sequence[BatchDoc]) -> int:
+    """Return how many pilots are useful, those that drain included.
+
+    Where each that takes jobs passes one over, one more is, as room in the others is of no use.
+    """
+    draining = [doc for doc in alive if doc.is_draining or doc.drain]
+    passing = [doc.passes_over > 0 for doc in alive if not (doc.is_draining or doc.drain)]
+    waiting = _count(runtime, name, JobState.BATCH_SUBMITTED)
+    running = _count(runtime, name, JobState.BATCH_RUNNING) - sum(doc.running for doc in draining)
+    useful = math.ceil(max(waiting + running, 0) / parallel_of(worker))
+    if waiting and passing and all(passing):
+        useful = max(useful, len(passing) + 1)
+    return useful + len(draining)
+
+
+def _count(runtime: Runtime, worker: str, state: JobState) -> int:
+    with translated():
+        return runtime.queue.jobs.count_documents({"state": state.value, "worker": worker})
 
 
 def _pauses(runtime: Runtime, worker: str) -> bool:

@@ -336,6 +336,26 @@ def test_a_job_that_fits_into_no_pilot_is_explained(batch_bench: MakeBatchBench)
     assert pilots(bench)[0].failed
 
 
+def test_a_job_that_does_not_fit_gets_a_pilot_while_others_run(
+    batch_bench: MakeBatchBench, tmp_path: Path
+) -> None:
+    """The first pilot, which has room but too little time, goes on; one more is submitted."""
+    which = f"if mkdir {tmp_path}/first; then left=600; else left=3600; fi"
+    shortened = f"{which}\nexport SLURM_JOB_END_TIME=$(($(date +%s) + left))"
+    own = {"execution_cmd": f"{HELD} {{}}", "pre_run": shortened}
+    bench = batch_bench(worker=own, parallel_jobs=2, max_wait=None)
+    add(bench, "a")
+    go_on_until(bench, lambda: len(lines(bench, "begun")) == 1, "the first job to begin")
+    longer = flow_of({"b": []}, payload=QUICK_JOB, resources={"walltime": "00:30:00"})
+    add_flow(bench.runtime.queue, longer, Placement(worker="here"))
+    go_on_until(bench, lambda: len(lines(bench, "begun")) == 2, "the longer job to begin")
+    first, second = pilots(bench)
+    assert (first.state, first.is_draining) == (BatchState.RUNNING, False)
+    (bench.folder / "go").touch()
+    assert bench.run_until_rest(longer.uuid) == {"b": "C"}
+    assert job(bench, "b").remote.batch_uid == second.batch_uid
+
+
 def test_a_drained_pilot_ends_its_job_and_takes_no_more(batch_bench: MakeBatchBench) -> None:
     """Another one takes its place, and what waits."""
     own = {"execution_cmd": f"{HELD} {{}}", "max_jobs": 1}
