@@ -349,11 +349,12 @@ def test_a_job_that_does_not_fit_gets_a_pilot_while_others_run(
     longer = flow_of({"b": []}, payload=QUICK_JOB, resources={"walltime": "00:30:00"})
     add_flow(bench.runtime.queue, longer, Placement(worker="here"))
     go_on_until(bench, lambda: len(lines(bench, "begun")) == 2, "the longer job to begin")
+    go_on_until(bench, lambda: bool(job(bench, "b").remote.batch_uid), "the poll to see where")
     first, second = pilots(bench)
+    assert job(bench, "b").remote.batch_uid == second.batch_uid
     assert (first.state, first.is_draining) == (BatchState.RUNNING, False)
     (bench.folder / "go").touch()
     assert bench.run_until_rest(longer.uuid) == {"b": "C"}
-    assert job(bench, "b").remote.batch_uid == second.batch_uid
 
 
 def test_a_drained_pilot_ends_its_job_and_takes_no_more(batch_bench: MakeBatchBench) -> None:

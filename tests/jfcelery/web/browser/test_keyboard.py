@@ -20,13 +20,14 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 
-#: Everything that the keyboard must reach, in the order in which it stands on the page.
-STOPS = """() => [...document.querySelectorAll(
+_ALL = """[...document.querySelectorAll(
         'a[href], button, input, select, summary, [tabindex="0"]')]
-    .filter(e => e.checkVisibility() && !e.closest('[aria-hidden=true]'))
-    .map((e, place) => { e.stop = place; return place })"""
-#: Which of them has the focus, and whether one sees so: on itself or on the box within it.
-FOCUSED = """() => [document.activeElement.stop ?? -1,
+    .filter(e => e.checkVisibility() && !e.closest('[aria-hidden=true]'))"""
+#: Everything that the keyboard must reach, by its place on the page.
+STOPS = f"() => {_ALL}.map((_, place) => place)"
+#: Which of them has the focus (the page may have made it anew), and whether one sees so: on itself
+#: or on the box within it.
+FOCUSED = f"""() => [{_ALL}.indexOf(document.activeElement),
     [document.activeElement, ...document.activeElement.querySelectorAll('*')].some(e =>
         getComputedStyle(e).outlineStyle === 'solid' && e.getBoundingClientRect().width > 5)]"""
 
