@@ -52,7 +52,7 @@ fresh_one() {
   held+=("$one" "$two")
   flock -n "$one" 2>/dev/null; [ $? = 1 ] && return 1
   flock -n "$two" 2>/dev/null; [ $? = 1 ] && return 1
-  [ . -ef "$d" ] && [ ! -e "$gone" ] && [ ! -e "$f" ] && [ ! -e "$s" ]
+  [ . -ef "$d" ] && [ ! -e "$gone" ] && [ ! -e "$f" ] && [ ! -e "$s" ] && [ ! -L "$claim" ]
 }
 # Sort those that are new by what they ask for: numbers of rows.
 sort_rows() {

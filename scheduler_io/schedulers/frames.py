@@ -111,7 +111,7 @@ say done
 # What a folder knows of its submission. `enter_one` goes there and takes its lock, which the
 # submitting command itself holds too, should its shell die (publishing locks the folder; file
 # systems that cannot do that lock the file). `state_one` says what is known: `known` an id, from
-# the script's own status file; `answered` the scheduler's answer; `listed` a listing with the name
+# the script's own claim or status file; `answered` the scheduler's answer; `listed` a listing with the name
 # in it; `task` either of the two for the array that the job went in (`$mark` has its name and the
 # job's number in it); `silent` if the queue cannot be asked; it fails if the job was never
 # submitted. The id file is made, empty, before the submission: an empty one is a submission in
@@ -142,6 +142,9 @@ enter_one() {
 state_one() {
   local line age list why= sought=$name
   [ -s "$mark" ] && read -r sought _ <"$mark"
+  # The claim of a job that has begun, unless by a process's number: it has room on a full disk.
+  line=$(readlink "$claim" 2>/dev/null)
+  case $line in '' | *:*) ;; *) say "known $name"; printf '%s' "$line"; return ;; esac
   if [ -s "$s" ]; then
     while IFS= read -r line; do
       case $line in queue_id=?*) say "known $name"; printf '%s' "${line#queue_id=}"; return ;; esac
@@ -170,7 +173,7 @@ step() { say "submit $1"; }
 room_in() { { echo >"$1" && : >"$1"; } 2>&1; }
 files_of_one() {
   f=.jfc_queue_id.$a s=jfc_status.$a e=.jfc_submit_err.$a lock=.jfc_lock.$a
-  gone=.jfc_cancelled.$a mark=.jfc_array.$a
+  gone=.jfc_cancelled.$a mark=.jfc_array.$a claim=.jfc_claim.$a
 }
 each_row() {
   local start

@@ -163,6 +163,33 @@ def test_a_job_that_has_begun_is_known_by_its_own_status_file(
     assert slurm.calls == 1
 
 
+def test_a_job_that_has_begun_on_a_full_disk_is_known_by_its_claim(
+    bench: Bench, slurm: FakeSlurm
+) -> None:
+    """Its status file may be empty then; the claim has no content that would need room."""
+    job = bench.put("true")
+    slurm.submitting("die-after")
+    with pytest.raises(HostError):
+        bench.submit(job)
+    bench.host.run(f"cd '{job.folder}' && : >jfc_status.1 && ln -s 101 .jfc_claim.1")
+    slurm.set_queue()
+    slurm.submitting("well")
+    assert bench.submit(job).queue_id == "101"
+    assert slurm.calls == 1
+
+
+def test_a_claim_by_the_number_of_a_process_is_no_id(bench: Bench, slurm: FakeSlurm) -> None:
+    """As where the scheduler tells its jobs no ids; the queue is asked."""
+    job = bench.put("true")
+    slurm.submitting("die-after")
+    with pytest.raises(HostError):
+        bench.submit(job)
+    bench.host.run(f"cd '{job.folder}' && ln -s node7:4711 .jfc_claim.1")
+    slurm.submitting("well")
+    assert bench.submit(job).queue_id == "101"
+    assert slurm.calls == 1
+
+
 def test_a_limit_of_the_site_is_back_pressure_and_tried_again(
     bench: Bench, slurm: FakeSlurm
 ) -> None:
