@@ -112,8 +112,8 @@ say done
 # submitting command itself holds too, should its shell die (publishing locks the folder; file
 # systems that cannot do that lock the file). `state_one` says what is known: `known` an id, from
 # the script's own claim or status file; `answered` the scheduler's answer; `listed` a listing with
-# the name in it; `task` either of the two for the array that the job went in (`$mark` has its name and the
-# job's number in it); `silent` if the queue cannot be asked; it fails if the job was never
+# the name in it; `task` either of the two for the array that the job went in (`$mark` has its name
+# and the job's number in it); `silent` if the queue cannot be asked; it fails if the job was never
 # submitted. The id file is made, empty, before the submission: an empty one is a submission in
 # doubt. `step` says that something begins which has a time limit of its own, so that whoever waits
 # knows that all goes on.
