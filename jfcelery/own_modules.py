@@ -62,14 +62,17 @@ def _folders_of(flow: Flow) -> list[str]:
     places = [*_read]
     if CURRENT_JOBDOC.job_doc is not None:  # a job that submits: what it was given itself
         places += [Path(part) for part in os.environ.get(VARIABLE, "").split(os.pathsep) if part]
-    used = {_folder_of(job.function) for job in jobs_of(flow)}
+    if not places:
+        return []
+    # A flow may have a hundred thousand jobs, and has functions of a few modules.
+    modules = {str(getattr(job.function, "__module__", "")) for job in jobs_of(flow)}
+    used = {_folder_of(module) for module in modules}
     return [str(place) for place in dict.fromkeys(places) if place in used]
 
 
-def _folder_of(function: Any) -> Path | None:
-    """Return the folder of the outermost package or module of a function."""
-    name = str(getattr(function, "__module__", "")).partition(".")[0]
-    path = getattr(sys.modules.get(name), "__file__", None)
+def _folder_of(module: str) -> Path | None:
+    """Return the folder of the outermost package of a module, or of the module itself."""
+    path = getattr(sys.modules.get(module.partition(".")[0]), "__file__", None)
     if not path:
         return None
     file = Path(path).absolute()
