@@ -65,7 +65,7 @@ def redis_errors() -> Iterator[None]:
 
     try:
         yield
-    except (OperationalError, RedisError, ConnectionError, TimeoutError) as error:
+    except (OperationalError, RedisError, OSError) as error:
         raise BrokerUnavailableError(
             f"Redis does not answer: {error}", remedy="See: jfc runner status"
         ) from error

@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-from jfcelery.services import broker_endpoint, check_broker, redis_client
+from jfcelery.services import check_broker, redis_client
 from jfcelery.tasks.doctor.finding import Finding, error, fine, warning
-from jfcelery.tasks.queues import all_queues
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,26 +35,6 @@ def check(project: Project) -> Iterator[Finding]:
         yield from _policy(about)
         if about:
             yield from _persistence(client, about)
-
-
-def queue_lengths(project: Project) -> dict[str, int]:
-    """Return how many messages wait in each queue of a project."""
-    prefix = broker_endpoint(project).key_prefix
-    with redis_client(project) as client:
-        keys = {
-            queue: [f"{prefix}{queue}", *(f"{prefix}{queue}\x06\x16{n}" for n in PRIORITIES)]
-            for queue in all_queues(project)
-        }
-        return {queue: sum(_length(client, key) for key in names) for queue, names in keys.items()}
-
-
-#: Priorities below the highest, for each of which Redis has a list of its own.
-PRIORITIES = (3, 6, 9)
-
-
-def _length(client: redis.Redis, key: str) -> int:
-    found: Any = client.llen(key)
-    return int(found)
 
 
 def _info(client: redis.Redis) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from jfcelery.services import check_broker
 from jfcelery.tasks.about import Answer, about, ask_all
 from jfcelery.tasks.doctor.finding import Finding, fine, warning
-from jfcelery.tasks.doctor.messages import queue_lengths
+from jfcelery.tasks.pulse import queue_lengths
 from jfcelery.tasks.queues import all_queues
 
 if TYPE_CHECKING:
