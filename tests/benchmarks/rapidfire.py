@@ -35,16 +35,19 @@ import sys, time
 from fireworks import FWorker, LaunchPad
 from fireworks.core.rocket_launcher import rapidfire
 from jobflow.managers.fireworks import flow_to_workflow
-from maggma.stores import MongoURIStore
+from maggma.stores import MongoStore
 from jobflow import JobStore
 from tests.benchmarks import jobs
 launchpad = LaunchPad.from_file(sys.argv[1])
-store = JobStore(MongoURIStore(sys.argv[2], "outputs", database="jfct_fireworks"))
-flow = getattr(jobs, sys.argv[3])(int(sys.argv[4]))
+pad = launchpad.host, launchpad.port
+direct = {"directConnection": True}
+outputs = MongoStore("jfct_fireworks", "outputs", *pad, mongoclient_kwargs=direct)
+store = JobStore(outputs)  # of a kind that survives the way through FireWorks' documents
+flow = getattr(jobs, sys.argv[2])(int(sys.argv[3]))
 began = time.monotonic()
 launchpad.add_wf(flow_to_workflow(flow, store))
 added = time.monotonic()
-if sys.argv[5] == "run":
+if sys.argv[4] == "run":
     rapidfire(launchpad, FWorker(), strm_lvl="ERROR")
     states = set(launchpad.fireworks.distinct("state"))
     assert states == {"COMPLETED"}, states
@@ -59,12 +62,10 @@ class FireWorks:
     Args:
         prefix: Where it is installed.
         folder: Where it runs.
-        mongo: Address of the database server.
     """
 
     prefix: Path
     folder: Path
-    mongo: str
 
     @classmethod
     def install(cls, folder: Path, mongo: str) -> FireWorks:
@@ -73,7 +74,7 @@ class FireWorks:
         Raises:
             InstallationError: pip cannot install it.
         """
-        made = cls(environment(RELEASE, beside=("jobflow",)), folder, mongo)
+        made = cls(environment(RELEASE, beside=("jobflow",)), folder)
         folder.mkdir()
         parts = urlsplit(mongo)
         pad = {"host": parts.hostname, "port": parts.port, "name": "jfct_fireworks"}
@@ -95,7 +96,7 @@ class FireWorks:
         return self._run("crowd", size, "add")[0]
 
     def _run(self, kind: str, size: int, what: str) -> tuple[float, float]:
-        said = self._python(RUN, str(self._launchpad), self.mongo, kind, str(size), what)
+        said = self._python(RUN, str(self._launchpad), kind, str(size), what)
         added, ended = map(float, said.splitlines()[-1].split())
         return added, ended
 
