@@ -276,9 +276,11 @@ class WorkerQueue:
         return gone
 
     def _cancel(self, jobs: Sequence[QueueJob], confirm_s: float) -> dict[str, bool]:
-        """Cancel jobs that have an id."""
+        """Cancel jobs that have an id, unless a scheduler that forgot them gave it to others."""
         end = time.monotonic() + confirm_s
-        gone = _gone(self._poll(jobs, first="cancel"))
+        gone = _gone(self._poll(jobs), but_absent=True)
+        left = [job for job in jobs if not gone[job.queue_id]]
+        gone |= _gone(self._poll(left, first="cancel")) if left else {}
         while time.monotonic() < end and not all(gone.values()):
             time.sleep(CONFIRM_PAUSE_S)
             gone |= _gone(self._poll([job for job in jobs if not gone[job.queue_id]]))
@@ -349,9 +351,12 @@ def _rows(jobs: Sequence[QueueJob]) -> list[str]:
     return [f"{job.queue_id}\t{job.attempt}\t{job.folder}" for job in jobs]
 
 
-def _gone(answers: dict[str, Answer]) -> dict[str, bool]:
-    """Say which jobs are gone for certain."""
+def _gone(answers: dict[str, Answer], *, but_absent: bool = False) -> dict[str, bool]:
+    """Say which jobs are gone for certain; those ``but_absent`` a listing may not show yet."""
     ends = {QueueState.ENDED, QueueState.RETURNED}
     return {
-        queue_id: answer.state in ends or answer.is_absent for queue_id, answer in answers.items()
+        queue_id: answer.state in ends
+        or answer.is_anothers
+        or (answer.is_absent and not but_absent)
+        for queue_id, answer in answers.items()
     }

@@ -62,7 +62,7 @@ class _Template(Template):
 # It notes it only once it survives signals: a shell that one ends runs its EXIT trap, with a
 # status of 0.
 _SCRIPT = _Template(r"""
-# Queue job @@name
+@@own
 _jfc_dir=@@dir
 @@{given}_jfc_id=@@id
 { read -r _jfc_host </proc/sys/kernel/hostname; } 2>/dev/null || _jfc_host=$(uname -n)
@@ -145,6 +145,12 @@ _jfc_run() {
   if [ "$(type -t "$1")" = file ]; then exec "$@"; else "$@"; fi
 }
 cd "$_jfc_dir" || exit @@no_folder
+# Another attempt's folder: this one was given up, and then remembered by its scheduler after all.
+IFS= read -r -d '' _jfc_text <@@script
+case $_jfc_text in
+  *$'\n'@@quoted$'\n'*) ;;
+  *) echo "jfcelery: $_jfc_dir holds another attempt" >&2; exit @@no_folder ;;
+esac
 if ! ln -s "$_jfc_id" @@claim 2>/dev/null && [ "$(readlink @@claim)" != "$_jfc_id" ]; then
   echo "jfcelery: queue job $(readlink @@claim) has begun this job already" >&2
   exit @@duplicate
@@ -220,10 +226,13 @@ def build_script(
     scheduler = scheduler or scheduler_for(worker)
     line = fill_in(command or worker.execution_cmd or DEFAULT_COMMAND, folder)
     lines = list(_body(worker, exec_config, line))
+    mark = f"# Queue job {name}"
     has_id = bool(scheduler.id_variable)
     claim = "_jfc_given" if scheduler.tells_ids else scheduler.id_variable or "JOB_ID"
     text = _SCRIPT.substitute(
-        name=name,
+        own=mark,
+        quoted=shlex.quote(mark),
+        script=RunFolder.SCRIPT,
         dir=shlex.quote(str(folder)),
         given=_GIVEN.format(scheduler.id_variable) if scheduler.tells_ids else "",
         id=f'"${{{claim}:-$(uname -n):$$}}"',

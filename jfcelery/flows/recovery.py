@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from jfcelery.project.recovery import RecoveryRule
 
 #: Ends after which the queue job may live on, unseen.
-_UNPROVEN = frozenset({"LOST"})
+_UNPROVEN = frozenset({"LOST", "FORGOTTEN"})
+#: What an end is as well, for the rules.
+_ALSO = {"FORGOTTEN": ["LOST"]}
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ def causes_of(doc: JobDoc, error_class: str) -> list[str]:
     """Return why a job ended badly: the end of its queue job, then the class of its error."""
     reason = doc.remote.end.reason if doc.remote.end else ""
     names = [error_class, error_class.rpartition(".")[2]]
-    return list(dict.fromkeys([*([reason] if reason in END_REASONS else []), *names]))
+    ends = [reason, *_ALSO.get(reason, [])] if reason in END_REASONS else []
+    return list(dict.fromkeys([*ends, *names]))
 
 
 def rules_for(project: Project, doc: JobDoc) -> Iterator[RecoveryRule]:

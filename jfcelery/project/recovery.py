@@ -20,6 +20,7 @@ END_REASONS = (
     "PREEMPTED",
     "CANCELLED",
     "LOST",
+    "FORGOTTEN",
 )
 #: Seconds in a day, an hour and a minute.
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
@@ -90,8 +91,10 @@ class RecoveryRule(ConfigModel):
         min_length=1,
         description="Ends for which the rule is meant. How the queue job ended: `FAILED` (a code "
         "other than 0, or a signal), `TIMEOUT`, `OUT_OF_MEMORY`, `NODE_FAIL`, `PREEMPTED`, "
-        "`CANCELLED` (by somebody on the cluster), `LOST`. Or the class of the error that "
-        "`jfc job info` shows, e.g. `ValueError` or `SubmissionRejectedError`.",
+        "`CANCELLED` (by somebody on the cluster), `LOST` (nobody knows), `FORGOTTEN` (the "
+        "scheduler took it, and knew it no more before it began; rules for `LOST` are meant, "
+        "too). Or the class of the error that `jfc job info` shows, e.g. `ValueError` or "
+        "`SubmissionRejectedError`.",
     )
     action: Literal["retry", "pause_flow", "leave"] = Field(
         default="retry",
@@ -160,4 +163,4 @@ class RecoveryRule(ConfigModel):
 
 
 #: What holds where no rule of the project file says otherwise: the job was not to blame.
-BUILT_IN = RecoveryRule(on=["NODE_FAIL", "PREEMPTED"], attempts=3)
+BUILT_IN = RecoveryRule(on=["NODE_FAIL", "PREEMPTED", "FORGOTTEN"], attempts=3)

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 NO_FOLDER = 71
 #: ``words`` of the answer for a job that a successful listing lacks.
 ABSENT = "absent"
+#: ``words`` of the answer for a job whose id another one has in the listing.
+ANOTHERS = "its id is another job's now"
 
 
 class QueueState(StrEnum):
@@ -61,6 +63,8 @@ class EndReason(StrEnum):
     PREEMPTED = "PREEMPTED"
     CANCELLED = "CANCELLED"
     LOST = "LOST"
+    #: The scheduler took it and, before it began, knew it no more.
+    FORGOTTEN = "FORGOTTEN"
     UNKNOWN = "UNKNOWN"
 
     @property
@@ -72,6 +76,7 @@ class EndReason(StrEnum):
 _WEIGHTS = {
     EndReason.UNKNOWN: 0,
     EndReason.LOST: 1,
+    EndReason.FORGOTTEN: 2,
     EndReason.FAILED: 2,
     EndReason.COMPLETED: 2,
 }
@@ -91,6 +96,7 @@ class EndReport:
             was noted, it is not known whether the job was queued again thereafter.
         is_forgotten: Whether it says no more than that the scheduler has the job no longer. One
             that had not begun was cancelled then.
+        name: Of the queue job that it tells of, where the source has one.
     """
 
     reason: EndReason
@@ -100,6 +106,7 @@ class EndReport:
     by: str | None = None
     is_proof: bool = True
     is_forgotten: bool = False
+    name: str = field(default="", compare=False)
 
     def completed_by(self, other: EndReport | None) -> EndReport:
         """Return this report with what only the other one knows.
@@ -165,6 +172,11 @@ class Answer:
     def is_absent(self) -> bool:
         """Whether a successful listing lacks the job, which has left no final file."""
         return self.state is QueueState.UNKNOWN and self.words == ABSENT
+
+    @property
+    def is_anothers(self) -> bool:
+        """Whether a listing has another job under its id."""
+        return self.state is QueueState.UNKNOWN and self.words == ANOTHERS
 
 
 @dataclass(frozen=True)

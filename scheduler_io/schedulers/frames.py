@@ -103,6 +103,7 @@ for row in "${rows[@]}"; do
   [ -d "$d" ] || continue
   say "end $id"; cat "$d/jfc_end.$a" 2>/dev/null
   say "status $id"; cat "$d/jfc_status.$a" 2>/dev/null
+  say "claim $id"; readlink "$d/.jfc_claim.$a" 2>/dev/null
   say "stderr $id"; tail -c 4000 "$d/queue.err" 2>/dev/null
 done
 say done

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from jfcelery.folders import ARRAY
 from jfcelery.scheduler_io.schedulers.base import (
     ABSENT,
+    ANOTHERS,
     Answer,
     EndReason,
     EndReport,
@@ -111,6 +112,8 @@ def judge(job: QueueJob, listing: Listing | None, signs: FolderSigns, trouble: s
         return Answer(row.state, row.end, row.words, signs.started)
     if listing and listing.lacks(job.queue_id):
         return Answer(QueueState.UNKNOWN, words=ABSENT)
+    if listing and listing.row(job.queue_id):
+        return Answer(QueueState.UNKNOWN, words=ANOTHERS)
     return Answer(QueueState.UNKNOWN, words=trouble or "the listing says nothing of it")
 
 

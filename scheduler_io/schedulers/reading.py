@@ -15,7 +15,8 @@ from jfcelery.errors import (
     SubmissionBusyError,
     SubmissionRejectedError,
 )
-from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, Output
+from jfcelery.folders import ARRAY
+from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, Output, same_name
 from jfcelery.scheduler_io.schedulers.proof import (
     NO_SIGNS,
     FolderSigns,
@@ -38,6 +39,10 @@ _WRONG: dict[str, tuple[type[JfceleryError], str]] = {
     "silent": (SchedulerDownError, "the queue cannot be asked for {name}: {words}"),
     "unwritable": (RunFolderError, "the run folder of {name} cannot be written to: {words}"),
 }
+
+
+#: Name in Slurm's accounting of a queue job of whose beginning the controller never told it.
+_NAMELESS = "allocation"
 
 
 class AnswerWithoutIdError(SchedulerDownError):
@@ -161,10 +166,13 @@ def read_reports(
         end = key_values(parts.get(f"end {job.queue_id}", ""))
         status = parts.get(f"status {job.queue_id}", "")
         told = _hint(_told(status))
-        report = _joined(accounted.get(job.queue_id), stderr, read_end(end), told)
+        # An empty section tells of a folder that was seen, and has no such file.
+        is_unbegun = f"status {job.queue_id}" in parts and not (
+            end or status or parts.get(f"claim {job.queue_id}")
+        )
+        account = _own(accounted.get(job.queue_id), job, is_unbegun=is_unbegun)
+        report = _joined(account, stderr, read_end(end), told)
         if report and report.reason is EndReason.UNKNOWN:
-            # An empty section tells of a folder that was seen, and has no such file.
-            is_unbegun = f"status {job.queue_id}" in parts and not end and not status
             if report.is_forgotten and is_unbegun:
                 report = replace(report, reason=EndReason.CANCELLED)
             else:
@@ -172,6 +180,22 @@ def read_reports(
         if report:
             reports[job.queue_id] = report
     return reports
+
+
+def _own(account: EndReport | None, job: QueueJob, *, is_unbegun: bool) -> EndReport | None:
+    """Return what the accounting says of a job: a controller that forgot it may give its id again.
+
+    A job that has not begun is forgotten then. What has no name may be its own, if it has begun.
+    """
+    if account is None:
+        return None
+    name, is_forgotten = account.name, account.reason is EndReason.FORGOTTEN
+    if not is_forgotten and (name.startswith(ARRAY) or same_name(name, job.name)):
+        return account
+    if is_unbegun:
+        words = account.words if is_forgotten else "Slurm gave its id to another job"
+        return EndReport(EndReason.FORGOTTEN, words=words, is_proof=False)
+    return account if name == _NAMELESS else None
 
 
 def _joined(*sources: EndReport | None) -> EndReport | None:

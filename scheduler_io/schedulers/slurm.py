@@ -82,15 +82,17 @@ list() {{
 # the site has none), the controller may still know. A task of an array has a number of its own,
 # too (JobIDRaw): by that nobody asks for it. The whole array is asked for: tasks that were
 # cancelled together before they began are one row. Of one that was cancelled alone then, nothing
-# is left but the controller's word that its array has no such task.
+# is left but the controller's word that its array has no such task. A controller that is killed
+# within seconds of taking a job forgets it: then the accounting, where there is one, has nothing or
+# an eternal PENDING (`none`).
 _ACCOUNT = r"""
 account() {
-  local out uid id
+  local out uid id told asked=
   out=$(SLURM_BITSTR_LEN=0 limit sacct -n -P -X \
     -j "$(printf '%s\n' "${ids[@]%%_*}" | sort -u | paste -s -d , -)" \
     -o JobIDRaw,JobID,State,ExitCode,JobName |
     sed 's/^[0-9]*|\([0-9]*_[^|]*\)|/\1|/; t
-      s/^\([^|]*\)|[^|]*|/\1|/')
+      s/^\([^|]*\)|[^|]*|/\1|/') && asked=yes
   printf '%s\n' "$out"
   for uid in $(printf '%s\n' "$out" | sed -n 's/.*|CANCELLED by \([0-9]*\)|.*/\1/p' | sort -u); do
     printf 'uid|%s|%s\n' "$uid" "$(id -un "$uid" 2>/dev/null)"
@@ -100,7 +102,10 @@ account() {
       *$'\n'"$id|RUNNING|"* | *$'\n'"$id|PENDING|"*) ;;
       *$'\n'"$id|"*) continue ;;
     esac
-    limit scontrol show job -o "$id" 2>&1
+    told=$(limit scontrol show job -o "$id" 2>&1)
+    printf '%s\n' "$told"
+    case $'\n'$out in *$'\n'"$id|RUNNING|"*) continue ;; esac
+    case $asked$told in yes*'Invalid job id'*) printf 'none|%s\n' "$id" ;; esac
   done
   return 0
 }
@@ -268,7 +273,9 @@ class Slurm(Scheduler):
         lines = output.stdout.splitlines()
         users = dict(line.split("|")[1:3] for line in lines if re.fullmatch(r"uid\|\d+\|\w+", line))
         for line in lines:
-            found = _accounted(line, users) or _controlled(line) or _not_there(line)
+            found = (
+                _accounted(line, users) or _controlled(line) or _not_there(line) or _unknown(line)
+            )
             if found is None:
                 continue
             for queue_id in _tasks(found[0]):
@@ -307,7 +314,8 @@ def _accounted(line: str, users: dict[str, str]) -> tuple[str, EndReport] | None
     if len(columns) != 4 or not _ID.fullmatch(columns[0]):  # noqa: PLR2004 - as asked for
         return None
     word, _, by = columns[1].partition(" by ")
-    return _report(columns[0], word, columns[2], words=columns[1], by=users.get(by, by) or None)
+    by = users.get(by, by)
+    return _report(columns[0], word, columns[2], words=columns[1], by=by or None, name=columns[3])
 
 
 def _controlled(line: str) -> tuple[str, EndReport] | None:
@@ -320,7 +328,8 @@ def _controlled(line: str) -> tuple[str, EndReport] | None:
     queue_id = fields["JobId"]
     if "ArrayTaskId" in fields:
         queue_id = f"{fields.get('ArrayJobId', queue_id)}_{fields['ArrayTaskId']}"
-    return _report(queue_id, word, fields.get("ExitCode", ""), words=words)
+    name = fields.get("JobName", "")
+    return _report(queue_id, word, fields.get("ExitCode", ""), words=words, name=name)
 
 
 def _not_there(line: str) -> tuple[str, EndReport] | None:
@@ -330,6 +339,15 @@ def _not_there(line: str) -> tuple[str, EndReport] | None:
         return None
     words = "Slurm has its array, but not this task"
     return found[1], EndReport(EndReason.UNKNOWN, words=words, is_forgotten=True)
+
+
+def _unknown(line: str) -> tuple[str, EndReport] | None:
+    """Read that neither the accounting nor the controller knows a job: no proof of anything."""
+    mark, _, queue_id = line.partition("|")
+    if mark != "none" or not _ID.fullmatch(queue_id):
+        return None
+    words = "neither Slurm nor its accounting knows it"
+    return queue_id, EndReport(EndReason.FORGOTTEN, words=words, is_proof=False)
 
 
 def _tasks(queue_id: str) -> Iterator[str]:
@@ -345,7 +363,7 @@ def _tasks(queue_id: str) -> Iterator[str]:
 
 
 def _report(
-    queue_id: str, word: str, codes: str, *, words: str, by: str | None = None
+    queue_id: str, word: str, codes: str, *, words: str, name: str, by: str | None = None
 ) -> tuple[str, EndReport] | None:
     """Return a report if the state is one of an end.
 
@@ -359,7 +377,7 @@ def _report(
     sent = int(number) if number.isdigit() and 0 < int(number) < 65 else None  # noqa: PLR2004
     if code == 0 and reason is not EndReason.COMPLETED:
         code = None
-    return queue_id, EndReport(reason, code, sent, words, by)
+    return queue_id, EndReport(reason, code, sent, words, by, name=name)
 
 
 def _line_with(pattern: re.Pattern[str], text: str) -> str:

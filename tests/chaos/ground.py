@@ -23,7 +23,7 @@ DISK, IMAGE, SIZE = f"{HOME}/disk", f"{HOME}/disk.img", "96M"
 #: The size of the disk in KiB; no file on it is larger.
 KIB = 96 * 1024
 #: The line of a job in the accounting.
-FIELDS = "JobID,JobName%200,State,ExitCode,Start,End"
+FIELDS = "JobIDRaw,JobID,JobName%200,State,ExitCode,Start,End"
 #: In place of a command of Slurm, as long as a file says so.
 SHIM = """#!/bin/bash
 real=/run/real-{name}
@@ -93,6 +93,7 @@ class Ground:
             pre_run="\n".join(lines),
             resources={"time": "0:10:00", "ntasks": 1},
             max_jobs=6,
+            job_arrays=True,
             timeout_execute=20,
             connect_timeout=5,
             keepalive=5,
@@ -193,11 +194,32 @@ class Ground:
         return str(told.stdout).split()
 
     def accounting(self) -> list[dict[str, str]]:
-        """Return every life of every queue job, as the accounting has it."""
+        """Return every life of every queue job, as the accounting has it.
+
+        The task of an array has its job's name, as a queue job of its own would have.
+        """
         told = self._root("sacct", "-nXDPa", "-S", "now-1days", "-o", FIELDS)
         names = [field.partition("%")[0] for field in FIELDS.split(",")]
         lines = [line.split("|") for line in str(told.stdout).splitlines()]
-        return [dict(zip(names, line, strict=True)) for line in lines]
+        rows = [dict(zip(names, line, strict=True)) for line in lines]
+        tasks = self._tasks()
+        for row in rows:
+            array, number = row["JobName"], row["JobID"].partition("_")[2]
+            row["JobName"] = tasks.get((array, number), array)
+            row["JobID"] = row["JobIDRaw"]
+        return rows
+
+    def _tasks(self) -> dict[tuple[str, str], str]:
+        """Return the names of jobs that went as tasks, by the names of their arrays and numbers."""
+        root = f"{DISK}/work"
+        told = self.bed.on(HOST, "grep", "-r", "", root, "--include=.jfc_array.*", check=False)
+        found = {}
+        for line in str(told.stdout).splitlines():
+            place, _, content = line.partition(":")
+            path, (array, number) = Path(place), content.split()
+            job = path.parent.name.partition(".")[0].replace("_", "-")
+            found[array, number] = f"jfc-{job}-{path.name.rpartition('.')[2]}"
+        return found
 
     def folders(self) -> list[str]:
         """Return the names of all run folders, and of what else lies beside them."""

@@ -182,14 +182,15 @@ def _submissions(evidence: Evidence) -> Iterator[str]:
                 yield f"job {job} has an attempt after {attempt}, which went well: {lives}"
     workers = {one.name: one.worker for one in evidence.submitted}
     names = {flow["_id"]: flow["name"] for flow in evidence.flows}
-    overwritten = _overwritten(evidence)
+    overwritten, unknown = _overwritten(evidence), unknown_ends(evidence)
     for document in evidence.jobs:
         on_cluster = workers.get(names.get(document["flow"], "")) == "hpca"
         if document["state"] == "COMPLETED" and on_cluster:
             seen = sorted(
                 {*evidence.attempts.get(document["_id"], {}), *overwritten[document["_id"]]}
             )
-            if seen != list(range(1, document["attempt"] + 1)):
+            missing = {*range(1, document["attempt"] + 1)}.difference(seen)
+            if seen[-1:] != [document["attempt"]] or len(missing) > unknown[document["_id"]]:
                 yield (
                     f"job {document['_id']} is at attempt {document['attempt']}, "
                     f"and the accounting knows {seen}"
@@ -205,6 +206,13 @@ def _overwritten(evidence: Evidence) -> dict[str, set[int]]:
         if owners.get(note.get("queue_id", ""), name) != name:
             found[note["job"]].add(note["attempt"])
     return found
+
+
+def unknown_ends(evidence: Evidence) -> Counter[str]:
+    """Count the ends of each job that Slurm itself, having lost its state, knew nothing of."""
+    changes = [*evidence.history, *(job["last"] for job in evidence.jobs if job.get("last"))]
+    ends = {c["_id"]: c for c in changes if c.get("why", "").startswith(("LOST", "FORGOTTEN"))}
+    return Counter(f"{change['uuid']}_{change['index']}" for change in ends.values())
 
 
 def _outputs(evidence: Evidence) -> Iterator[str]:

@@ -135,6 +135,8 @@ class System:
                 "max_step_attempts": 8,
             },
             "poll": {"min_interval": 1, "max_interval": 4},
+            # Slurm is killed, and may forget what has begun.
+            "recovery": [{"on": ["LOST"], "attempts": 3}],
         }
 
     # ------------------------------------------------------------- processes

@@ -98,6 +98,16 @@ def _killed_and_new_attempt(seen: dict[str, Any]) -> None:
     seen["folders"].append("b-2_1.attempt1")
 
 
+def _forgotten_and_new_attempt(seen: dict[str, Any]) -> None:
+    seen["effects"][2:] = [_note("b-2", "start", 2), _note("b-2", "end", 2)]
+    seen["accounting"][1:] = [_row(3, "b-2", attempt=2)]
+    seen["jobs"][1]["attempt"] = 2
+    own = [change for change in seen["history"] if change["uuid"] == "b-2"]
+    own[-1].update(target="READY", why="FORGOTTEN neither Slurm nor its accounting knows it")
+    last = {"_id": "b-2_1:9", "number": 9, "source": "READY", "at": NOON + timedelta(seconds=9)}
+    seen["history"].append({**own[-1], **last, "target": "COMPLETED", "why": ""})
+
+
 def _never_inserted(seen: dict[str, Any]) -> None:
     seen["submitted"].append(Submitted("other", {("x", 1): 1}, "hpca", accepted=False))
 
@@ -121,6 +131,7 @@ def _id_given_again(seen: dict[str, Any]) -> None:
     [
         _killed_and_run_again,
         _killed_and_new_attempt,
+        _forgotten_and_new_attempt,
         _never_inserted,
         _half_inserted,
         _id_given_again,
@@ -136,6 +147,12 @@ def test_what_is_allowed_is_no_defect(allowed: Callable[[dict[str, Any]], None])
 def _half_inserted_and_run(seen: dict[str, Any]) -> None:
     _half_inserted(seen)
     seen["effects"].append(_note("c-3", "start"))
+
+
+def _attempt_without_a_reason(seen: dict[str, Any]) -> None:
+    _forgotten_and_new_attempt(seen)
+    for change in seen["history"]:
+        change["why"] = ""
 
 
 PLANTED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
@@ -164,6 +181,7 @@ PLANTED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         "which went well",
     ),
     "a submission is unknown": (lambda s: s["accounting"].pop(), "the accounting knows []"),
+    "an attempt was never submitted": (_attempt_without_a_reason, "the accounting knows [2]"),
     "an output is wrong": (lambda s: s["outputs"][1].update(output=3), "has the outputs [3]"),
     "an output is missing": (lambda s: s["outputs"].pop(), "has the outputs []"),
     "an output is there twice": (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jfcelery.project import ExecutionConfig
+from jfcelery.scheduler_io.schedulers.base import NO_FOLDER
 from jfcelery.scheduler_io.script import DUPLICATE
 
 if TYPE_CHECKING:
@@ -40,6 +41,18 @@ def test_it_tells_each_stage_and_leaves_a_final_file(make_script: MakeScript) ->
         "host": host,
     }
     assert "signal" not in script.end
+
+
+def test_it_begins_nothing_in_the_folder_of_another_attempt(make_script: MakeScript) -> None:
+    """A queue job that was given up may be remembered by its scheduler after all."""
+    script = make_script("echo run")
+    old = script.folder.parent / "old.sh"
+    (script.folder / "submit.sh").rename(old)
+    (script.folder / "submit.sh").write_text(old.read_text().replace("jfc-u-1-1", "jfc-u-1-2"))
+    done = subprocess.run(["bash", old], capture_output=True, text=True, check=False)
+    assert done.returncode == NO_FOLDER
+    assert "holds another attempt" in done.stderr
+    assert sorted(path.name for path in script.folder.iterdir()) == ["submit.sh"]
 
 
 def test_the_stages_come_in_their_order(make_script: MakeScript) -> None:

@@ -78,12 +78,17 @@ def test_a_job_without_a_queue_job_says_so_and_spoils_nothing(
     assert "no id" in (doc.remote.error or "")
 
 
+@pytest.mark.parametrize("reason", [EndReason.LOST, EndReason.FORGOTTEN])
 def test_absence_ends_a_job_only_after_some_listings_and_some_time(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, reason: EndReason
 ) -> None:
     """The final file of a job that has left the queue may be hidden for a while by NFS."""
     submit(bench, "a")
     _answers(monkeypatch, Answer(QueueState.UNKNOWN, words=ABSENT))
+    if reason is EndReason.FORGOTTEN:  # that nobody knows it is no proof of its end
+        queue_id = str(bench.runtime.jobs.get("a").remote.process_id)
+        report = EndReport(reason, is_proof=False)
+        monkeypatch.setattr(WorkerQueue, "end_reports", lambda *_: {queue_id: report})
     for _ in range(10):
         poll_host(bench.runtime, "local")
     assert bench.runtime.jobs.get("a").state is JobState.SUBMITTED
@@ -92,7 +97,7 @@ def test_absence_ends_a_job_only_after_some_listings_and_some_time(
     doc = bench.runtime.jobs.get("a")
     assert doc.state is JobState.DOWNLOADED
     assert doc.remote.end is not None
-    assert doc.remote.end.reason == "LOST"
+    assert doc.remote.end.reason == reason
 
 
 def test_an_accounting_that_is_late_ends_a_job_when_it_comes(

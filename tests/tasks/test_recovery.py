@@ -253,6 +253,30 @@ def test_a_lost_queue_job_is_cancelled_before_the_new_attempt(
     assert (request["queue_id"], request["worker"]) == ("17", "here")
 
 
+@pytest.mark.parametrize(
+    "reason, rules, helps",
+    [
+        ("FORGOTTEN", [], True),
+        ("FORGOTTEN", [{"on": ["LOST"], "action": "leave"}], False),
+        ("FORGOTTEN", [{"on": ["FORGOTTEN"], "action": "leave"}], False),
+        ("LOST", [], False),
+        ("LOST", [{"on": ["FORGOTTEN"]}], False),
+    ],
+)
+def test_what_never_began_is_submitted_again_by_itself(
+    make_bench: MakeBench, reason: str, rules: list[dict[str, Any]], helps: bool
+) -> None:
+    """A job that was forgotten cannot run twice; rules for lost jobs are meant for it, too."""
+    bench = make_bench(recovery=rules)
+    add(bench, {"a": []})
+    doc = bench.runtime.jobs.get("a").with_fields(
+        {"remote.end": {"reason": reason}, "remote.process_id": "17", "run_dir": "/w", "attempt": 1}
+    )
+    decision = decide(bench.project, doc, causes_of(doc, "OutputMissingError"), "gone")
+    assert decision.is_retry is helps
+    assert [one["queue_id"] for one in decision.fields.get("cancel", [])] == ["17"] * helps
+
+
 @pytest.fixture
 def cluster_project(make_project: ProjectFactory) -> Project:
     """A project with a Slurm and a PBS worker."""

@@ -120,10 +120,10 @@ def test_absence_is_no_proof() -> None:
 
 def test_an_id_that_was_given_to_another_job_is_not_ours() -> None:
     """Ids begin anew when a cluster is set up again."""
-    assert judge(JOB, listing(QueueState.RUNNING, name="mine"), NO_SIGNS).is_absent is False
-    assert judge(JOB, listing(QueueState.RUNNING, name="mine"), NO_SIGNS).state is (
-        QueueState.UNKNOWN
-    )
+    answer = judge(JOB, listing(QueueState.RUNNING, name="mine"), NO_SIGNS)
+    assert answer.state is QueueState.UNKNOWN
+    assert answer.is_anothers
+    assert not answer.is_absent
     shortened = listing(QueueState.RUNNING, name=JOB.name[:5])
     assert judge(JOB, shortened, NO_SIGNS).state is QueueState.RUNNING
 

@@ -39,6 +39,44 @@ def test_a_task_that_slurm_has_no_longer_was_cancelled_if_it_had_not_begun(
     assert reports["41_6"].reason is reason
 
 
+#: What a folder shows of a job that has not begun.
+UNBEGUN = {"end 7": "", "status 7": "", "claim 7": ""}
+
+
+@pytest.mark.parametrize(
+    "account, folder, reason",
+    [
+        ("none|7", UNBEGUN, EndReason.FORGOTTEN),
+        ("none|7", {}, None),  # no folder was seen
+        ("none|7", {**UNBEGUN, "status 7": "stage=started"}, None),
+        ("none|7", {**UNBEGUN, "claim 7": "7"}, None),  # the disk was full
+        ("7|COMPLETED|0:0|jfc-u-1-1", UNBEGUN, EndReason.COMPLETED),
+        ("7|COMPLETED|0:0|jfc-array-1-a", UNBEGUN, EndReason.COMPLETED),
+        ("7|COMPLETED|0:0|jfc-v-1-1", UNBEGUN, EndReason.FORGOTTEN),
+        ("7|COMPLETED|0:0|jfc-v-1-1", {**UNBEGUN, "status 7": "stage=started"}, None),
+        ("7|COMPLETED|0:0|allocation", UNBEGUN, EndReason.FORGOTTEN),
+        (
+            "7|COMPLETED|0:0|allocation",
+            {**UNBEGUN, "status 7": "stage=started"},
+            EndReason.COMPLETED,
+        ),
+        (
+            "JobId=7 JobName=jfc-v-1-1 JobState=FAILED ExitCode=1:0",
+            UNBEGUN,
+            EndReason.FORGOTTEN,
+        ),
+    ],
+)
+def test_a_controller_that_forgot_a_job_gives_its_id_to_another(
+    account: str, folder: dict[str, str], reason: EndReason | None
+) -> None:
+    """What the other's row says is nothing about this one; no row is no proof."""
+    parts = {"account rc 0": "", "account out": account, **folder}
+    found = read_reports(Slurm(SlurmIO()), [queue_job("7")], parts).get("7")
+    assert (found.reason if found else None) is reason
+    assert found is None or found.is_proof is (reason is not EndReason.FORGOTTEN)
+
+
 @pytest.mark.parametrize("folder", [{"end 7.pbs": "", "status 7.pbs": ""}, {}])
 def test_of_another_end_that_nobody_explains_no_person_is_blamed(folder: dict[str, str]) -> None:
     """Whether a job's folder was seen or not."""
