@@ -34,7 +34,7 @@ from jfcelery.scheduler_io.schedulers.reading import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from jfcelery.scheduler_io.hosts.base import CommandResult, Host
     from jfcelery.scheduler_io.schedulers import QueueWorker
@@ -212,12 +212,15 @@ class WorkerQueue:
         left = [job for job in jobs if job.queue_id not in known]
         return known | (self._poll(left) if left else {})
 
-    def _poll(self, jobs: Sequence[QueueJob], first: str = "") -> dict[str, Answer]:
+    def _poll(self, jobs: Sequence[QueueJob], *, cancel: bool = False) -> dict[str, Answer]:
         functions = frames.function("list", self.scheduler.list_command())
-        if first:
-            functions += frames.function(first, self.scheduler.cancel_command())
-        frame = frames.poll_frame(functions, user=self._user, limit_s=self._limit_s, first=first)
-        parts = dict(self._run(frame, _rows(jobs), extra_s=self._limit_s if first else 0))
+        names: list[str] = []
+        if cancel:
+            functions += frames.function("cancel", self.scheduler.cancel_command())
+            functions += frames.function("owners", self.scheduler.owners_command())
+            names = [job.name for job in jobs]
+        frame = frames.poll_frame(functions, user=self._user, limit_s=self._limit_s, names=names)
+        parts = dict(self._run(frame, _rows(jobs), extra_s=2 * self._limit_s if cancel else 0))
         signs = read_signs(parts.get("files out", ""))
         listing, trouble = None, None
         try:
@@ -270,17 +273,18 @@ class WorkerQueue:
         """
         found = self._forbid([job for job in jobs if not job.queue_id])
         known = [job for job in jobs if job.queue_id] + [job for job in found.values() if job]
-        gone = self._cancel(known, confirm_s) if known else {}
+        gone: dict[str, bool] = {}
+        for group in with_own_ids(known):
+            for queue_id, is_gone in self._cancel(group, confirm_s).items():
+                gone[queue_id] = gone.get(queue_id, True) and is_gone
         if found:
             gone[""] = all(job is None or gone[job.queue_id] for job in found.values())
         return gone
 
     def _cancel(self, jobs: Sequence[QueueJob], confirm_s: float) -> dict[str, bool]:
-        """Cancel jobs that have an id, unless a scheduler that forgot them gave it to others."""
+        """Cancel jobs that have an id, no two of them the same."""
         end = time.monotonic() + confirm_s
-        gone = _gone(self._poll(jobs), but_absent=True)
-        left = [job for job in jobs if not gone[job.queue_id]]
-        gone |= _gone(self._poll(left, first="cancel")) if left else {}
+        gone = _gone(self._poll(jobs, cancel=True))
         while time.monotonic() < end and not all(gone.values()):
             time.sleep(CONFIRM_PAUSE_S)
             gone |= _gone(self._poll([job for job in jobs if not gone[job.queue_id]]))
@@ -343,6 +347,15 @@ def is_id(queue_id: str | None) -> bool:
     return bool(queue_id and _ID.fullmatch(queue_id))
 
 
+def with_own_ids(jobs: Iterable[QueueJob]) -> Iterator[list[QueueJob]]:
+    """Yield groups of jobs in which each id is one job's: a scheduler may have given one twice."""
+    left = list(jobs)
+    while left:
+        group = {job.queue_id: job for job in reversed(left)}
+        yield list(group.values())[::-1]
+        left = [job for job in left if group[job.queue_id] is not job]
+
+
 def _rows(jobs: Sequence[QueueJob]) -> list[str]:
     """Return the frames' rows; an id that no scheduler gives cannot reach a command line."""
     for job in jobs:
@@ -351,12 +364,9 @@ def _rows(jobs: Sequence[QueueJob]) -> list[str]:
     return [f"{job.queue_id}\t{job.attempt}\t{job.folder}" for job in jobs]
 
 
-def _gone(answers: dict[str, Answer], *, but_absent: bool = False) -> dict[str, bool]:
-    """Say which jobs are gone for certain; those ``but_absent`` a listing may not show yet."""
+def _gone(answers: dict[str, Answer]) -> dict[str, bool]:
+    """Say which jobs are gone for certain."""
     ends = {QueueState.ENDED, QueueState.RETURNED}
     return {
-        queue_id: answer.state in ends
-        or answer.is_anothers
-        or (answer.is_absent and not but_absent)
-        for queue_id, answer in answers.items()
+        queue_id: answer.state in ends or answer.is_absent for queue_id, answer in answers.items()
     }

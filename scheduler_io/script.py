@@ -51,7 +51,8 @@ class _Template(Template):
 
 
 # The claim is a symbolic link: made atomically, also on network file systems, and its target tells
-# which queue job came first. A queue job that the scheduler starts anew finds its own claim.
+# which queue job came first. A queue job that the scheduler starts anew finds its own claim; one
+# that was given up, and that its scheduler remembers after all, finds jfcelery's (`jfcelery:`).
 #
 # A signal may come to the script alone: it is noted, then passed on, once, to the process group if
 # the script leads it (as under Slurm, SGE, PBS and on shell hosts), else to the subshell. That
@@ -62,7 +63,7 @@ class _Template(Template):
 # It notes it only once it survives signals: a shell that one ends runs its EXIT trap, with a
 # status of 0.
 _SCRIPT = _Template(r"""
-@@own
+# Queue job @@name
 _jfc_dir=@@dir
 @@{given}_jfc_id=@@id
 { read -r _jfc_host </proc/sys/kernel/hostname; } 2>/dev/null || _jfc_host=$(uname -n)
@@ -145,14 +146,8 @@ _jfc_run() {
   if [ "$(type -t "$1")" = file ]; then exec "$@"; else "$@"; fi
 }
 cd "$_jfc_dir" || exit @@no_folder
-# Another attempt's folder: this one was given up, and then remembered by its scheduler after all.
-IFS= read -r -d '' _jfc_text <@@script
-case $_jfc_text in
-  *$'\n'@@quoted$'\n'*) ;;
-  *) echo "jfcelery: $_jfc_dir holds another attempt" >&2; exit @@no_folder ;;
-esac
 if ! ln -s "$_jfc_id" @@claim 2>/dev/null && [ "$(readlink @@claim)" != "$_jfc_id" ]; then
-  echo "jfcelery: queue job $(readlink @@claim) has begun this job already" >&2
+  echo "jfcelery: this attempt was begun, or given up, already ($(readlink @@claim))" >&2
   exit @@duplicate
 fi
 [ ! -e @@end ] || rm -f @@end
@@ -226,13 +221,10 @@ def build_script(
     scheduler = scheduler or scheduler_for(worker)
     line = fill_in(command or worker.execution_cmd or DEFAULT_COMMAND, folder)
     lines = list(_body(worker, exec_config, line))
-    mark = f"# Queue job {name}"
     has_id = bool(scheduler.id_variable)
     claim = "_jfc_given" if scheduler.tells_ids else scheduler.id_variable or "JOB_ID"
     text = _SCRIPT.substitute(
-        own=mark,
-        quoted=shlex.quote(mark),
-        script=RunFolder.SCRIPT,
+        name=name,
         dir=shlex.quote(str(folder)),
         given=_GIVEN.format(scheduler.id_variable) if scheduler.tells_ids else "",
         id=f'"${{{claim}:-$(uname -n):$$}}"',

@@ -191,11 +191,12 @@ def _poll_worker(runtime: Runtime, name: str) -> list[JobDoc]:
 def _poll_jobs(runtime: Runtime, name: str, found: Sequence[JobDoc]) -> list[JobDoc]:
     """Ask one queue, or pool, for all of its jobs; return those that are still there."""
     docs: dict[str, JobDoc] = {}
+    again: list[JobDoc] = []  # whose ids their scheduler, having forgotten them, gave to others
     for one in found:
-        if is_id(one.remote.process_id):
-            docs[str(one.remote.process_id)] = one
-        else:
+        if not is_id(one.remote.process_id):
             _no_id(runtime, one)
+        elif docs.setdefault(str(one.remote.process_id), one) is not one:
+            again.append(one)
     if not docs:
         return []
     worker = runtime.project.get_worker(name)
@@ -215,7 +216,8 @@ def _poll_jobs(runtime: Runtime, name: str, found: Sequence[JobDoc]) -> list[Job
         except ConflictError:
             logger.debug("job %s moved while its queue was asked", doc.db_id)
     end_all(runtime, worker, seen.ended)
-    return seen.left + _run_all(runtime, seen.running)
+    left = seen.left + _run_all(runtime, seen.running)
+    return left + _poll_jobs(runtime, name, again)
 
 
 @dataclass

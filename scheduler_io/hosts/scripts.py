@@ -103,6 +103,11 @@ rm -f "$t/$list"
 
 _PLACE = """\
 [ "$keep" = no ] || (carry) || say cannot-write
+# A queue job of an earlier attempt that its scheduler forgot, and remembers, begins nothing here.
+n=$a
+while [ "$n" -gt 1 ]; do
+  n=$((n - 1)); ln -s jfcelery:over "$t/.jfc_claim.$n" || say cannot-write
+done
 n=0
 while :; do
   n=$((n + 1)); spare=$old_name.$n; aside= locked=yes

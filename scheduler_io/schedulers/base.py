@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 NO_FOLDER = 71
 #: ``words`` of the answer for a job that a successful listing lacks.
 ABSENT = "absent"
-#: ``words`` of the answer for a job whose id another one has in the listing.
-ANOTHERS = "its id is another job's now"
 
 
 class QueueState(StrEnum):
@@ -128,6 +126,7 @@ class EndReport:
             by=one.by or two.by,
             is_proof=self.is_proof or other.is_proof,
             is_forgotten=self.is_forgotten or other.is_forgotten,
+            name=one.name or two.name,
         )
 
 
@@ -172,11 +171,6 @@ class Answer:
     def is_absent(self) -> bool:
         """Whether a successful listing lacks the job, which has left no final file."""
         return self.state is QueueState.UNKNOWN and self.words == ABSENT
-
-    @property
-    def is_anothers(self) -> bool:
-        """Whether a listing has another job under its id."""
-        return self.state is QueueState.UNKNOWN and self.words == ANOTHERS
 
 
 @dataclass(frozen=True)
@@ -337,6 +331,13 @@ class Scheduler(ABC):
         """
         return ""
 
+    def owners_command(self) -> str:
+        """Return the command that tells whose ids are in the queue, as ID|FOLDER|NAME.
+
+        Only a scheduler that forgets jobs, and gives their ids again, needs one.
+        """
+        return "true"
+
     def accounting_command(self) -> str:
         """Return the command that tells how ``ids`` ended; empty where there is none."""
         return ""
@@ -359,6 +360,11 @@ class Scheduler(ABC):
 def _number(queue_id: str) -> str:
     """Return an id without the server that PBS adds."""
     return queue_id.partition(".")[0]
+
+
+def is_ours(name: str) -> bool:
+    """Whether jfcelery gives such names: to jobs, arrays and pilots."""
+    return name.startswith(("jfc-", "jfp-"))
 
 
 def same_name(one: str, other: str) -> bool:

@@ -64,7 +64,48 @@ read_rows() {
   for row in "${rows[@]}"; do ids+=("${row%%"$tab"*}"); done
 }
 split_row() { id=${1%%"$tab"*}; set -- "${1#*"$tab"}"; a=${1%%"$tab"*}; d=${1#*"$tab"}; }
+# Has an attempt begun in a folder? On a full disk its status file may be empty. A claim that
+# jfcelery took itself keeps it from beginning.
+begun_in() {
+  [ -s "$1/jfc_status.$a" ] && return 0
+  [ -L "$1/.jfc_claim.$a" ] || return 1
+  case $(readlink "$1/.jfc_claim.$a") in jfcelery:*) return 1 ;; esac
+}
 set -o pipefail
+"""
+
+# Cancels the jobs of the rows, whose names are in `names`. What has not begun will not, from now
+# on; under the id of such a job its scheduler, having forgotten it, may have another one, which
+# `owners` tells: it prints ID|FOLDER|NAME of what is in the queue.
+_CANCEL = r"""
+is_anothers() {
+  local number=${id%%_*} array=$name here one who folder found=1
+  [ -s "$1/.jfc_array.$a" ] && read -r array _ <"$1/.jfc_array.$a"
+  here=$(cd -P -- "$1" && pwd -P)
+  while IFS='|' read -r one folder who; do
+    [ "$one" = "$number" ] || continue
+    if [ "$who" = "$array" ] || [ "$folder" = "$here" ]; then return 1; fi
+    found=0
+  done <<<"$owned"
+  return "$found"
+}
+cancel_own() {
+  local i where name owned own=()
+  owned=$(owners 2>/dev/null)
+  for i in "${!rows[@]}"; do
+    split_row "${rows[i]}"; name=${names[i]}
+    for where in "$d.attempt$a" "$d" ''; do
+      grep -qxF -- "# Queue job $name" "$where/submit.sh" 2>/dev/null && break
+    done
+    if [ -n "$where" ]; then
+      ln -s jfcelery:cancelled "$where/.jfc_claim.$a" 2>/dev/null
+      begun_in "$where" || ! is_anothers "$where" || continue
+    fi
+    own+=("$id")
+  done
+  ids=("${own[@]}")
+  [ "${#ids[@]}" = 0 ] || cancel
+}
 """
 
 # One row: ID, attempt, folder. Prints of each job whether its final file (`end`, with what is in
@@ -73,7 +114,7 @@ set -o pipefail
 _POLL = r"""
 export LC_ALL=C
 read_rows
-[ -n "@FIRST@" ] && section first @FIRST@
+@FIRST@
 section list list
 say "files out"
 for row in "${rows[@]}"; do
@@ -86,7 +127,7 @@ for row in "${rows[@]}"; do
   if [ -s "$d/jfc_end.$a" ]; then
     text=; while IFS= read -r line || [ -n "$line" ]; do text+=" $line"; done <"$d/jfc_end.$a"
     printf 'end %s%s\n' "$id" "$text"
-  elif [ -s "$d/jfc_status.$a" ]; then printf 'started %s\n' "$id"
+  elif begun_in "$d"; then printf 'started %s\n' "$id"
   elif [ ! -d "$d" ]; then printf 'gone %s\n' "$id"
   fi
 done
@@ -103,7 +144,8 @@ for row in "${rows[@]}"; do
   [ -d "$d" ] || continue
   say "end $id"; cat "$d/jfc_end.$a" 2>/dev/null
   say "status $id"; cat "$d/jfc_status.$a" 2>/dev/null
-  say "claim $id"; readlink "$d/.jfc_claim.$a" 2>/dev/null
+  say "claim $id"; readlink "$d/.jfc_claim.$a" 2>/dev/null | grep -v '^jfcelery:'
+  say "array $id"; cat "$d/.jfc_array.$a" 2>/dev/null
   say "stderr $id"; tail -c 4000 "$d/queue.err" 2>/dev/null
 done
 say done
@@ -268,8 +310,11 @@ class Frame:
     nonce: str
 
 
-def poll_frame(functions: str, *, user: str, limit_s: float, first: str = "") -> Frame:
-    """Return the frame that lists jobs; ``first`` names a function to call before."""
+def poll_frame(functions: str, *, user: str, limit_s: float, names: Sequence[str] = ()) -> Frame:
+    """Return the frame that lists jobs; those with ``names`` are cancelled before, by `cancel`."""
+    if names:
+        functions += f"names=({' '.join(map(shlex.quote, names))})\n{_CANCEL}"
+    first = "section first cancel_own" if names else ""
     return _frame(functions + _POLL, user=user, limit_s=limit_s, FIRST=first)
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from jfcelery.folders import ARRAY
 from jfcelery.scheduler_io.schedulers.base import (
     ABSENT,
-    ANOTHERS,
     Answer,
     EndReason,
     EndReport,
     QueueState,
+    is_ours,
     same_name,
 )
 
@@ -110,10 +110,8 @@ def judge(job: QueueJob, listing: Listing | None, signs: FolderSigns, trouble: s
         return Answer(QueueState.ENDED, report.completed_by(listed), words)
     if row:
         return Answer(row.state, row.end, row.words, signs.started)
-    if listing and listing.lacks(job.queue_id):
+    if listing and (listing.lacks(job.queue_id) or _is_anothers(job, listing, signs)):
         return Answer(QueueState.UNKNOWN, words=ABSENT)
-    if listing and listing.row(job.queue_id):
-        return Answer(QueueState.UNKNOWN, words=ANOTHERS)
     return Answer(QueueState.UNKNOWN, words=trouble or "the listing says nothing of it")
 
 
@@ -126,6 +124,15 @@ def _row_of(job: QueueJob, listing: Listing | None, array: str) -> Row | None:
     if row and not array and row.name.startswith(ARRAY):
         return row
     return row if row and same_name(row.name, array or job.name) else None
+
+
+def _is_anothers(job: QueueJob, listing: Listing, signs: FolderSigns) -> bool:
+    """Whether the id of a job that has not begun, and so was forgotten, is another job's of ours.
+
+    What has any other name may be the job itself: people rename jobs, and some sites do.
+    """
+    row = listing.row(job.queue_id)
+    return bool(row) and not signs.started and is_ours(row.name if row else "")
 
 
 def _is_final(

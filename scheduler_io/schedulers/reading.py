@@ -16,7 +16,7 @@ from jfcelery.errors import (
     SubmissionRejectedError,
 )
 from jfcelery.folders import ARRAY
-from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, Output, same_name
+from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, Output, is_ours, same_name
 from jfcelery.scheduler_io.schedulers.proof import (
     NO_SIGNS,
     FolderSigns,
@@ -39,10 +39,6 @@ _WRONG: dict[str, tuple[type[JfceleryError], str]] = {
     "silent": (SchedulerDownError, "the queue cannot be asked for {name}: {words}"),
     "unwritable": (RunFolderError, "the run folder of {name} cannot be written to: {words}"),
 }
-
-
-#: Name in Slurm's accounting of a queue job of whose beginning the controller never told it.
-_NAMELESS = "allocation"
 
 
 class AnswerWithoutIdError(SchedulerDownError):
@@ -170,7 +166,10 @@ def read_reports(
         is_unbegun = f"status {job.queue_id}" in parts and not (
             end or status or parts.get(f"claim {job.queue_id}")
         )
-        account = _own(accounted.get(job.queue_id), job, is_unbegun=is_unbegun)
+        array = parts.get(f"array {job.queue_id}", "").partition(" ")[0]
+        if not array and "_" in job.queue_id:
+            array = ARRAY  # its mark is gone
+        account = _own(accounted.get(job.queue_id), array or job.name, is_unbegun=is_unbegun)
         report = _joined(account, stderr, read_end(end), told)
         if report and report.reason is EndReason.UNKNOWN:
             if report.is_forgotten and is_unbegun:
@@ -182,20 +181,29 @@ def read_reports(
     return reports
 
 
-def _own(account: EndReport | None, job: QueueJob, *, is_unbegun: bool) -> EndReport | None:
-    """Return what the accounting says of a job: a controller that forgot it may give its id again.
+def _own(account: EndReport | None, name: str, *, is_unbegun: bool) -> EndReport | None:
+    """Return what the accounting says of a job: a controller that forgot it gives its id again.
 
-    A job that has not begun is forgotten then. What has no name may be its own, if it has begun.
+    Args:
+        account: What is said under its id.
+        name: Under which the job, or its array, was submitted.
+        is_unbegun: Whether its folder shows that it has not begun; it was forgotten then.
     """
     if account is None:
         return None
-    name, is_forgotten = account.name, account.reason is EndReason.FORGOTTEN
-    if not is_forgotten and (name.startswith(ARRAY) or same_name(name, job.name)):
+    is_known = same_name(account.name, name)
+    if account.reason is EndReason.FORGOTTEN:
+        lives = bool(account.name) and is_known
+        return account if is_unbegun and not lives else None
+    # A job that was renamed, and cancelled before it began, has another name, but none of ours.
+    if is_known or not (is_unbegun or is_ours(account.name)):
         return account
-    if is_unbegun:
-        words = account.words if is_forgotten else "Slurm gave its id to another job"
-        return EndReport(EndReason.FORGOTTEN, words=words, is_proof=False)
-    return account if name == _NAMELESS else None
+    if not is_unbegun:
+        return None
+    if account.reason is EndReason.CANCELLED and not is_ours(account.name):
+        return account
+    words = "Slurm gave its id to another job"
+    return EndReport(EndReason.FORGOTTEN, words=words, is_proof=False)
 
 
 def _joined(*sources: EndReport | None) -> EndReport | None:

@@ -84,10 +84,11 @@ list() {{
 # cancelled together before they began are one row. Of one that was cancelled alone then, nothing
 # is left but the controller's word that its array has no such task. A controller that is killed
 # within seconds of taking a job forgets it: then the accounting, where there is one, has nothing or
-# an eternal PENDING (`none`).
+# an eternal PENDING (`none`), and its id may be another job's (`live`), or its array's number that
+# of another array (`lacks`): so the names are told.
 _ACCOUNT = r"""
 account() {
-  local out uid id told asked=
+  local out uid id told name what asked=
   out=$(SLURM_BITSTR_LEN=0 limit sacct -n -P -X \
     -j "$(printf '%s\n' "${ids[@]%%_*}" | sort -u | paste -s -d , -)" \
     -o JobIDRaw,JobID,State,ExitCode,JobName |
@@ -104,8 +105,14 @@ account() {
     esac
     told=$(limit scontrol show job -o "$id" 2>&1)
     printf '%s\n' "$told"
+    what=live
+    case $told in *' not found'*)
+      what=lacks told=$(limit scontrol show job -o "${id%%_*}" 2>&1) ;;
+    esac
+    name=${told##*JobName=}
+    case $told in *JobName=*) printf '%s|%s|%s\n' "$what" "$id" "${name%% *}"; continue ;; esac
     case $'\n'$out in *$'\n'"$id|RUNNING|"*) continue ;; esac
-    case $asked$told in yes*'Invalid job id'*) printf 'none|%s\n' "$id" ;; esac
+    case $asked$told in yes*'Invalid job id'*) printf 'none|%s|\n' "$id" ;; esac
   done
   return 0
 }
@@ -114,6 +121,9 @@ account() {
 _CANCEL = """
 cancel() { chunks scancel; }
 """
+
+# The id of an array is that of all its tasks.
+_OWNERS = "limit squeue -h -u \"$user\" -t all -o '%F|%Z|%j'"
 
 _COUNT = """
 count() { limit squeue -h -r -u "$1" ${2:+-p "$2"} -o %i | wc -l; }
@@ -177,7 +187,6 @@ _ARRAY_OPTIONS = (
 
 _SUBMITTED = re.compile(r"[Ss]ubmitted batch job (\d+)")
 _ID = re.compile(r"\d+(?:_\d+|_\[[\d,-]+(?:%\d+)?\])?")
-_NO_TASK = re.compile(r"Job (\d+_\d+) not found")
 _CONTROLLER = re.compile(r"\b(\w+)=(\S+)")
 _STDERR = re.compile(
     r"\*\*\* (?:JOB|STEP) \S+ ON \S+ (CANCELLED|FAILED) AT \S+(?: DUE TO ([^*]+?))?(?: \*\*\*|,|$)",
@@ -263,6 +272,10 @@ class Slurm(Scheduler):
         """Return the command that cancels jobs."""
         return _CANCEL
 
+    def owners_command(self) -> str:
+        """Return the command that tells whose ids are in the queue."""
+        return _OWNERS
+
     def accounting_command(self) -> str:
         """Return the command that asks sacct, then scontrol for what sacct does not know."""
         return _ACCOUNT
@@ -273,13 +286,16 @@ class Slurm(Scheduler):
         lines = output.stdout.splitlines()
         users = dict(line.split("|")[1:3] for line in lines if re.fullmatch(r"uid\|\d+\|\w+", line))
         for line in lines:
-            found = (
-                _accounted(line, users) or _controlled(line) or _not_there(line) or _unknown(line)
-            )
+            found = _accounted(line, users) or _controlled(line)
             if found is None:
                 continue
             for queue_id in _tasks(found[0]):
-                reports[queue_id] = found[1].completed_by(reports.get(queue_id))
+                earlier = reports.get(queue_id)
+                is_same = earlier is None or earlier.name == found[1].name
+                reports[queue_id] = found[1].completed_by(earlier) if is_same else found[1]
+        for queue_id, report in map(_owned, lines):
+            if report:
+                reports.setdefault(queue_id, report)
         return reports
 
     def read_stderr(self, text: str) -> EndReport | None:
@@ -332,22 +348,22 @@ def _controlled(line: str) -> tuple[str, EndReport] | None:
     return _report(queue_id, word, fields.get("ExitCode", ""), words=words, name=name)
 
 
-def _not_there(line: str) -> tuple[str, EndReport] | None:
-    """Read the controller's word that an array, which it has, lacks a task."""
-    found = _NO_TASK.fullmatch(line.strip())
-    if not found:
-        return None
-    words = "Slurm has its array, but not this task"
-    return found[1], EndReport(EndReason.UNKNOWN, words=words, is_forgotten=True)
-
-
-def _unknown(line: str) -> tuple[str, EndReport] | None:
-    """Read that neither the accounting nor the controller knows a job: no proof of anything."""
-    mark, _, queue_id = line.partition("|")
-    if mark != "none" or not _ID.fullmatch(queue_id):
-        return None
-    words = "neither Slurm nor its accounting knows it"
-    return queue_id, EndReport(EndReason.FORGOTTEN, words=words, is_proof=False)
+def _owned(line: str) -> tuple[str, EndReport | None]:
+    """Read whose an id is now, and of whose array a task is not there."""
+    mark, _, rest = line.partition("|")
+    queue_id, _, name = rest.partition("|")
+    if not _ID.fullmatch(queue_id):
+        return "", None
+    if mark == "lacks":
+        words = "Slurm has its array, but not this task"
+        return queue_id, EndReport(EndReason.UNKNOWN, words=words, is_forgotten=True, name=name)
+    words = {
+        "none": "neither Slurm nor its accounting knows it",
+        "live": "Slurm gave its id to another job",
+    }.get(mark)
+    if words is None:
+        return "", None
+    return queue_id, EndReport(EndReason.FORGOTTEN, words=words, is_proof=False, name=name)
 
 
 def _tasks(queue_id: str) -> Iterator[str]:

@@ -111,25 +111,6 @@ def test_a_job_whose_processes_are_all_killed_has_a_report(bench: Bench) -> None
     assert (report.reason, report.signal) == (EndReason.FAILED, 9)
 
 
-def test_a_job_that_slurm_knows_no_more_was_forgotten_if_it_has_not_begun(bench: Bench) -> None:
-    """Neither the controller nor the accounting has it."""
-    job = replace(bench.put("true"), queue_id="99999999")
-    report = bench.queue.end_reports([job])[job.queue_id]
-    assert (report.reason, report.is_proof) == (EndReason.FORGOTTEN, False)
-    assert bench.queue.cancel([job]) == {job.queue_id: True}
-    bench.host.run(f"ln -s {job.queue_id} {job.folder}/.jfc_claim.1")
-    assert bench.queue.end_reports([job]) == {}
-
-
-def test_an_id_that_is_another_jobs_now_is_not_cancelled(bench: Bench) -> None:
-    """A controller that is killed before it has saved a job may give its id again."""
-    running = bench.run("sleep 1000")
-    bench.wait_line(running, "stage=exec")
-    forgotten = replace(bench.put("true"), queue_id=running.queue_id)
-    assert bench.queue.cancel([forgotten]) == {running.queue_id: True}
-    assert bench.answer(running).state is QueueState.RUNNING
-
-
 @pytest.mark.slow
 def test_a_job_that_takes_too_long_is_told_apart(bench: Bench) -> None:
     """TIMEOUT, from the listing, the accounting and slurmstepd's words in queue.err."""

@@ -85,6 +85,7 @@ case $mode in
   garbage) echo "<html>503</html>"; exit 0 ;;
   cut) printf 'JOBID|STATE|REASON|PARTITION|NA'; exit 0 ;;
 esac
+case " $* " in *'%F|%Z|%j'*) sed 's/_*|.*|/||/; s/_[^|]*|/|/' queue 2>/dev/null; exit 0 ;; esac
 case " $* " in *" -h "*) cut -d'|' -f1 queue 2>/dev/null; exit 0 ;; esac
 echo 'JOBID|STATE|REASON|PARTITION|NAME'
 cat queue 2>/dev/null

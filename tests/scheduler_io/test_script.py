@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jfcelery.project import ExecutionConfig
-from jfcelery.scheduler_io.schedulers.base import NO_FOLDER
 from jfcelery.scheduler_io.script import DUPLICATE
 
 if TYPE_CHECKING:
@@ -46,13 +45,11 @@ def test_it_tells_each_stage_and_leaves_a_final_file(make_script: MakeScript) ->
 def test_it_begins_nothing_in_the_folder_of_another_attempt(make_script: MakeScript) -> None:
     """A queue job that was given up may be remembered by its scheduler after all."""
     script = make_script("echo run")
-    old = script.folder.parent / "old.sh"
-    (script.folder / "submit.sh").rename(old)
-    (script.folder / "submit.sh").write_text(old.read_text().replace("jfc-u-1-1", "jfc-u-1-2"))
-    done = subprocess.run(["bash", old], capture_output=True, text=True, check=False)
-    assert done.returncode == NO_FOLDER
-    assert "holds another attempt" in done.stderr
-    assert sorted(path.name for path in script.folder.iterdir()) == ["submit.sh"]
+    (script.folder / ".jfc_claim.1").symlink_to("jfcelery:over")
+    assert script.run() == DUPLICATE
+    assert "begun, or given up, already (jfcelery:over)" in script.text("queue.err")
+    assert script.lines == []
+    assert script.text("queue.out") == ""
 
 
 def test_the_stages_come_in_their_order(make_script: MakeScript) -> None:
@@ -175,7 +172,7 @@ def test_a_second_queue_job_does_nothing(make_script: MakeScript) -> None:
     assert script.run("8") == DUPLICATE
     assert script.text("queue.out") == "run\n"
     assert script.text("jfc_end.1") == before
-    assert "queue job 7 has begun this job already" in script.text("queue.err")
+    assert "begun, or given up, already (7)" in script.text("queue.err")
 
 
 def test_a_queue_job_that_is_started_anew_runs_again(make_script: MakeScript) -> None:

@@ -100,6 +100,26 @@ def test_absence_ends_a_job_only_after_some_listings_and_some_time(
     assert doc.remote.end.reason == reason
 
 
+def test_two_jobs_of_one_id_are_asked_for_one_after_the_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheduler that forgot one gave its id to the other: an answer is one job's."""
+    submit(bench, "a", "b")
+    queue_id = bench.runtime.jobs.get("b").remote.process_id
+    bench.runtime.jobs.update(bench.runtime.jobs.get("a"), {"remote.process_id": queue_id})
+    asked: list[str] = []
+
+    def ask(_queue: WorkerQueue, jobs: Sequence[QueueJob]) -> dict[str, Answer]:
+        (job,) = jobs
+        asked.append(job.uuid)
+        return {job.queue_id: Answer(QueueState.RUNNING, words="RUNNING")}
+
+    monkeypatch.setattr(WorkerQueue, "poll", ask)
+    poll_host(bench.runtime, "local")
+    assert sorted(asked[:2]) == ["a", "b"]
+    assert {bench.runtime.jobs.get(uuid).state for uuid in "ab"} == {JobState.RUNNING}
+
+
 def test_an_accounting_that_is_late_ends_a_job_when_it_comes(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,7 +25,8 @@ FILES: dict[str, bytes | Path] = {"submit.sh": b"#!/bin/sh\necho hi\n", "jfremot
 
 def contents(folder: RunFolder) -> dict[str, str]:
     """Return the files of a run folder but its marker."""
-    files = {path.name: path.read_text() for path in Path(folder.path).iterdir()}
+    paths = (path for path in Path(folder.path).iterdir() if not path.is_symlink())
+    files = {path.name: path.read_text() for path in paths}
     del files[RunFolder.MARKER]
     return files
 
@@ -97,6 +98,8 @@ def test_earlier_attempt_is_archived(any_host: LocalHost, folder: RunFolder) -> 
     assert contents(folder) == {"a": "third"}
     assert contents(folder.archived(2)) == {"a": "second"}
     assert siblings(folder) == ["", ".attempt1", ".attempt2"]
+    claims = {path.name: str(path.readlink()) for path in Path(folder.path).glob(".jfc_claim.*")}
+    assert claims == dict.fromkeys((".jfc_claim.1", ".jfc_claim.2"), "jfcelery:over")
 
 
 def test_archive_that_is_there_already(host: LocalHost, folder: RunFolder) -> None:

@@ -55,6 +55,7 @@ SCONTROL_ARRAY = """\
 JobId=46 ArrayJobId=41 ArrayTaskId=4 JobName=jfc-array-1-a UserId=hpc(20001) JobState=CANCELLED \
 Reason=None ExitCode=0:15
 Job 41_6 not found
+lacks|41_6|jfc-array-1-a
 """
 
 SCONTROL = """\

@@ -46,12 +46,16 @@ UNBEGUN = {"end 7": "", "status 7": "", "claim 7": ""}
 @pytest.mark.parametrize(
     "account, folder, reason",
     [
-        ("none|7", UNBEGUN, EndReason.FORGOTTEN),
-        ("none|7", {}, None),  # no folder was seen
-        ("none|7", {**UNBEGUN, "status 7": "stage=started"}, None),
-        ("none|7", {**UNBEGUN, "claim 7": "7"}, None),  # the disk was full
+        ("none|7|", UNBEGUN, EndReason.FORGOTTEN),
+        ("none|7|", {}, None),  # no folder was seen
+        ("none|7|", {**UNBEGUN, "status 7": "stage=started"}, None),
+        ("none|7|", {**UNBEGUN, "claim 7": "7"}, None),  # the disk was full
         ("7|COMPLETED|0:0|jfc-u-1-1", UNBEGUN, EndReason.COMPLETED),
-        ("7|COMPLETED|0:0|jfc-array-1-a", UNBEGUN, EndReason.COMPLETED),
+        ("7|COMPLETED|0:0|jfc-array-1-a", UNBEGUN, EndReason.FORGOTTEN),
+        ("7|CANCELLED by 1|0:0|mine", UNBEGUN, EndReason.CANCELLED),
+        ("7|CANCELLED by 1|0:0|jfc-v-1-1", UNBEGUN, EndReason.FORGOTTEN),
+        ("live|7|jfc-u-1-1", UNBEGUN, None),
+        ("live|7|jfc-v-1-1", UNBEGUN, EndReason.FORGOTTEN),
         ("7|COMPLETED|0:0|jfc-v-1-1", UNBEGUN, EndReason.FORGOTTEN),
         ("7|COMPLETED|0:0|jfc-v-1-1", {**UNBEGUN, "status 7": "stage=started"}, None),
         ("7|COMPLETED|0:0|allocation", UNBEGUN, EndReason.FORGOTTEN),
