@@ -78,14 +78,13 @@ list() {{
 }}
 """
 
-# ``CANCELLED by UID``: the host knows the name. What the accounting lacks (it is off, late, or
-# the site has none), the controller may still know. A task of an array has a number of its own,
-# too (JobIDRaw): by that nobody asks for it. The whole array is asked for: tasks that were
-# cancelled together before they began are one row. Of one that was cancelled alone then, nothing
-# is left but the controller's word that its array has no such task. A controller that is killed
-# within seconds of taking a job forgets it: then the accounting, where there is one, has nothing or
-# an eternal PENDING (`none`), and its id may be another job's (`live`), or its array's number that
-# of another array (`lacks`): so the names are told.
+# ``CANCELLED by UID``: the host knows the name. What the accounting lacks (it is off, late, or there
+# is none), the controller may still know. A task of an array has a number of its own, too
+# (JobIDRaw): by that nobody asks for it. The whole array is asked for: tasks that were cancelled
+# together before they began are one row. Of one that was cancelled alone then, nothing is left but
+# the controller's word that its array has no such task. A controller that is killed within seconds
+# of taking a job forgets it: the accounting has nothing, or an eternal PENDING (`none`), and the id
+# may be another job's (`live`), its array's number another array's (`lacks`): so names are told.
 _ACCOUNT = r"""
 account() {
   local out uid id told name what asked=
@@ -192,6 +191,10 @@ _STDERR = re.compile(
     r"\*\*\* (?:JOB|STEP) \S+ ON \S+ (CANCELLED|FAILED) AT \S+(?: DUE TO ([^*]+?))?(?: \*\*\*|,|$)",
     re.MULTILINE,
 )
+_FORGOTTEN = {
+    "none": "neither Slurm nor its accounting knows it",
+    "live": "Slurm gave its id to another job",
+}
 _OOM = re.compile(r"oom[-_ ]kill|exceeded (?:job |virtual )?memory limit|OOM Killed", re.IGNORECASE)
 _DUE_TO = {
     "TIME LIMIT": EndReason.TIMEOUT,
@@ -357,11 +360,8 @@ def _owned(line: str) -> tuple[str, EndReport | None]:
     if mark == "lacks":
         words = "Slurm has its array, but not this task"
         return queue_id, EndReport(EndReason.UNKNOWN, words=words, is_forgotten=True, name=name)
-    words = {
-        "none": "neither Slurm nor its accounting knows it",
-        "live": "Slurm gave its id to another job",
-    }.get(mark)
-    if words is None:
+    words = _FORGOTTEN.get(mark, "")
+    if not words:
         return "", None
     return queue_id, EndReport(EndReason.FORGOTTEN, words=words, is_proof=False, name=name)
 

@@ -174,8 +174,8 @@ def test_a_job_with_a_new_name_is_cancelled(bench: Bench) -> None:
     held = bench.run("sleep 1000", resources={"qverbatim": "#SBATCH --hold"})
     bench.host.run(f"scontrol update JobId={held.queue_id} JobName=mine")
     bench.queue.cancel([running, held])
-    for job in (running, held):
-        wait_until(lambda job=job: states(bench, job.queue_id) <= {"CANCELLED"}, "the end")
+    ids = f"{running.queue_id},{held.queue_id}"
+    wait_until(lambda: states(bench, ids) <= {"CANCELLED"}, "the end of both")
 
 
 def test_what_runs_is_cancelled_although_the_queue_cannot_be_listed(bench: Bench) -> None:
