@@ -78,13 +78,13 @@ list() {{
 }}
 """
 
-# ``CANCELLED by UID``: the host knows the name. What the accounting lacks (it is off, late, or there
-# is none), the controller may still know. A task of an array has a number of its own, too
-# (JobIDRaw): by that nobody asks for it. The whole array is asked for: tasks that were cancelled
-# together before they began are one row. Of one that was cancelled alone then, nothing is left but
-# the controller's word that its array has no such task. A controller that is killed within seconds
-# of taking a job forgets it: the accounting has nothing, or an eternal PENDING (`none`), and the id
-# may be another job's (`live`), its array's number another array's (`lacks`): so names are told.
+# ``CANCELLED by UID``: the host knows the name. What the accounting lacks (it is off, or late), the
+# controller may still know. A task of an array has a number of its own, too (JobIDRaw): by that
+# nobody asks for it. The whole array is asked for: tasks that were cancelled together before they
+# began are one row; of one that was cancelled alone, nothing is left but the controller's word that
+# its array lacks it. A controller that is killed within seconds of taking a job forgets it: the
+# accounting has nothing, or an eternal PENDING (`none`), and the id may be another job's (`live`),
+# its array's number another array's (`lacks`): so names are told.
 _ACCOUNT = r"""
 account() {
   local out uid id told name what asked=
@@ -347,8 +347,8 @@ def _controlled(line: str) -> tuple[str, EndReport] | None:
     queue_id = fields["JobId"]
     if "ArrayTaskId" in fields:
         queue_id = f"{fields.get('ArrayJobId', queue_id)}_{fields['ArrayTaskId']}"
-    name = fields.get("JobName", "")
-    return _report(queue_id, word, fields.get("ExitCode", ""), words=words, name=name)
+    codes, name = fields.get("ExitCode", ""), fields.get("JobName", "")
+    return _report(queue_id, word, codes, words=words, name=name)
 
 
 def _owned(line: str) -> tuple[str, EndReport | None]:
