@@ -271,6 +271,8 @@ class Jobs:
         transition(event, doc.state, target)
         extra = dict(fields or {})
         now = now or self.now()
+        if doc.last:  # written by another process, to whom the database's time seemed to be later
+            now = max(now, doc.last.at)
         last = {
             "_id": f"{doc.id}:{doc.version + 1}",
             "uuid": doc.uuid,

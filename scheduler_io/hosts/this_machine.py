@@ -7,6 +7,7 @@ attempt, somebody else's folder, a full disk) is left to it.
 
 from __future__ import annotations
 
+import glob
 import os
 import shutil
 from pathlib import Path
@@ -50,7 +51,7 @@ def _placed(one: Publication) -> bool:
     if one.keep or os.path.lexists(one.folder.path):
         return False
     path = Path(one.folder.path)
-    arriving = path.with_name(f"{path.name}.tmp-{new_token()}")
+    arriving = path.with_name(f"{path.name}.tmp-{os.getpid()}.{new_token()}")
     try:
         arriving.parent.mkdir(parents=True, exist_ok=True)
         arriving.mkdir()
@@ -59,8 +60,21 @@ def _placed(one: Publication) -> bool:
                 return False
             (arriving / check_name(name)).write_bytes(content)
         arriving.rename(path)  # fails if somebody was faster: a run folder is never empty
+        _clear(path)
     except OSError:
         return False
     finally:
         shutil.rmtree(arriving, ignore_errors=True)
     return True
+
+
+def _clear(path: Path) -> None:
+    """Remove what processes left that died while they put the same run folder in place."""
+    for left in path.parent.glob(f"{glob.escape(path.name)}.tmp-*.*"):
+        pid = left.name.rpartition(".tmp-")[2].partition(".")[0]
+        try:
+            os.kill(int(pid), 0)
+        except ProcessLookupError:
+            shutil.rmtree(left, ignore_errors=True)
+        except (OSError, ValueError):
+            continue

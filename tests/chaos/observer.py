@@ -54,6 +54,8 @@ class Evidence:
         submitted: The flows.
         leases: What is wrong with leases, as it was seen while all ran.
         commands: What a person had to do by hand.
+        attempts: Lives of queue jobs, by job and attempt.
+        unknown: How many ends of each job Slurm itself, having lost its state, knew nothing of.
     """
 
     effects: Sequence[Mapping[str, Any]] = ()
@@ -68,6 +70,7 @@ class Evidence:
     leases: Sequence[str] = ()
     commands: Sequence[str] = ()
     attempts: dict[str, dict[int, list[str]]] = field(default_factory=dict, init=False)
+    unknown: Counter[str] = field(default_factory=Counter, init=False)
 
     def __post_init__(self) -> None:
         for row in self.accounting:
@@ -75,6 +78,11 @@ class Evidence:
                 job = "_".join(found[1].rsplit("-", 1))
                 lives = self.attempts.setdefault(job, {}).setdefault(int(found[2]), [])
                 lives.append(f"{row['JobID']} {row['State'].split()[0]}")
+        last = [job["last"] for job in self.jobs if job.get("last")]
+        changes = {change["_id"]: change for change in (*self.history, *last)}
+        for change in changes.values():
+            if change.get("why", "").startswith(("LOST", "FORGOTTEN")):
+                self.unknown[f"{change['uuid']}_{change['index']}"] += 1
 
 
 def violations(evidence: Evidence) -> list[str]:
@@ -161,7 +169,8 @@ def _run(
     }
     if document["state"] == "COMPLETED" and not ends:
         yield f"job {job} is complete, and never ran to its end"
-    if len(ends) > 1 + sum(killed.values()):
+    # The cluster went down before a job could save what it had, and Slurm forgot that it ran.
+    if len(ends) > 1 + sum(killed.values()) + evidence.unknown[job]:
         yield f"job {job} ran to its end {len(ends)} times, killed {killed}"
     for attempt, number in starts.items():
         if number > 1 + killed.get(attempt, 0):
@@ -182,7 +191,7 @@ def _submissions(evidence: Evidence) -> Iterator[str]:
                 yield f"job {job} has an attempt after {attempt}, which went well: {lives}"
     workers = {one.name: one.worker for one in evidence.submitted}
     names = {flow["_id"]: flow["name"] for flow in evidence.flows}
-    overwritten, unknown = _overwritten(evidence), unknown_ends(evidence)
+    overwritten = _overwritten(evidence)
     for document in evidence.jobs:
         on_cluster = workers.get(names.get(document["flow"], "")) == "hpca"
         if document["state"] == "COMPLETED" and on_cluster:
@@ -190,7 +199,10 @@ def _submissions(evidence: Evidence) -> Iterator[str]:
                 {*evidence.attempts.get(document["_id"], {}), *overwritten[document["_id"]]}
             )
             missing = {*range(1, document["attempt"] + 1)}.difference(seen)
-            if seen[-1:] != [document["attempt"]] or len(missing) > unknown[document["_id"]]:
+            if (
+                seen[-1:] != [document["attempt"]]
+                or len(missing) > evidence.unknown[document["_id"]]
+            ):
                 yield (
                     f"job {document['_id']} is at attempt {document['attempt']}, "
                     f"and the accounting knows {seen}"
@@ -206,13 +218,6 @@ def _overwritten(evidence: Evidence) -> dict[str, set[int]]:
         if owners.get(note.get("queue_id", ""), name) != name:
             found[note["job"]].add(note["attempt"])
     return found
-
-
-def unknown_ends(evidence: Evidence) -> Counter[str]:
-    """Count the ends of each job that Slurm itself, having lost its state, knew nothing of."""
-    changes = [*evidence.history, *(job["last"] for job in evidence.jobs if job.get("last"))]
-    ends = {c["_id"]: c for c in changes if c.get("why", "").startswith(("LOST", "FORGOTTEN"))}
-    return Counter(f"{change['uuid']}_{change['index']}" for change in ends.values())
 
 
 def _outputs(evidence: Evidence) -> Iterator[str]:

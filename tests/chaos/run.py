@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from tests.chaos.faults import faults
 from tests.chaos.flows import WIDTH, shape_of
 from tests.chaos.ground import Ground
-from tests.chaos.observer import Evidence, Submitted, unknown_ends, violations
+from tests.chaos.observer import Evidence, Submitted, violations
 from tests.chaos.plan import FAULTS, LOCAL, as_json, plan
 from tests.chaos.system import TERM, System
 from tests.chaos.watch import LeaseWatch
@@ -206,7 +206,7 @@ class Run:
             "accepted": sum(one.accepted for one in self._submitted),
             "jobs": len(evidence.jobs),
             "complete": sum(job["state"] == "COMPLETED" for job in evidence.jobs),
-            "ends that Slurm knew nothing of": unknown_ends(evidence).total(),
+            "ends that Slurm knew nothing of": evidence.unknown.total(),
             "starts": sum(note["what"] == "start" for note in evidence.effects),
             "queue jobs": sum(map(len, evidence.attempts.values())),
             "faults": sum(faults.values()),

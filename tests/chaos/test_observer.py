@@ -108,6 +108,12 @@ def _forgotten_and_new_attempt(seen: dict[str, Any]) -> None:
     seen["history"].append({**own[-1], **last, "target": "COMPLETED", "why": ""})
 
 
+def _lost_with_its_result(seen: dict[str, Any]) -> None:
+    _forgotten_and_new_attempt(seen)
+    seen["effects"] += [_note("b-2", "start"), _note("b-2", "end")]
+    seen["effects"].append(seen["effects"].pop(3))
+
+
 def _never_inserted(seen: dict[str, Any]) -> None:
     seen["submitted"].append(Submitted("other", {("x", 1): 1}, "hpca", accepted=False))
 
@@ -132,6 +138,7 @@ def _id_given_again(seen: dict[str, Any]) -> None:
         _killed_and_run_again,
         _killed_and_new_attempt,
         _forgotten_and_new_attempt,
+        _lost_with_its_result,
         _never_inserted,
         _half_inserted,
         _id_given_again,
@@ -151,6 +158,12 @@ def _half_inserted_and_run(seen: dict[str, Any]) -> None:
 
 def _attempt_without_a_reason(seen: dict[str, Any]) -> None:
     _forgotten_and_new_attempt(seen)
+    for change in seen["history"]:
+        change["why"] = ""
+
+
+def _run_again_without_a_reason(seen: dict[str, Any]) -> None:
+    _lost_with_its_result(seen)
     for change in seen["history"]:
         change["why"] = ""
 
@@ -181,6 +194,7 @@ PLANTED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         "which went well",
     ),
     "a submission is unknown": (lambda s: s["accounting"].pop(), "the accounting knows []"),
+    "a new attempt after a good end": (_run_again_without_a_reason, "ran to its end 2 times"),
     "an attempt was never submitted": (_attempt_without_a_reason, "the accounting knows [2]"),
     "an output is wrong": (lambda s: s["outputs"][1].update(output=3), "has the outputs [3]"),
     "an output is missing": (lambda s: s["outputs"].pop(), "has the outputs []"),

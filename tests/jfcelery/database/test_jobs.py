@@ -45,6 +45,19 @@ def test_a_transition_changes_state_history_and_flow(jobs: Jobs, doc: JobDoc) ->
     assert (last.source, last.target) == (JobState.READY, JobState.CHECKED_OUT)
 
 
+def test_history_never_goes_back_in_time(
+    jobs: Jobs, doc: JobDoc, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each process finds out by itself what the time of the database is, and errs by its link."""
+    first = jobs.transition(doc, "checkout", JobState.CHECKED_OUT, by="one")
+    earlier = jobs.now() - timedelta(seconds=5)
+    monkeypatch.setattr(jobs, "now", lambda: earlier)
+    (second,) = jobs.transition_many([first], "upload", JobState.UPLOADED, by="another")
+    times = [change.at for change in jobs.history.of(second)]
+    assert times == sorted(times)
+    assert second.updated_on >= first.updated_on
+
+
 def test_a_stale_document_cannot_be_written(jobs: Jobs, doc: JobDoc) -> None:
     """Whoever read before somebody else wrote gets a conflict and changes nothing."""
     jobs.update(doc, {"priority": 3})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from jfcelery.errors import ForeignFolderError, InputError, RunFolderError, Tran
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts import archive, scripts
 from jfcelery.scheduler_io.hosts.parcels import Publication
+from jfcelery.scheduler_io.hosts.this_machine import ThisMachine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -140,6 +142,19 @@ def test_foreign_file_is_kept(host: LocalHost, folder: RunFolder) -> None:
     with pytest.raises(RunFolderError, match="no run folder of jfcelery"):
         publish(host, folder, "x")
     assert Path(folder.path).read_text() == "mine"
+
+
+def test_what_a_process_left_that_died_is_removed(folder: RunFolder) -> None:
+    """What one that lives is still at is left alone."""
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    for pid in (ended.pid, os.getpid()):
+        left = Path(f"{folder.path}.tmp-{pid}.x")
+        left.mkdir(parents=True)
+        (left / "a").touch()
+    publish(ThisMachine(timeout=60), folder, "whole")
+    assert contents(folder) == {"a": "whole"}
+    assert siblings(folder) == ["", f".tmp-{os.getpid()}.x"]
 
 
 def test_many_at_once(any_host: LocalHost, folder: RunFolder) -> None:
