@@ -6,11 +6,11 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.documents import job_key
-from jfcelery.execution.stores import insert_documents, read_documents
+from jfcelery.execution.stores import insert_documents
 from jfcelery.flows.finish import add_new_jobs, halt
 from jfcelery.flows.release import release_children, settle
 from jfcelery.states import JobState
-from jfcelery.tasks.outputs import fetched, local_folder, outcome_of
+from jfcelery.tasks.outputs import documents_of, fetched, local_folder, outcome_of
 from jfcelery.tasks.recovery import recovered
 from jfcelery.tasks.runtime import jobstore_outages
 from jfcelery.tasks.step import Commit, Step, Work
@@ -68,7 +68,7 @@ def completed(outcome: Outcome, then: Callable[[JobDoc], None] | None = None) ->
 def _insert(work: Work, folder: Path, outcome: Outcome) -> None:
     runtime, doc = work.runtime, work.doc
     store = runtime.jobstore(runtime.jobs.flows.get(doc.flow).jobstore)
-    documents = read_documents(folder, doc.stores)
+    documents = documents_of(work, folder)
     with jobstore_outages():
         insert_documents(store, documents)
     halt(runtime.jobs, doc, outcome)

@@ -14,14 +14,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import FlowNotFoundError, JfceleryError
-from jfcelery.execution.stores import Documents, insert_documents, read_documents
+from jfcelery.execution.stores import Documents, insert_documents
 from jfcelery.flows.release import release_all
 from jfcelery.states import JobState
 from jfcelery.tasks.checkout import send_checkout
 from jfcelery.tasks.download import download, downloaded
 from jfcelery.tasks.finalize import came_of, completed, finalize, remove_copy
 from jfcelery.tasks.lease import kept
-from jfcelery.tasks.outputs import outcome_of, retrieval
+from jfcelery.tasks.outputs import documents_of, outcome_of, retrieval
 from jfcelery.tasks.runtime import jobstore_outages
 from jfcelery.tasks.step import Commit, Work, charged
 from jfcelery.tasks.together import (
@@ -135,7 +135,7 @@ def _result(work: Work) -> _Result | None:
     is_stop = outcome.stop_children or outcome.stop_jobflow
     if is_stop or work.doc.stores or any(part is not None for part in unusual):
         return None
-    return _Result(work, outcome, read_documents(folder))
+    return _Result(work, outcome, documents_of(work, folder))
 
 
 def _insert(runtime: Runtime, store: str | None, results: Sequence[_Result]) -> bool:

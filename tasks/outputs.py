@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jfcelery.database.documents import job_key
-from jfcelery.errors import OutputMissingError
+from jfcelery.database.payloads import load_payload
+from jfcelery.errors import OutputInvalidError, OutputMissingError
 from jfcelery.execution.outcome import Outcome, read_outcome
 from jfcelery.execution.reason import why_no_output
+from jfcelery.execution.stores import Documents, read_documents
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts.parcels import Retrieval
 
@@ -71,3 +73,21 @@ def outcome_of(work: Work, folder: Path) -> Outcome:
         doc = work.doc
         end = doc.remote.end.model_dump() if doc.remote.end else None
         raise OutputMissingError(why_no_output(folder, attempt=doc.attempt, end=end)) from error
+
+
+def documents_of(work: Work, folder: Path) -> Documents:
+    """Return the documents that a job left.
+
+    Raises:
+        OutputMissingError: There are none.
+        OutputInvalidError: They cannot be read, or one is another job's, whose output it would
+            replace; only a job that jobflow gives the store (``expose_store``) may do that.
+    """
+    doc = work.doc
+    documents = read_documents(folder, doc.stores)
+    owners = [(one.get("uuid"), one.get("index")) for one in documents.outputs]
+    other = next((owner for owner in owners if owner != (doc.uuid, doc.index)), None)
+    if other and not load_payload(work.runtime.queue, doc.id)["config"]["expose_store"]:
+        named = f"{other[0]} {other[1]}"[:100]
+        raise OutputInvalidError(f"{RunFolder.STORE_DATA} holds the output of another job, {named}")
+    return documents

@@ -217,7 +217,9 @@ class JobController(JobActions, Administration, PilotQueries):
         job_index: int | None = None,
         load: Any = False,
     ) -> Any:
-        """Return the output of a job from the JobStore.
+        """Return the output of a job from the JobStore, as plain data.
+
+        References to outputs of other jobs are followed; objects stay in their serialised form.
 
         Args:
             job_id: Its uuid.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.controller.listing import pandas
+from jfcelery.controller.references import References
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.flows import Flows
@@ -45,7 +46,9 @@ def connected_store(project: Project, name: str | None) -> JobStore:
 
 
 def job_output(project: Project, queue: QueueDatabase, doc: JobDoc, *, load: Any = False) -> Any:
-    """Return the output of a job.
+    """Return the output of a job as plain data: no class that it names is imported.
+
+    References to the outputs of other jobs are followed.
 
     Args:
         project: The project.
@@ -61,13 +64,13 @@ def job_output(project: Project, queue: QueueDatabase, doc: JobDoc, *, load: Any
     criteria = {"uuid": doc.uuid, "index": doc.index}
     try:
         with translated(what="The JobStore's database"):
-            if store.query_one(criteria, properties=["uuid"]) is None:
+            found = store.query_one(criteria, ["output"], load=load)
+            if found is None:
                 raise JobNotFoundError(
                     f"The JobStore holds no output of job {doc.db_id}, which is {doc.state}.",
                     remedy=f"`jfc job info {doc.db_id}` tells more.",
                 )
-            # It also follows references to the outputs of other jobs.
-            return store.get_output(doc.uuid, which=doc.index, load=load)
+            return References(store).resolved(found.get("output"), frozenset({doc.uuid}))
     finally:
         store.close()
 
