@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 #: Form of a line of text, to which what is bound is appended.
 TEXT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -41,10 +41,19 @@ def bound_fields() -> Mapping[str, Any]:
 
 
 class TextFormatter(logging.Formatter):
-    """A line for people: what is bound stands at its end."""
+    """A line for people: what is bound stands at its end.
 
-    def __init__(self) -> None:
+    Args:
+        redact: Takes secrets out of texts.
+    """
+
+    def __init__(self, redact: Callable[[str], str] = str) -> None:
         super().__init__(TEXT)
+        self._redact = redact
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the line, and the trace if there is one."""
+        return self._redact(super().format(record))
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """Return the line, without a trace."""
@@ -54,7 +63,15 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """A line for programs: one JSON object."""
+    """A line for programs: one JSON object.
+
+    Args:
+        redact: Takes secrets out of texts.
+    """
+
+    def __init__(self, redact: Callable[[str], str] = str) -> None:
+        super().__init__()
+        self._redact = redact
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -62,21 +79,22 @@ class JsonFormatter(logging.Formatter):
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": self._redact(record.getMessage()),
             **bound_fields(),
         }
         if record.exc_info:
-            content["trace"] = self.formatException(record.exc_info)
+            content["trace"] = self._redact(self.formatException(record.exc_info))
         return json.dumps(content, default=str, ensure_ascii=False)
 
 
-def configure(form: str, level: int | str) -> None:
+def configure(form: str, level: int | str, redact: Callable[[str], str] = str) -> None:
     """Write all logs of this process to stderr in one form, in place of what was set before.
 
     Args:
         form: ``text`` or ``json``.
         level: The least important level that is written.
+        redact: Takes secrets out of texts.
     """
     handler = logging.StreamHandler()
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.setFormatter(JsonFormatter(redact) if form == "json" else TextFormatter(redact))
     logging.basicConfig(level=level, handlers=[handler], force=True)

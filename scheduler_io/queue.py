@@ -47,7 +47,8 @@ CONFIRM_S = 10.0
 #: Pause between two looks at jobs that are being cancelled, in seconds.
 CONFIRM_PAUSE_S = 1.0
 
-_ID = re.compile(r"[\w.:@\[\]-]+")
+#: With a dash ahead it would be an option of the scheduler's command.
+_ID = re.compile(r"\w[\w.:@\[\]-]*")
 
 
 @dataclass(frozen=True)

@@ -43,8 +43,8 @@ def recovered(work: Work, error_class: str, error: str) -> Commit | Decision:
     from jfcelery.tasks.checkout import send_checkout
     from jfcelery.tasks.step import Commit
 
-    doc = work.doc
-    decision = decide(work.runtime.project, doc, causes_of(doc, error_class), error)
+    doc, told = work.doc, work.runtime.queue.redact(error)
+    decision = decide(work.runtime.project, doc, causes_of(doc, error_class), told)
     if decision.rule is None:
         return decision
     if not decision.is_retry:

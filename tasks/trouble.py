@@ -38,19 +38,20 @@ def handle(work: Work, step: str, error: Exception) -> None:
     many, end in REMOTE_ERROR.
     """
     jobs, doc = work.runtime.jobs, work.doc
+    told = jobs.queue.redact(str(error))
     try:
         if isinstance(error, HostError):
             work.runtime.host_records.failed(work.worker.host_key, error)
-            logger.warning("%s of job %s: host trouble: %s", step, doc.db_id, error)
+            logger.warning("%s of job %s: host trouble: %s", step, doc.db_id, told)
             # No lost message: the sweeper need not wait for one once the host is back.
             jobs.release(doc, {"retry_at": jobs.now()})
         elif isinstance(error, BackPressureError | JobStoreUnavailableError):
             jobs.release(doc, _pressure(work, error))
         elif _may_pass(work, error):
-            logger.warning("%s of job %s failed, again later: %s", step, doc.db_id, error)
+            logger.warning("%s of job %s failed, again later: %s", step, doc.db_id, told)
             jobs.release(doc, _again(work, error))
         else:
-            logger.error("%s of job %s failed: %s", step, doc.db_id, error)
+            logger.error("%s of job %s failed: %s", step, doc.db_id, told)
             _fail(work, step, error)
     except ConflictError:
         logger.info("%s of job %s was overtaken", step, doc.db_id)

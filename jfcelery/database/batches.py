@@ -141,6 +141,8 @@ class Batches:
         Raises:
             ConflictError: The document was changed since it was read.
         """
+        if why := fields.get("why"):
+            fields = {**fields, "why": self.queue.redact(why)}
         change = {**fields, "updated_on": self.queue.clock.now(), "version": doc.version + 1}
         with translated():
             result = self.queue.batches.update_one(

@@ -7,10 +7,12 @@ import re
 import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.clock import Clock, ticks
 from jfcelery.errors import DatabaseUnavailableError, ProjectInvalidError
+from jfcelery.project.masking import Redactor, secrets_in
 from jfcelery.services.manage import database_endpoint
 
 if TYPE_CHECKING:
@@ -164,6 +166,11 @@ class QueueDatabase:
         self._seen_failures = -1
         self._look_again = 0.0
         self.clock = Clock(self._server_time)
+
+    @cached_property
+    def redact(self) -> Redactor:
+        """Takes the project's secrets out of texts: an exception may hold one."""
+        return Redactor(secrets_in(self._project.model_dump(mode="python")))
 
     def _server_time(self) -> datetime:
         said: datetime = self.client["admin"].command("hello")["localTime"]

@@ -37,15 +37,20 @@ def failure_key(key: str) -> str:
 def with_short_errors(
     queue: QueueDatabase, doc: JobDoc, fields: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return fields that are to be set in a hot document, long errors put apart first."""
+    """Return fields that are to be set in a hot document, long errors put apart first.
+
+    Secrets of the project, which an exception may hold, are taken out of them.
+    """
     short = dict(fields)
     for name in _ERRORS:
-        text = short.get(name)
-        if text and (hot := _ends(text)) != text:
+        if not (given := short.get(name)):
+            continue
+        text = queue.redact(given)
+        short[name] = _ends(text)
+        if short[name] != text:
             _put_apart(queue, doc, name, text[-WHOLE:] if name == "error" else text)
-            short[name] = hot
     if waiting := short.get("remote.waiting"):
-        short["remote.waiting"] = reason(waiting)
+        short["remote.waiting"] = reason(queue.redact(waiting))
     return short
 
 

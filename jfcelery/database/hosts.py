@@ -77,7 +77,7 @@ class HostRecords:
             probe: Whether this was a try to reach a host that is held back already. One outage,
                 seen by many steps at once, counts once; each failed probe counts again.
         """
-        now = self.queue.clock.now()
+        now, text = self.queue.clock.now(), self.queue.redact(str(error))
 
         def fail(record: Mapping[str, Any]) -> dict[str, Any] | None:
             if record.get("open") and not probe:
@@ -86,7 +86,7 @@ class HostRecords:
             wait = min(FIRST_WAIT * (1 << min(failures - 1, 10)), LONGEST_WAIT)
             return {
                 "open": True,
-                "reason": str(error).splitlines()[0] if str(error) else type(error).__name__,
+                "reason": text.splitlines()[0] if text else type(error).__name__,
                 "error_class": type(error).__name__,
                 "since": record.get("since") if record.get("open") else now,
                 "next_try": now + wait,

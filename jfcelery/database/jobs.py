@@ -284,7 +284,7 @@ class Jobs:
             "source": doc.state.value,
             "target": target.value,
             "by": by,
-            "why": reason(why),
+            "why": reason(self.queue.redact(why)),
             "attempt": extra.get("attempt", doc.attempt),
             "at": now,
         }

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, model_validator
 
+from jfcelery.project.address import REMEDY, is_plain_address
 from jfcelery.project.model import ConfigModel
 
 #: Kinds of addresses that Celery's Redis transport takes.
@@ -18,6 +19,8 @@ def _is_redis(url: str) -> str:
         msg = "not the address of a Redis; write redis://HOST:PORT/0, rediss://... for TLS, or "
         msg += "redis+socket:///PATH"
         raise ValueError(msg)
+    if not is_plain_address(url):
+        raise ValueError(REMEDY)
     return url
 
 

@@ -1,22 +1,32 @@
-"""Keep secrets out of what people see: errors, listings, reports."""
+"""Keep secrets out of what people see: errors, listings, reports, logs."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from pydantic import SecretStr
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 #: What is shown instead of a secret.
 MASK = "**********"
+#: Secrets that are shorter stand in too many words to be replaced everywhere.
+SHORTEST = 4
+_WORDS = "pass|secret|token|credential|(?:private|api)_?key|pkey"
 #: Names of keys, fields and environment variables whose values are secrets.
-SECRET_NAME = re.compile(r"pass|secret|token|credential|(?:private|api)_?key|pkey", re.IGNORECASE)
+SECRET_NAME = re.compile(_WORDS, re.IGNORECASE)
+#: Schemes of databases: whatever stands before the last @ is a login, encoded or not.
+_DATABASES = r"(?:mongodb(?:\+srv)?|rediss?|redis\+socket)"
 #: Login inside an address: scheme://user:password@host.
-_LOGIN = re.compile(r"(?P<scheme>[a-z][a-z0-9+.-]*://)[^/@\s]*@", re.IGNORECASE)
+_LOGIN = re.compile(
+    rf"(?P<scheme>\b{_DATABASES}://)[^\s\"'<>|]*@|(?P<other>[a-z][a-z0-9+.-]*://)[^/\s]*@",
+    re.IGNORECASE,
+)
+#: A secret behind an address: ?password=...
+_QUERY = re.compile(rf"(?P<name>[?&][\w.-]*(?:{_WORDS})[\w.-]*=)[^&#\s\"']+", re.IGNORECASE)
 
 
 def masked(value: Any, *, key: str = "") -> Any:
@@ -37,14 +47,33 @@ def masked(value: Any, *, key: str = "") -> Any:
 
 def without_login(text: str) -> str:
     """Return a text in which user and password of every address are replaced."""
-    return _LOGIN.sub(rf"\g<scheme>{MASK}@", text)
+    if "://" not in text:
+        return text
+    found = _LOGIN.sub(lambda login: f"{login['scheme'] or login['other']}{MASK}@", text)
+    return _QUERY.sub(rf"\g<name>{MASK}", found)
+
+
+class Redactor:
+    """Replaces known secrets, and logins of all addresses, in texts.
+
+    Args:
+        secrets: What must not be seen.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        known = {secret for secret in secrets if len(secret) >= SHORTEST}
+        self._secrets = sorted(known, key=len, reverse=True)
+
+    def __call__(self, text: str) -> str:
+        """Return a text without secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, MASK)
+        return without_login(text)
 
 
 def redact(text: str, source: Mapping[str, Any]) -> str:
     """Return a text in which the secrets that stand in some data are replaced."""
-    for secret in sorted(secrets_in(source), key=len, reverse=True):
-        text = text.replace(secret, MASK)
-    return without_login(text)
+    return Redactor(secrets_in(source))(text)
 
 
 def secrets_in(value: Any, key: str = "") -> Iterator[str]:
@@ -70,10 +99,11 @@ def secrets_in(value: Any, key: str = "") -> Iterator[str]:
 
 
 def _of_address(text: str) -> Iterator[str]:
-    try:
-        password = urlsplit(text).password
-    except ValueError:
-        return
-    if password:
-        yield password
-        yield unquote(password)
+    scheme, _, rest = text.partition("://")
+    if not re.fullmatch(_DATABASES, scheme):
+        rest = rest.partition("/")[0]
+    password = rest.rpartition("@")[0].partition(":")[2]
+    yield from filter(None, (password, unquote(password)))
+    for name, secret in parse_qsl(text.partition("?")[2]):
+        if SECRET_NAME.search(name):
+            yield secret

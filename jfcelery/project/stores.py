@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic_core import PydanticCustomError
 
+from jfcelery.project.address import REMEDY, is_plain_address
 from jfcelery.project.masking import redact
 from jfcelery.project.model import problem_at
 from jfcelery.project.mongo import database_in, is_direct, mongo_target, plain_spec
@@ -43,6 +44,8 @@ _KNOWN: dict[str, tuple[set[str], set[str]]] = {
 _MERGED = {"MongoURIStore": "MongoStore", "GridFSURIStore": "GridFSStore"}
 #: Arguments that are texts.
 _TEXTS = {"database", "collection_name", "host", "username", "password", "auth_source", "uri"}
+#: Those that may be addresses with a login.
+_ADDRESSES = {"host", "uri"}
 #: What the address of a MongoDB begins with.
 _MONGO_SCHEMES = ("mongodb://", "mongodb+srv://")
 #: Keys of a JobStore's spec.
@@ -112,6 +115,8 @@ def _check_arguments(spec: Mapping[str, Any], path: str) -> None:
         if key == "uri" and isinstance(value, str) and not value.startswith(_MONGO_SCHEMES):
             text = "not the address of a MongoDB; write mongodb://HOST:PORT/DATABASE"
             raise problem_at(where, text)
+        if key in _ADDRESSES and "://" in str(value) and not is_plain_address(str(value)):
+            raise problem_at(where, REMEDY)
 
 
 def build_store(spec: Mapping[str, Any]) -> Store:

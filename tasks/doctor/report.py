@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.errors import JfceleryError
-from jfcelery.tasks.doctor.secrets import Redactor
+from jfcelery.tasks.doctor.secrets import ReportRedactor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -40,7 +40,7 @@ def write_report(project: Project, findings: Sequence[Finding], path: Path) -> l
     Returns:
         The names of the files in it.
     """
-    redact = Redactor(project)
+    redact = ReportRedactor(project)
     names: list[str] = []
     path.unlink(missing_ok=True)
     path.touch(mode=0o600)

@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from jfcelery.project.masking import MASK, SECRET_NAME, secrets_in, without_login
+from jfcelery.project.masking import MASK, SECRET_NAME, Redactor, secrets_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,31 +21,23 @@ _ASSIGNED = re.compile(
     r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s,;&}\])]+)",
     re.IGNORECASE,
 )
-#: Secrets that are shorter stand in too many words to be replaced everywhere.
-SHORTEST = 4
 
 
-class Redactor:
-    """Replaces a project's secrets in texts.
+class ReportRedactor(Redactor):
+    """Replaces a project's secrets in texts, and all that looks like one.
 
     Args:
         project: The project.
     """
 
     def __init__(self, project: Project) -> None:
-        found = {
-            *secrets_in(project.model_dump(mode="python")),
-            *_of_files(project),
-            *(value for name, value in os.environ.items() if SECRET_NAME.search(name)),
-        }
-        known = {secret for secret in found if len(secret) >= SHORTEST}
-        self._secrets = sorted(known, key=len, reverse=True)
+        of_environment = (v for name, v in os.environ.items() if SECRET_NAME.search(name))
+        of_project = secrets_in(project.model_dump(mode="python"))
+        super().__init__([*of_project, *_of_files(project), *of_environment])
 
     def __call__(self, text: str) -> str:
         """Return a text without secrets."""
-        for secret in self._secrets:
-            text = text.replace(secret, MASK)
-        return _ASSIGNED.sub(rf"\g<name>{MASK}", without_login(text))
+        return _ASSIGNED.sub(rf"\g<name>{MASK}", super().__call__(text))
 
 
 def _of_files(project: Project) -> Iterator[str]:

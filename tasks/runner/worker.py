@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.logs import configure
+from jfcelery.project.masking import Redactor, secrets_in
 from jfcelery.tasks.runner.folder import machine_name
 from jfcelery.tasks.runner.layout import Role
 from jfcelery.tasks.runner.member import (
@@ -71,9 +72,10 @@ def _serve(project: Project, options: argparse.Namespace, membership: Membership
     from celery.signals import setup_logging, worker_ready, worker_shutting_down
 
     level = options.log_level.upper().replace("WARN", "WARNING")
+    redact = Redactor(secrets_in(project.model_dump(mode="python")))
 
     def log(**_: Any) -> None:
-        configure(project.runner.log_format, level)
+        configure(project.runner.log_format, level, redact)
 
     setup_logging.connect(log, weak=False)  # in place of Celery's own
     from jfcelery.tasks import transport

@@ -9,6 +9,7 @@ import threading
 import pytest
 
 from jfcelery.logs import JsonFormatter, TextFormatter, bound, bound_fields
+from jfcelery.project.masking import Redactor
 
 
 def line(formatter: logging.Formatter, *, fail: bool = False) -> str:
@@ -38,6 +39,15 @@ def test_text_lines_end_with_what_is_bound() -> None:
     with bound(job="12", step="upload"):
         assert line(TextFormatter()).endswith("Ü it is [job=12 step=upload]")
     assert line(TextFormatter()).endswith("Ü it is")
+
+
+@pytest.mark.parametrize("kind", [TextFormatter, JsonFormatter])
+def test_secrets_are_taken_out(kind: type[TextFormatter | JsonFormatter]) -> None:
+    """Of the message, and of the trace of an exception."""
+    text = line(kind(Redactor(["it is", "invalid literal"])), fail=True)
+    assert "it is" not in text
+    assert "invalid literal" not in text
+    assert "ValueError" in text
 
 
 def test_bindings_nest_and_end_with_an_error() -> None:

@@ -89,6 +89,7 @@ def test_a_scheduler_that_cannot_be_made_is_named(load: Load) -> None:
 
 
 MONGO = {"type": "MongoStore", "database": "d", "collection_name": "c", "password": SECRET}
+URI = {"type": "MongoURIStore", "database": "d", "collection_name": "c"}
 
 
 @pytest.mark.parametrize(
@@ -164,6 +165,14 @@ def test_a_queue_needs_mongodb(load: Load, store: dict[str, Any]) -> None:
         ({"workers": {"w": "local"}}, "workers.w", "write keys and values"),
         ({"exec_config": {"e": {"module": []}}}, "exec_config.e.module", "did you mean 'modules'?"),
         ({"broker": {"url": f"amqp://u:{SECRET}@h"}}, "broker.url", "write redis://HOST:PORT/0"),
+        ({"broker": {"url": f"redis://u:a/{SECRET}@h"}}, "broker.url", "as %40, %3A, %2F"),
+        ({"queue": {"store": URI | {"uri": f"mongodb://a@{SECRET}@h"}}}, "queue.store.uri", "%40"),
+        ({"queue": {"store": MONGO | {"host": f"mongodb://{SECRET}:x"}}}, "queue.store.host", "%3A"),
+        (
+            {"jobstore": {"docs_store": URI | {"uri": f"mongodb://u:a#{SECRET}@h"}}},
+            "jobstore.docs_store.uri",
+            "%23",
+        ),
         ({"broker": {"url": "redis://h", "tls": {}}}, "broker", "write rediss://"),
         ({"poll": {"max_interval": 1}}, "poll", "`max_interval` is shorter than `min_interval`"),
         ({"services": {"broker": "external"}}, "services.broker", "needs `broker`, which is"),
