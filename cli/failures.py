@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import click
 
+from jfcelery.cli.state import redacted
 from jfcelery.errors import ConfigError, JfceleryError, ServiceError
 
 if TYPE_CHECKING:
@@ -65,14 +66,14 @@ def rendered(wants_trace: Callable[[], bool]) -> Iterator[None]:
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
     except JfceleryError as error:
         _trace(wants_trace())
-        fail(error.message, error.remedy, status=exit_status(error))
+        fail(redacted(error.message), error.remedy, status=exit_status(error))
     except BrokenPipeError:
         raise
     except Exception as error:  # noqa: BLE001 - the outermost edge: no trace on the terminal
         wanted = wants_trace()
         _trace(wanted)
         remedy = "" if wanted else "Run `jfc --full-exc …` to see where it comes from."
-        fail(f"unexpected {type(error).__name__}: {error}", remedy)
+        fail(redacted(f"unexpected {type(error).__name__}: {error}"), remedy)
 
 
 def _shows_help(error: click.UsageError) -> bool:
@@ -82,4 +83,4 @@ def _shows_help(error: click.UsageError) -> bool:
 
 def _trace(wanted: bool) -> None:
     if wanted:
-        traceback.print_exc(file=sys.stderr)
+        sys.stderr.write(redacted(traceback.format_exc()))

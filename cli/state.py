@@ -43,7 +43,21 @@ def load_project() -> Project:
     from jfcelery import project
 
     _configure_logs()
-    return project.load_project(current_state().project)
+    found = project.load_project(current_state().project)
+    _loaded[found.name] = found
+    return found
+
+
+#: Projects that this process has loaded, by name.
+_loaded: dict[str, Project] = {}
+
+
+def redacted(text: str) -> str:
+    """Return a text without logins, and without secrets of the projects that were loaded."""
+    from jfcelery.project.masking import Redactor, secrets_in
+
+    data = [found.model_dump(mode="python") for found in _loaded.values()]
+    return Redactor(secrets_in(data))(text)
 
 
 def _configure_logs() -> None:

@@ -15,11 +15,11 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from random import Random
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import click
@@ -27,11 +27,9 @@ import click
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import pytest
-from pymongo.collection import Collection
-from pymongo.errors import AutoReconnect
 
+from jfcelery.database.documents import job_key
 from jfcelery.database.slots import Slots
-from jfcelery.errors import BrokerUnavailableError, ConnectionLostError, ServiceError
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.hosts.pool import Hosts
@@ -40,8 +38,9 @@ from jfcelery.states import FlowState, JobState
 from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.poll import tick
 from jfcelery.tasks.sweep import sweep
+from tests.chaos.lives import EFFECTS, Fate, Fault, single_faults
 from tests.scheduler_io.fake_slurm import FakeSlurm
-from tests.support.bench import Bench, Recorder, quick_worker
+from tests.support.bench import Bench, quick_worker
 from tests.support.entries import QUICK_JOB, flow_of
 from tests.support.projects import ProjectFactory
 from tests.support.servers import mongo_server, redis_server
@@ -53,34 +52,18 @@ if TYPE_CHECKING:
     from jfcelery.database.documents import JobDoc
     from tests.support.bench import Message
 
-#: What changes the world: owners, their methods, and the error of each that the code must expect.
-EFFECTS: tuple[tuple[Any, tuple[str, ...], Callable[[], Exception]], ...] = (
-    (
-        Collection,
-        (
-            *("update_one", "update_many", "replace_one", "delete_one", "delete_many"),
-            *("insert_one", "insert_many", "bulk_write"),
-        ),
-        lambda: AutoReconnect("connection closed"),
-    ),
-    (Recorder, ("chain", "together", "send"), lambda: BrokerUnavailableError("connection refused")),
-    (
-        SimulatedHost,
-        ("run", "publish", "publish_all", "fetch", "fetch_all", "remove"),
-        lambda: ConnectionLostError("connection reset"),
-    ),
-)
-#: What may happen to an effect, and to a message.
-EffectFault = Literal["death before", "error before", "error after"]
-MessageFault = Literal["lost", "doubled", "late"]
-EFFECT_FAULTS: tuple[EffectFault, ...] = ("death before", "error before", "error after")
-MESSAGE_FAULTS: tuple[MessageFault, ...] = ("lost", "doubled", "late")
 #: Flows, each with the worker's places: a child, and a job that competes with its parent for the
-#: only place; jobs that go through bundle and harvest together, and a child; the same as an array.
+#: only place; jobs that go through bundle and harvest together, and a child; the same as an array;
+#: jobs that make others, and their children.
 FLOWS: dict[str, tuple[dict[str, list[str]], int]] = {
     "small": ({"a": [], "b": ["a"], "c": []}, 1),
     "bundle": ({"a": [], "b": [], "c": [], "d": [], "e": ["a"]}, 4),
     "array": ({"a": [], "b": [], "c": [], "d": [], "e": ["a"]}, 4),
+    "dynamic": ({"a": [], "b": ["a"], "c": [], "d": ["c"]}, 2),
+}
+#: Jobs that others make when they end, by what they are to these.
+MADE: dict[str, dict[str, dict[str, list[str]]]] = {
+    "dynamic": {"a": {"replace": ["a"], "addition": ["x"]}, "c": {"detour": ["y"]}}
 }
 #: Flows whose jobs go to Slurm, such as it is without nodes.
 SLURM = {"array": {"scheduler_type": "slurm", "job_arrays": True}}
@@ -90,93 +73,6 @@ POLL = "jfcelery.poll"
 ROUNDS, ROUND_SECONDS = 60, 30.0
 #: Lives after which the program says how far it is.
 PROGRESS = 50
-
-
-class Death(BaseException):
-    """The process is gone: nothing may catch this but the explorer."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """What goes wrong in a life, once.
-
-    Args:
-        what: What happens.
-        at: To which effect, or message, counted from the life's begin.
-    """
-
-    what: EffectFault | MessageFault
-    at: int
-
-
-@dataclass
-class Fate:
-    """Counts effects and messages, and lets those go wrong that a life's faults name.
-
-    Attributes:
-        faults: What is to go wrong.
-        effects: Names of the effects so far, with what caused them.
-        messages: Names of the messages so far.
-        met: Faults that happened.
-    """
-
-    faults: set[Fault] = field(default_factory=set)
-    effects: list[str] = field(default_factory=list)
-    messages: list[str] = field(default_factory=list)
-    met: list[Fault] = field(default_factory=list)
-    cause: str = "submission"
-    armed: bool = False
-    _dead: bool = False
-
-    @contextmanager
-    def process(self, cause: str) -> Iterator[None]:
-        """Be a process that may die, or meet an outage, in the block."""
-        self.cause, self._dead = cause, False
-        try:
-            yield
-        except (Death, ServiceError):
-            pass
-        finally:
-            self._dead = False
-
-    def name_of(self, fault: Fault) -> str:
-        """Return what a fault happened to."""
-        names = self.messages if fault.what in MESSAGE_FAULTS else self.effects
-        return names[fault.at] if fault.at < len(names) else "nothing"
-
-    def happens(self, what: EffectFault | MessageFault, at: int) -> bool:
-        """Return whether a fault is to happen now."""
-        fault = Fault(what, at)
-        if fault not in self.faults:
-            return False
-        self.faults.discard(fault)
-        self.met.append(fault)
-        return True
-
-    def mortal(
-        self, name: str, function: Callable[..., Any], error: Callable[[], Exception]
-    ) -> Callable[..., Any]:
-        """Return an effect at which things go wrong."""
-
-        @wraps(function)
-        def run(*args: Any, **options: Any) -> Any:
-            if not self.armed:
-                return function(*args, **options)
-            if self._dead:  # what a dead process would still tidy up
-                raise Death
-            at = len(self.effects)
-            self.effects.append(f"{self.cause}: {name}")
-            if self.happens("death before", at):
-                self._dead = True
-                raise Death
-            if self.happens("error before", at):
-                raise error()
-            result = function(*args, **options)
-            if self.happens("error after", at):
-                raise error()
-            return result
-
-        return run
 
 
 class Explorer:
@@ -197,6 +93,7 @@ class Explorer:
         slurm: FakeSlurm | None = None,
     ) -> None:
         self.bench, self.edges, self.slurm = bench, FLOWS[flow][0], slurm
+        self.made = MADE.get(flow, {})
         self.fate = Fate()
         for owner, names, error in EFFECTS:
             for name in names:
@@ -224,6 +121,7 @@ class Explorer:
         uuids = {name: f"{life}-{name}" for name in self.edges}
         edges = {uuids[name]: [uuids[p] for p in own] for name, own in self.edges.items()}
         flow = flow_of(edges, payload=QUICK_JOB)
+        keys = [f"{uuid}_1" for uuid in uuids.values()] + self._prepare(life)
         fate.armed = True
         with fate.process("submission"):
             add_flow(self.bench.runtime.queue, flow, Placement(worker="far"))
@@ -237,8 +135,24 @@ class Explorer:
             self._deliver(message, [])
         fate.armed = False
         self.bench.messages.clear()
-        self._check(flow.uuid, list(uuids.values()), faults, there=there)
+        self._check(flow.uuid, keys, faults, there=there)
         return fate
+
+    def _prepare(self, life: str) -> list[str]:
+        """Say which jobs the jobs of a life make; return the keys of these."""
+        folder, keys = self.bench.folder / "more", list[str]()
+        folder.mkdir(exist_ok=True)
+        for maker, kinds in self.made.items():
+            parts = []
+            for kind, names in kinds.items():
+                index = 2 if kind == "replace" else 1
+                made = flow_of({f"{life}-{name}": [] for name in names}, payload=QUICK_JOB)
+                jobs = [replace(job, index=index) for job in made.jobs]
+                made = made.model_copy(update={"jobs": jobs})
+                parts.append(f'"{kind}": {made.model_dump_json()}')
+                keys += [f"{job.uuid}_{job.index}" for job in jobs]
+            (folder / f"{life}-{maker}_1").write_text(", ".join(parts))
+        return keys
 
     def _round(self, late: list[Message]) -> None:
         bench = self.bench
@@ -294,24 +208,23 @@ class Explorer:
 
     # -------------------------------------------------------------- judgement
 
-    def _check(
-        self, flow: str, uuids: list[str], faults: tuple[Fault, ...], *, there: bool
-    ) -> None:
+    def _check(self, flow: str, keys: list[str], faults: tuple[Fault, ...], *, there: bool) -> None:
         """Check that all jobs ran once, or none where the submission came to nothing."""
         bench, told = self.bench, f"{faults}, at {[self.fate.name_of(one) for one in faults]}"
         docs = self._docs(flow)
-        states = {doc.uuid: doc.state for doc in docs}
-        assert states == (dict.fromkeys(uuids, JobState.COMPLETED) if there else {}), told
-        starts = Counter(line.split("_")[0] for line in bench.starts())
-        assert {uuid: starts[uuid] for uuid in uuids} == dict.fromkeys(uuids, there), told
+        states = {doc.id: doc.state for doc in docs}
+        assert states == (dict.fromkeys(keys, JobState.COMPLETED) if there else {}), told
+        starts = Counter(line.split()[0] for line in bench.starts())
+        assert {key: starts[key] for key in keys} == dict.fromkeys(keys, there), told
         self._check_documents(flow, docs, told)
         self._check_queue(docs, told)
         sweep(bench.runtime)
         bench.messages.clear()
         assert Slots(bench.runtime.queue, "far").held() == [], told
         store = bench.runtime.jobstore(None)
-        found = sorted(doc["uuid"] for doc in store.query({"uuid": {"$in": uuids}}))
-        assert found == (sorted(uuids) if there else []), told
+        query = {"uuid": {"$in": [key.rpartition("_")[0] for key in keys]}}
+        found = sorted(job_key(doc["uuid"], doc["index"]) for doc in store.query(query))
+        assert found == (sorted(keys) if there else []), told
 
     def _check_documents(self, flow: str, docs: list[JobDoc], told: str) -> None:
         jobs = self.bench.runtime.jobs
@@ -332,16 +245,6 @@ class Explorer:
             ids = [row[0] for row in self.slurm.queue]
             assert sorted(ids) == sorted(str(doc.remote.process_id) for doc in docs), told
             self.slurm.set_queue()
-
-
-def single_faults(without: Fate) -> list[Fault]:
-    """Return every fault that a life may have once, by one that had none."""
-    effects = range(len(without.effects))
-    messages = range(len(without.messages))
-    return [
-        *(Fault(what, at) for at in effects for what in EFFECT_FAULTS),
-        *(Fault(what, at) for at in messages for what in MESSAGE_FAULTS),
-    ]
 
 
 @contextmanager

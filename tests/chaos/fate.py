@@ -27,7 +27,10 @@ if TYPE_CHECKING:
 SEEDS = int(os.environ.get("JFCELERY_MODEL_SEEDS", "8"))
 #: Chance of a death at each place where one can die, before and after.
 DEATH = 0.03
-_WRITES = ("update_one", "update_many", "insert_one", "insert_many", "bulk_write")
+_WRITES = (
+    *("update_one", "update_many", "replace_one", "delete_one", "delete_many"),
+    *("insert_one", "insert_many", "bulk_write"),
+)
 #: What changes the world: where a death matters.
 PLACES = [
     *((Collection, name) for name in _WRITES),

@@ -6,14 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.chaos.explore import (
-    EFFECT_FAULTS,
-    FLOWS,
-    MESSAGE_FAULTS,
-    explorer,
-    single_faults,
-    workers,
-)
+from tests.chaos.explore import FLOWS, explorer, workers
+from tests.chaos.lives import EFFECT_FAULTS, MESSAGE_FAULTS, single_faults
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ import contextlib
 import shlex
 import tempfile
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
@@ -44,8 +44,10 @@ _IOS: dict[str, Any] = {
     "shell": None,
 }
 #: Programs of schedulers: these have no jobs, and take every job.
-PROGRAMS = ("squeue", "scancel", "sacct", "scontrol", "qstat", "qdel", "qacct", "site-list")
-PROGRAMS += ("site-kill", "site-show")
+PROGRAMS = (
+    *("squeue", "scancel", "sacct", "scontrol", "qstat", "qdel", "qacct"),
+    *("site-list", "site-kill", "site-show"),
+)
 #: What these submit is run, as the first task of an array.
 SUBMITTERS = ("sbatch", "qsub", "site-submit")
 _PROGRAM = """#!/bin/sh
@@ -98,7 +100,7 @@ def _operations(
         files[RunFolder.SCRIPT] = script.encode()
         publications.append(Publication(one, files, attempt=1, marker=marker))
     yield lambda: host.publish(publications[0])
-    yield lambda: host.publish_all(publications, work_dir=work)
+    yield lambda: host.publish_all(publications, work_dir=PurePosixPath(work))
     yield lambda: queue.submit_all([Submission(one, name, 1) for one, name in names.items()])
     yield lambda: queue.submit(folder, name=has["name"], attempt=1)
     yield lambda: queue.poll([job])

@@ -96,7 +96,7 @@ def test_no_class_that_a_result_names_is_imported(
         "settings": entry("settings", payload=payload, exec_config=evil),
     }
     added = FlowEntries(uuid="added", name="x", metadata={}, jobs=list(made.values()), leaves=[])
-    reference = {"@module": "jobflow.core.reference", "@class": "OutputReference"}
+    reference: dict[str, Any] = {"@module": "jobflow.core.reference", "@class": "OutputReference"}
     reference |= {"uuid": "plain", "attributes": [], "output_schema": None}
     output = [evil, reference]
     cluster.sends("maker", output, stored_data={"s": evil}, addition=added)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from typing import TYPE_CHECKING, Any
 
@@ -71,5 +72,26 @@ def test_an_exception_with_a_secret_is_told_without_it(
     jfc = Jfc(bench.project.name)
     for words in ("job info 1 -vv", "job history 1", "job why 1", "job list -vv", "worker list"):
         seen[words] = jfc(*words.split(), "--json").stdout
+    monkeypatch.setattr("jfcelery.controller.outputs.connected_store", fails)
+    for words in ("job output 1", "-fe job output 1"):
+        seen[words] = jfc(*words.split()).stderr
     assert [where for where, text in seen.items() if TOKEN in text or PASSWORD in text] == []
     assert sum("cannot write to mongodb://" in text for text in seen.values()) > 1
+
+
+def test_what_a_job_raises_is_told_without_it(bench: Bench) -> None:
+    """A job that finds a secret of the project in its environment, say, and repeats it."""
+    (bench.folder / "more").mkdir()
+    error = {"error_class": "site.Refused", "message": WORDS, "traceback": WORDS * 20}
+    (bench.folder / "more" / "a_1").write_text(f'"error": {json.dumps(error)}')
+    flow = flow_of({"a": []}, payload=QUICK_JOB)
+    add_flow(bench.runtime.queue, flow, Placement(worker="here"))
+    assert bench.run_until_rest(flow.uuid) == {"a": "F"}
+    jfc = Jfc(bench.project.name)
+    shown = [jfc(*words.split()).stdout for words in ("job info 1", "job history 1", "job why 1")]
+    database = bench.runtime.queue.database
+    kept = {name: repr(list(database[name].find({}))) for name in ("jobs", "history", "payloads")}
+    for text in (*shown, *kept.values()):
+        assert "cannot write to" in text
+        assert TOKEN not in text
+        assert PASSWORD not in text
