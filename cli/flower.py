@@ -20,6 +20,7 @@ def flower(port: int | None, address: str, browser: bool) -> None:
     shown; FLOWER_BASIC_AUTH=user:password gives another one, FLOWER_BASIC_AUTH_FILE names a file
     that holds it. From elsewhere, forward the port: ssh -L 5555:127.0.0.1:5555 THIS_MACHINE.
     """
+    from jfcelery.browsing import open_privately
     from jfcelery.tasks.runner.layout import Layout
     from jfcelery.tasks.runner.lifecycle import Runner
 
@@ -31,4 +32,4 @@ def flower(port: int | None, address: str, browser: bool) -> None:
         runner.run_flower(address, port or 0, browser=browser)
     click.echo(f"Flower: {url}")
     if browser:
-        click.launch(url)
+        open_privately(url, runner.folder.path)

@@ -49,6 +49,7 @@ def gui(
         raise RunnerError(
             "the web page is not installed", remedy="Run: pip install 'jfcelery[gui]'"
         )
+    from jfcelery.browsing import open_privately
     from jfcelery.services import ensure
     from jfcelery.web.app import make_app
     from jfcelery.web.serve import Listening, serve
@@ -65,7 +66,7 @@ def gui(
         link = url if api_only else f"{url}/login?key={access.new_link()}"
         click.echo(f"Open: {link}\nTokens for programs: {tokens}\nEnd it with Ctrl-C.")
         if browser:
-            click.launch(link)
+            open_privately(link, tokens.parent)
 
     serve(make_app(project, access, hosts=listening.hosts, pages=not api_only), listening, ready)
 

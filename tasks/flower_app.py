@@ -14,7 +14,6 @@ import logging
 import os
 import signal
 import sys
-import webbrowser
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +24,7 @@ from flower.urls import settings as flower_settings
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
+from jfcelery.browsing import open_privately
 from jfcelery.errors import RunnerError
 from jfcelery.project.references import secret_variable
 from jfcelery.tasks.runner.flower import ADDRESS, FlowerAccess
@@ -192,7 +192,7 @@ def _serve(project: Project, options: argparse.Namespace, membership: Membership
         sys.stdout.write(f"Flower: {access.url}\nEnd it with Ctrl-C.\n")
         sys.stdout.flush()
     if options.browser:
-        webbrowser.open(access.url)
+        open_privately(access.url, options.folder)
     flower.start()
 
 

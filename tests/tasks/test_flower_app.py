@@ -14,8 +14,9 @@ import sys
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import pytest
 from flower.urls import handlers
@@ -32,7 +33,6 @@ from tests.support.waiting import DEADLINE, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from jfcelery.project import Project
     from tests.support.projects import ProjectFactory
@@ -87,11 +87,11 @@ class Page:
         return self.ask(path, "Basic " + base64.b64encode(self.login.encode()).decode())
 
 
-def start(project: Project, *options: str) -> subprocess.Popen[str]:
-    """Start Flower as a person does."""
-    command = [sys.executable, "-m", "jfcelery.cli.main", "-p", project.name, "flower"]
+def start(project: Project, *options: str, page: str = "flower") -> subprocess.Popen[str]:
+    """Start Flower, or the other page, as a person does."""
+    command = [sys.executable, "-m", "jfcelery.cli.main", "-p", project.name]
     return subprocess.Popen(
-        [*command, *options],
+        [*command, page, *options],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -179,6 +179,30 @@ def test_same_address_again(page: Page, embedded: Project) -> None:
         assert any(page.url in line for line in iter(again.stdout.readline, ""))
     finally:
         end(again)
+
+
+@pytest.mark.parametrize("page", ["flower", "gui"])
+def test_no_browsers_command_line_has_the_login(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    """It stands in a page that leads there, which only its owner may read."""
+    browser, said = tmp_path / "browser", tmp_path / "said"
+    browser.write_text(f'#!/bin/sh\necho "$@" >{said}.new && mv {said}.new {said}\n')
+    browser.chmod(0o755)
+    monkeypatch.setenv("BROWSER", f"{browser} %s")
+    process = start(project, "--open", page=page)
+    assert process.stdout is not None
+    try:
+        url = next(line.split()[1] for line in process.stdout if "http://" in line)
+        wait_until(said.exists, "the browser to be started")
+    finally:
+        end(process)
+    secret = urlsplit(url).password or urlsplit(url).query.removeprefix("key=")
+    assert len(secret) > 20
+    assert secret not in said.read_text()
+    shown = Path(unquote(urlsplit(said.read_text().strip()).path))
+    assert f'href="{url}"' in shown.read_text()
+    assert shown.stat().st_mode & 0o777 == 0o600
 
 
 def test_taken_port(project: Project) -> None:
