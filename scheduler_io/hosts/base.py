@@ -26,6 +26,7 @@ from jfcelery.scheduler_io.hosts.answers import (
 )
 from jfcelery.scheduler_io.hosts.archive import Sink, Source, move_in, pack, read_sums, unpack
 from jfcelery.scheduler_io.hosts.deadline import Deadline
+from jfcelery.scheduler_io.hosts.parcels import is_asked_for
 from jfcelery.scheduler_io.hosts.wire import marked, new_token
 
 if TYPE_CHECKING:
@@ -255,8 +256,9 @@ class Host(ABC):
 
         def take(source: Source) -> tuple[str, list[str]]:
             word, _ = answer_of(source.readline().decode(errors="replace"))
-            return word, self._arrive(source, arriving) if word == "files" else []
+            return word, self._arrive(source, arriving, own) if word == "files" else []
 
+        own = {"": patterns}
         try:
             (word, names), code, stderr = self._receive_files(scripts.fetch(folder, patterns), take)
             if word == "missing":
@@ -288,13 +290,12 @@ class Host(ABC):
         """
         arriving = wanted[0].into.with_name(f".bundle.{new_token()}")
         places = [str(one.folder.path.relative_to(work_dir)) for one in wanted]
-        script = scripts.fetch_all(
-            work_dir, [(place, one.patterns) for place, one in zip(places, wanted, strict=True)]
-        )
+        patterns = {place: one.patterns for place, one in zip(places, wanted, strict=True)}
+        script = scripts.fetch_all(work_dir, list(patterns.items()))
 
         def take(source: Source) -> tuple[dict[int, str], str, list[str]]:
             said, word = read_answers(source)
-            return said, word, self._arrive(source, arriving) if word == "files" else []
+            return said, word, self._arrive(source, arriving, patterns) if word == "files" else []
 
         try:
             (said, word, names), code, stderr = self._receive_files(script, take)
@@ -328,8 +329,12 @@ class Host(ABC):
             code = process.wait()
         return taken, code, process.stderr
 
-    def _arrive(self, source: Source, arriving: Path) -> list[str]:
+    def _arrive(
+        self, source: Source, arriving: Path, wanted: Mapping[str, Sequence[str]]
+    ) -> list[str]:
         sums = read_sums(source)
+        if strange := next((name for name in sums if not is_asked_for(name, wanted)), None):
+            raise TransferError(f"{self.name} sends {strange!r}, which was not asked for")
         try:
             arriving.mkdir(parents=True)
             names = list(unpack(source, sums, arriving))

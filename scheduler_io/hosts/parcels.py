@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from jfcelery.folders import RunFolder
@@ -52,3 +53,33 @@ class Retrieval:
     folder: RunFolder
     patterns: Sequence[str]
     into: Path
+
+
+def is_asked_for(name: str, wanted: Mapping[str, Sequence[str]]) -> bool:
+    """Return whether a host that was asked for some files may send one of this name.
+
+    A file named like one of ours may stand where files are put: what the host says is not enough.
+
+    Args:
+        name: Path of the file, as the host sends it.
+        wanted: Names or glob patterns, by the path of the folder in which they are.
+    """
+    parts = name.split("/")
+    for depth in range(len(parts)):
+        patterns = wanted.get("/".join(parts[:depth]), ())
+        if any(_matches(parts[depth:], pattern.split("/")) for pattern in patterns):
+            return True
+    return False
+
+
+def _matches(parts: Sequence[str], pattern: Sequence[str]) -> bool:
+    return len(parts) == len(pattern) and all(map(_matches_part, parts, pattern))
+
+
+def _matches_part(part: str, pattern: str) -> bool:
+    """Return whether a shell might take a name for a pattern; what is in brackets is any text."""
+    if part == pattern:
+        return True
+    head, bracket, _ = pattern.partition("[")
+    is_hidden = part.startswith(".") and not pattern.startswith(".")
+    return not is_hidden and fnmatchcase(part, f"{head}*" if bracket else head)

@@ -14,7 +14,7 @@ import pytest
 from jfcelery.errors import DiskFullError, RunFolderError, TransferError
 from jfcelery.scheduler_io.hosts import scripts
 from jfcelery.scheduler_io.hosts.archive import Source, read_sums, unpack
-from jfcelery.scheduler_io.hosts.parcels import Publication
+from jfcelery.scheduler_io.hosts.parcels import Publication, is_asked_for
 
 if TYPE_CHECKING:
     from jfcelery.folders import RunFolder
@@ -156,6 +156,47 @@ def test_host_that_sends_something_else(tmp_path: Path, name: str) -> None:
     with pytest.raises(TransferError, match="not asked for"):
         list(unpack(stream((name, b"x")), {"wanted": "-"}, tmp_path))
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("more", [".bashrc", "sub/queue.out", "other", "../queue.out"])
+def test_host_that_has_more_to_send(
+    host: LocalHost, filled: RunFolder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str
+) -> None:
+    """Nor one that offers other files beside those, with their checksums: all of it is refused."""
+    for name in ("sub/queue.out", ".bashrc", "other"):
+        (Path(str(filled)) / name).parent.mkdir(exist_ok=True)
+        (Path(str(filled)) / name).write_text("evil")
+    (Path(str(filled)).parent / "queue.out").write_text("evil")
+    added = scripts._FETCH.replace("shift\n[", f"shift\nset -- \"$@\" '{more}'\n[")
+    assert added != scripts._FETCH
+    monkeypatch.setattr(scripts, "_FETCH", added)
+    with pytest.raises(TransferError, match="not asked for"):
+        host.fetch(filled, ["queue.*", "*"] if "/" in more else ["queue.*"], tmp_path / "in")
+    assert list(tmp_path.glob("in*")) == []
+
+
+@pytest.mark.parametrize(
+    "name, pattern, may",
+    [
+        ("a.out", "*.out", True),
+        ("sub/a.out", "*/*.out", True),
+        (".jfc_x", ".jfc_*", True),
+        ("a[1].out", "a[1].out", True),
+        ("ab.out", "a[[:alpha:]].out", True),
+        ("a?b", "a?b", True),
+        (".bashrc", "*", False),
+        ("sub/.bashrc", "*/*", False),
+        ("sub/a.out", "*.out", False),
+        ("b1.out", "a[1].out", False),
+        ("a.out2", "*.out", False),
+        ("A.out", "a.out", False),
+    ],
+)
+def test_what_a_host_may_send(name: str, pattern: str, may: bool) -> None:
+    """What a shell might take for a pattern, in its own folder only."""
+    assert is_asked_for(name, {"": [pattern]}) is may
+    assert is_asked_for(f"ab/u_1/{name}", {"ab/u_1": [pattern], "ab/u_2": ["*"]}) is may
+    assert not is_asked_for(f"ab/u_3/{name}", {"ab/u_1": [pattern], "ab/u_2": ["*"]})
 
 
 def test_host_that_sends_a_link(tmp_path: Path) -> None:
