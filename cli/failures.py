@@ -40,7 +40,9 @@ def exit_status(error: BaseException) -> int:
 
 def fail(message: str, remedy: str = "", *, status: int = EXIT_REFUSED) -> NoReturn:
     """Write an error in one or two lines to stderr and end with a status."""
-    click.echo(click.style("Error: ", fg="red", bold=True) + message, err=True)
+    from jfcelery.cli.output import printable
+
+    click.echo(click.style("Error: ", fg="red", bold=True) + printable(message), err=True)
     if remedy:
         click.echo(remedy, err=True)
     raise click.exceptions.Exit(status)

@@ -30,6 +30,10 @@ CLEAR = timedelta(days=180)
 SHORT_ID = 8
 #: Markup of rich, but for escaped brackets.
 _MARKUP = re.compile(r"(?<!\\)\[[^\[\]]*\]")
+#: What a terminal obeys: sequences of colours and the like, and titles; see ECMA-48.
+_SEQUENCES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?|\r")
+#: All else that is no text, but for lines and tabs; and what turns the direction of text.
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 #: Columns where the output is no terminal and COLUMNS is not set: wide, so that ids stay whole.
 PIPE_WIDTH = 200
 #: Colours of the states of jobs and flows.
@@ -138,10 +142,17 @@ def styled_state(state: str, *, errors: int = 0) -> str:
 
 
 def escape(text: object) -> str:
-    """Return a text so that rich does not read it as markup."""
+    """Return a text so that rich does not read it as markup, nor the terminal as orders."""
     from rich.markup import escape as rich_escape
 
-    return rich_escape(str(text))
+    return rich_escape(printable(str(text)))
+
+
+def printable(text: str) -> str:
+    """Return a text that no terminal obeys: names and errors may come from a worker's host."""
+    if text.isprintable():
+        return text
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", _SEQUENCES.sub("", text))
 
 
 def counted(number: int, noun: str) -> str:
@@ -188,7 +199,7 @@ def say(text: str, data: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         write_json(data)
     else:
-        click.echo(text)
+        click.echo(printable(text))
 
 
 def _plain(value: Any) -> Any:
@@ -221,7 +232,7 @@ def hint(text: str) -> None:
     from jfcelery.settings import settings
 
     if settings().cli_suggestions:
-        click.echo(click.style(text, fg="yellow"), err=True)
+        click.echo(click.style(printable(text), fg="yellow"), err=True)
 
 
 @contextmanager

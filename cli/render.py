@@ -37,14 +37,14 @@ def _rows(
     for name, value in content.items():
         if value is None or value in ([], {}):
             if show_none:
-                yield f"{indent}{name}", "None" if value is None else escape(value)
+                yield f"{indent}{escape(name)}", "None" if value is None else escape(value)
         elif isinstance(value, dict) and value:
             rows = list(_rows(value, show_none=show_none, indent=f"{indent}  "))
             if rows:
-                yield f"{indent}{name}", ""
+                yield f"{indent}{escape(name)}", ""
                 yield from rows
         else:
-            yield f"{indent}{name}", _text(name, value)
+            yield f"{indent}{escape(name)}", _text(name, value)
 
 
 def _text(name: str, value: Any) -> str:

@@ -43,6 +43,7 @@ def graph(
     """
     from jfcelery.cli.flow.arguments import find_uuid
     from jfcelery.cli.flow.drawing import mermaid
+    from jfcelery.cli.output import printable
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.graph import FlowGraph
     from jfcelery.database.edges import with_parents
@@ -59,7 +60,7 @@ def graph(
     if browse:
         _browse(_text(drawn, label, ".html", uuid))
     if as_text or not (path or browse):
-        click.echo(mermaid(drawn, label), nl=False)
+        click.echo(printable(mermaid(drawn, label)), nl=False)
 
 
 def _write(drawn: FlowGraph, label: str, path: Path, title: str) -> None:

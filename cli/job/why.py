@@ -24,7 +24,7 @@ def why(selected: JobFilter, quick: bool, as_json: bool) -> None:
 
     Of a job in its worker's queue the scheduler is asked why it waits and when it may start.
     """
-    from jfcelery.cli.output import write_json
+    from jfcelery.cli.output import printable, write_json
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.queries import find_one_job
     from jfcelery.controller.reasons import reasons
@@ -37,9 +37,9 @@ def why(selected: JobFilter, quick: bool, as_json: bool) -> None:
     if as_json:
         write_json({"db_id": doc.db_id, "state": doc.state, "reasons": found})
         return
-    click.echo(f"Job {doc.db_id} ({doc.job.name}) is {doc.state}.")
+    click.echo(printable(f"Job {doc.db_id} ({doc.job.name}) is {doc.state}."))
     for reason in found:
-        click.echo(f"- {reason.text}")
+        click.echo(printable(f"- {reason.text}"))
         if reason.command:
             click.echo(f"  {reason.command}")
 
