@@ -44,6 +44,10 @@ class Mutant:
 
 GUARD = ("tests/chaos/test_guard.py",)
 LEASE = ("tests/tasks/test_lease.py", *GUARD)
+RESULTS = ("tests/tasks/test_foreign_results.py",)
+SCRIPTS = ("tests/scheduler_io/test_script_data.py",)
+WORDS = ("tests/scheduler_io/test_words_data.py",)
+TOLD = ("tests/tasks/test_told.py",)
 
 MUTANTS: dict[str, Mutant] = {
     "release flag not set": Mutant(
@@ -142,6 +146,90 @@ MUTANTS: dict[str, Mutant] = {
         '| {"token": uuid4().hex}',
         '| {"token": "same"}',
         GUARD,
+    ),
+    "journal not waited for": Mutant(
+        "jfcelery/database/connection.py",
+        'WriteConcern(w="majority", j=True)',
+        "WriteConcern(w=1)",
+        ("tests/jfcelery/database/test_connection.py",),
+    ),
+    "killers never parked": Mutant(
+        "tasks/deaths.py",
+        "if number >= MOST_DEATHS:",
+        "if False:",
+        ("tests/tasks/test_deaths.py",),
+    ),
+    "outputs decoded where they are shown": Mutant(
+        "jfcelery/controller/outputs.py",
+        'References(store).resolved(found.get("output"), frozenset({doc.uuid}))',
+        "store.get_output(doc.uuid, which=doc.index, load=load)",
+        ("tests/jfcelery/controller/test_outputs.py",),
+    ),
+    "outputs of other jobs taken in": Mutant(
+        "tasks/outputs.py", "if other and not", "if False and not", RESULTS
+    ),
+    "files taken that nobody asked for": Mutant(
+        "scheduler_io/hosts/base.py",
+        "if not is_asked_for(name, wanted)",
+        "if False",
+        ("tests/scheduler_io/hosts/test_fetch.py",),
+    ),
+    "pickle taken": Mutant(
+        "tasks/settings.py",
+        '"accept_content": ["json"]',
+        '"accept_content": ["json", "pickle"]',
+        ("tests/jfcelery/services/test_celery.py",),
+    ),
+    "ids taken that are options": Mutant(
+        "scheduler_io/queue.py", r'_ID = re.compile(r"\w[', '_ID = re.compile(r"[', WORDS
+    ),
+    "uuids taken that are commands": Mutant(
+        "jfcelery/flows/entry.py", "if not _PLAIN.match(value):", "if False:", SCRIPTS
+    ),
+    "names of variables not checked": Mutant(
+        "jfcelery/project/exec_config.py", "if not _VARIABLE.match(name):", "if False:", SCRIPTS
+    ),
+    "modules not quoted": Mutant(
+        "scheduler_io/script.py",
+        "shlex.join(module.split())",
+        "' '.join(module.split())",
+        SCRIPTS,
+    ),
+    "values of several lines": Mutant(
+        "scheduler_io/schedulers/headers.py", "    check_values(options)\n", "", SCRIPTS
+    ),
+    "secrets kept of an exception": Mutant(
+        "jfcelery/database/failures.py", "text = queue.redact(given)", "text = given", TOLD
+    ),
+    "secrets in the history": Mutant(
+        "jfcelery/database/jobs.py", "reason(self.queue.redact(why))", "reason(why)", TOLD
+    ),
+    "secrets in what is said of a host": Mutant(
+        "jfcelery/database/hosts.py", "self.queue.redact(str(error))", "str(error)", TOLD
+    ),
+    "secrets in the logs": Mutant(
+        "tasks/trouble.py", "told = jobs.queue.redact(str(error))", "told = error", TOLD
+    ),
+    "secrets on the terminal": Mutant(
+        "cli/failures.py", "sys.stderr.write(redacted(", "sys.stderr.write(str(", TOLD
+    ),
+    "secrets for others to read": Mutant(
+        "jfcelery/services/record.py",
+        "0o600)",
+        "0o644)",
+        ("tests/jfcelery/services/test_manage.py",),
+    ),
+    "certificates of the broker not checked": Mutant(
+        "jfcelery/services/external.py",
+        '"ssl_cert_reqs": "required"',
+        '"ssl_cert_reqs": "none"',
+        ("tests/jfcelery/services/test_encrypted.py",),
+    ),
+    "Flower without a login": Mutant(
+        "tasks/flower_app.py",
+        "if not self._may_enter(request):",
+        "if False:",
+        ("tests/tasks/test_flower_app.py",),
     ),
 }
 

@@ -92,7 +92,8 @@ def test_writes_are_safe(project: Project) -> None:
     """Every collection waits for the journal of the majority."""
     queue = open_queue(project)
     for collection in (queue.jobs, queue.flows, queue.batches, queue.auxiliary, queue.history,
-                       queue.payloads, queue.edges):  # fmt: skip
+                       queue.payloads, queue.edges,
+                       queue.files._files, queue.files._chunks):  # fmt: skip
         assert collection.write_concern.document == {"w": "majority", "j": True}
 
 
