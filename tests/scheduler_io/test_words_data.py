@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from qtoolkit.io.pbs import PBSIO
 from qtoolkit.io.sge import SGEIO
@@ -114,6 +114,12 @@ def _operations(
 
 @settings(max_examples=50, deadline=None)
 @given(scheduler=st.sampled_from(sorted(_IOS)), field=st.sampled_from(FIELDS), evil=words)
+@example(scheduler="slurm", field="queue_id", evil="--evil")
+@example(scheduler="sge", field="queue_id", evil="--evil")
+@example(scheduler="custom", field="queue_id", evil='$(touch "$CANARY")')
+@example(scheduler="arrays", field="name", evil="x' ; touch \"$CANARY\"; '")
+@example(scheduler="pool", field="name", evil='"; touch "$CANARY"; "')
+@example(scheduler="shell", field="file", evil='--use-compress-program=touch "$CANARY"')
 def test_no_word_is_run(scheduler: str, field: str, evil: str) -> None:
     """On its whole way to a host and back a job's words are refused, or stay words."""
     harmless = {"uuid": "abcdefgh", "queue_id": "7", "name": "jfc-abcdefgh-1-1"}
