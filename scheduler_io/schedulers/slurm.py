@@ -154,7 +154,7 @@ array_script() {
   printf '# Array %s\ncase $SLURM_ARRAY_TASK_ID in\n' "$array"
   for i; do
     member "$i"
-    printf "%s) _jfc_name='%s' ;;\n" "$n" "$name"
+    printf "%s) _jfc_name='%s' ;;\n" "$n" "${name//\'/\'\\\'\'}"
     n=$((n + 1))
   done
   cat <<'TASK'

@@ -183,6 +183,9 @@ MUTANTS: dict[str, Mutant] = {
     "ids taken that are options": Mutant(
         "scheduler_io/queue.py", r'_ID = re.compile(r"\w[', '_ID = re.compile(r"[', WORDS
     ),
+    "names in arrays not quoted": Mutant(
+        "scheduler_io/schedulers/slurm.py", r"${name//\'/\'\\\'\'}", "$name", WORDS
+    ),
     "uuids taken that are commands": Mutant(
         "jfcelery/flows/entry.py", "if not _PLAIN.match(value):", "if False:", SCRIPTS
     ),
