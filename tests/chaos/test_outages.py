@@ -7,6 +7,7 @@ the pipeline when the outage begins, and some of them in the middle of a step.
 from __future__ import annotations
 
 import contextlib
+import sys
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jfcelery.database.batches import Batches
 from jfcelery.errors import ServiceError
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.scheduler_io.hosts.pool import Hosts
@@ -210,3 +212,66 @@ def test_what_needs_no_cluster_goes_on_without_it(
 
     wait_until(done, "the job of this machine")
     assert not bench.runtime.host_records.get(bench.project.workers["far"].host_key).available
+
+
+@pytest.fixture
+def pilots(
+    make_project: ProjectFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Scene]:
+    """A pilot far away that runs a job while another one waits in its pool, and a child of one."""
+    host = SimulatedHost("far")
+    monkeypatch.setattr(Hosts, "_make_remote", lambda *_args: host)
+    folders = {"jobs_handle_dir": tmp_path / "pool", "work_dir": tmp_path / "pilots"}
+    batch = {name: str(path) for name, path in folders.items()}
+    far = quick_worker(
+        tmp_path,
+        type="remote",
+        host="far",
+        execution_cmd=f"{HELD} {{}}",
+        pre_run=f"PATH={Path(sys.executable).parent}:$PATH",
+        batch=batch | {"max_wait": 0.5, "sleep_time": 0.05},
+        max_jobs=1,
+    )
+    bench = Bench(make_project(workers={"far": far}), tmp_path, monkeypatch)
+    flow = flow_of({"a": [], "b": [], "c": ["a"]}, payload=QUICK_JOB)
+    add_flow(bench.runtime.queue, flow, Placement(worker="far"))
+    found = Scene(bench, flow.uuid, {})
+
+    def begun() -> bool:
+        found.round(2)
+        states = sorted(found.states().values())
+        return states == sorted([_S.BATCH_RUNNING, _S.BATCH_SUBMITTED, _S.WAITING])
+
+    wait_until(begun, "the pilot to run a job", deadline=120)
+    yield found
+    (tmp_path / "go").touch()
+    bench.runtime.close()
+
+
+@pytest.mark.parametrize("ends", ["meanwhile", "later"])
+@pytest.mark.parametrize("kind", [HostCut, DatabaseCut, BrokerCut])
+def test_three_hours_without_it_cost_no_pilot(
+    kind: Callable[[pytest.MonkeyPatch], Cut],
+    ends: str,
+    pilots: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What runs in it, or waits for it, stays and is taken in afterwards: nothing runs again."""
+    bench, cut = pilots.bench, kind(monkeypatch)
+    before = pilots.states()
+    cut.begin()
+    if ends == "meanwhile":
+        (bench.folder / "go").touch()
+        wait_until(lambda: len(bench.starts()) == 2, "both jobs to run")
+    for seconds in ROUNDS:
+        pilots.round(seconds)
+    cut.end()
+    assert pilots.states() == before
+    for _ in range(5):
+        pilots.round(60)
+    assert not {doc.state for doc in pilots.docs()} & {_S.REMOTE_ERROR, _S.FAILED}
+    (bench.folder / "go").touch()
+    assert set(bench.run_until_rest(pilots.flow).values()) == {"C"}
+    assert sorted(bench.starts()) == ["a_1 1", "b_1 1", "c_1 1"]
+    assert not (bench.folder / "twice").exists()
+    assert not [doc.why for doc in Batches(bench.runtime.queue).find({}) if "silent" in doc.why]
