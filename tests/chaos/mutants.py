@@ -153,6 +153,12 @@ MUTANTS: dict[str, Mutant] = {
         "WriteConcern(w=1)",
         ("tests/jfcelery/database/test_connection.py",),
     ),
+    "embedded journal not waited for": Mutant(
+        "jfcelery/services/database.py",
+        '"--sync-on-commit",  # else a kill loses what was acknowledged\n',
+        "\n",
+        ("tests/jfcelery/services/test_faults.py",),
+    ),
     "killers never parked": Mutant(
         "tasks/deaths.py",
         "if number >= MOST_DEATHS:",
