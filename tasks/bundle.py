@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from jfcelery.database.payloads import load_payloads
 from jfcelery.errors import JfceleryError
 from jfcelery.states import JobState
 from jfcelery.tasks.checkout import send_checkout
@@ -26,7 +27,7 @@ from jfcelery.tasks.together import (
     take_all,
     whose_turn_it_is,
 )
-from jfcelery.tasks.upload import publication, upload, uploaded
+from jfcelery.tasks.upload import Known, publication, upload, uploaded
 from jfcelery.tasks.watch import watch_soon
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def _upload(runtime: Runtime, worker: str, works: Sequence[Work]) -> list[Work]:
     if not works:
         return []
     with kept(runtime.jobs, [work.doc for work in works], runtime.lease_term):
-        folders = _folders(works)
+        folders = _folders(works, _known(runtime, works))
 
         def publish() -> list[JfceleryError | None]:
             with runtime.hosts.transfer(worker) as host:
@@ -88,12 +89,20 @@ def _upload(runtime: Runtime, worker: str, works: Sequence[Work]) -> list[Work]:
         return [Work(runtime, doc) for doc in commit_all(achieved, upload.name, hold=True)]
 
 
-def _folders(works: Sequence[Work]) -> list[tuple[Work, Publication]]:
+def _known(runtime: Runtime, works: Sequence[Work]) -> Known:
+    """Read what the run folders need of the database, for all jobs together."""
+    return Known(
+        load_payloads(runtime.queue, [work.doc.id for work in works], MOST_BYTES),
+        runtime.jobs.flows.jobstores({work.doc.flow for work in works}),
+    )
+
+
+def _folders(works: Sequence[Work], known: Known) -> list[tuple[Work, Publication]]:
     """Make the run folders; those that would be too much go alone."""
     folders, size = [], 0
     for work in works:
         with charged(work, upload.name):
-            one = publication(work)
+            one = publication(work, known)
             more = sum(map(_size, one.files.values()))
             if size + more <= MOST_BYTES:
                 size += more

@@ -7,13 +7,12 @@ error, new jobs, a stop) is taken in by the single step.
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jfcelery.errors import FlowNotFoundError, JfceleryError
+from jfcelery.errors import JfceleryError
 from jfcelery.execution.stores import Documents, insert_documents
 from jfcelery.flows.release import release_all
 from jfcelery.states import JobState
@@ -102,7 +101,7 @@ def _finalize(runtime: Runtime, works: Sequence[Work]) -> None:
     with kept(runtime.jobs, [work.doc for work in works], runtime.lease_term):
         results: defaultdict[str | None, list[_Result]] = defaultdict(list)
         alone: list[Work] = []
-        stores = _stores(runtime, works)
+        stores = runtime.jobs.flows.jobstores({work.doc.flow for work in works})
         for work in works:
             with charged(work, finalize.name):
                 result = _result(work)
@@ -117,15 +116,6 @@ def _finalize(runtime: Runtime, works: Sequence[Work]) -> None:
                 alone += [result.work for result in members]
         for work in alone:
             finalize.run_leased(work)
-
-
-def _stores(runtime: Runtime, works: Sequence[Work]) -> dict[str, str | None]:
-    """Return the name of the JobStore of each flow that is there."""
-    found: dict[str, str | None] = {}
-    for flow in {work.doc.flow for work in works}:
-        with contextlib.suppress(FlowNotFoundError):
-            found[flow] = runtime.jobs.flows.get(flow).jobstore
-    return found
 
 
 def _result(work: Work) -> _Result | None:

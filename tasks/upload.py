@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.edges import with_parents
@@ -21,8 +22,24 @@ from jfcelery.tasks.runtime import jobstore_outages
 from jfcelery.tasks.step import Commit, Step, Work
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jfcelery.database.documents import JobDoc
+    from jfcelery.database.packed import Packed
     from jfcelery.project import Project, WorkerBase
+
+
+@dataclass(frozen=True)
+class Known:
+    """What was read of the database for many jobs together; what it lacks is read for each.
+
+    Args:
+        payloads: Serialised jobs, by the keys of their documents.
+        stores: Names of the JobStores, by flow.
+    """
+
+    payloads: Mapping[str, Packed] = field(default_factory=dict)
+    stores: Mapping[str, str | None] = field(default_factory=dict)
 
 
 def upload_body(work: Work) -> Commit:
@@ -36,7 +53,7 @@ def upload_body(work: Work) -> Commit:
     return uploaded(one)
 
 
-def publication(work: Work) -> Publication:
+def publication(work: Work, known: Known | None = None) -> Publication:
     """Return the run folder of a job: its input, its script, and its marker."""
     runtime, doc = work.runtime, work.doc
     marker = {
@@ -48,7 +65,7 @@ def publication(work: Work) -> Publication:
     return Publication(
         RunFolder.of(work.worker.work_dir, doc.uuid, doc.index),
         {
-            RunFolder.INPUT: job_input(work).to_bytes(),
+            RunFolder.INPUT: job_input(work, known or Known()).to_bytes(),
             RunFolder.SCRIPT: job_script(runtime.project, doc).encode(),
         },
         doc.attempt,
@@ -62,11 +79,14 @@ def uploaded(one: Publication) -> Commit:
     return Commit("upload", JobState.UPLOADED, fields={"run_dir": str(one.folder)})
 
 
-def job_input(work: Work) -> JobInput:
+def job_input(work: Work, known: Known) -> JobInput:
     """Return what ``jfremote_in.json`` says: the job, and all outputs that it refers to."""
     doc, runtime = work.doc, work.runtime
-    job = load_payload(runtime.queue, doc.id)
-    store = runtime.jobstore(runtime.jobs.flows.get(doc.flow).jobstore)
+    packed = known.payloads.get(doc.id)
+    job = load_payload(runtime.queue, doc.id) if packed is None else packed.load()
+    is_known = doc.flow in known.stores
+    name = known.stores[doc.flow] if is_known else runtime.jobs.flows.get(doc.flow).jobstore
+    store = runtime.jobstore(name)
     with jobstore_outages():
         references = collect_for_job(store, job)
     return JobInput(

@@ -11,7 +11,7 @@ from jfcelery.errors import FlowNotFoundError
 from jfcelery.states import ACTIVE_STATES, FlowState, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from jfcelery.database.connection import QueueDatabase
 
@@ -57,6 +57,12 @@ class Flows:
         if raw is None:
             raise FlowNotFoundError(f"No flow has the uuid {uuid}.")
         return FlowDoc.from_mongo(raw)
+
+    def jobstores(self, uuids: Collection[str]) -> dict[str, str | None]:
+        """Return the name of the JobStore of each flow that is there, with one command."""
+        with translated():
+            found = self.queue.flows.find({"_id": {"$in": list(uuids)}}, {"jobstore": 1})
+            return {raw["_id"]: raw.get("jobstore") for raw in found}
 
     def moved(self, uuid: str, moves: Mapping[tuple[JobState, JobState], int]) -> None:
         """Count changes of state of a flow's jobs, and renew the flow's state if it may differ."""

@@ -11,6 +11,8 @@ from jfcelery.database.packed import Packed
 from jfcelery.errors import JobNotFoundError
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from jfcelery.database.connection import QueueDatabase
 
 #: Compressed payloads above this many bytes go to GridFS (a document may hold 16 MB).
@@ -41,6 +43,29 @@ def load_payload(queue: QueueDatabase, key: str) -> dict[str, Any]:
         if packed is None:
             packed = queue.files.open_download_stream(document["file"]).read()
     return Packed(packed).load()
+
+
+def load_payloads(queue: QueueDatabase, keys: Collection[str], most: int) -> dict[str, Packed]:
+    """Return serialised jobs of job documents, by their keys, with one command.
+
+    Not all of them: one that is large or not there, and what does not come any more, is left to
+    :func:`load_payload`.
+
+    Args:
+        queue: Where they are.
+        keys: Of the documents.
+        most: Bytes, compressed, after which no more of them are read.
+    """
+    found: dict[str, Packed] = {}
+    size = 0
+    with translated():
+        for document in queue.payloads.find({"_id": {"$in": list(keys)}}):
+            if packed := document.get("z"):
+                found[document["_id"]] = Packed(packed)
+                size += len(packed)
+            if size > most:
+                break
+    return found
 
 
 def delete_payloads(queue: QueueDatabase, keys: list[str]) -> None:

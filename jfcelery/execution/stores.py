@@ -142,15 +142,23 @@ def _remove_replaced_blobs(jobstore: JobStore, documents: Documents) -> None:
     if not additional_stores(jobstore):
         return
     kept = {blob["blob_uuid"] for blobs in documents.blobs.values() for blob in blobs}
-    for doc in documents.outputs:
-        key = {"uuid": doc["uuid"], "index": doc["index"]}
-        for old in jobstore.docs_store.query(key, ["output"]):
-            for info in blob_infos(old.get("output")):
-                store = additional_stores(jobstore).get(info["store"])
-                if store is not None and info["blob_uuid"] not in kept:
-                    # An output may also mention a blob of another job, which has to stay.
-                    own = {"job_uuid": doc["uuid"], "job_index": doc["index"]}
-                    store.remove_docs({"blob_uuid": info["blob_uuid"], **own})
+    for old in _replaced(jobstore, documents.outputs):
+        for info in blob_infos(old.get("output")):
+            store = additional_stores(jobstore).get(info["store"])
+            if store is not None and info["blob_uuid"] not in kept:
+                # An output may also mention a blob of another job, which has to stay.
+                own = {"job_uuid": old["uuid"], "job_index": old["index"]}
+                store.remove_docs({"blob_uuid": info["blob_uuid"], **own})
+
+
+def _replaced(jobstore: JobStore, outputs: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the documents whose places others are about to take."""
+    keys = {(doc["uuid"], doc["index"]) for doc in outputs}
+    uuids, indices = ({key[place] for key in keys} for place in (0, 1))
+    query = {"uuid": {"$in": sorted(uuids)}, "index": {"$in": sorted(indices)}}
+    for old in jobstore.docs_store.query(query, ["uuid", "index", "output"]):
+        if (old["uuid"], old["index"]) in keys:
+            yield old
 
 
 def _read_list(path: Path) -> list[dict[str, Any]] | None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jfcelery.database.payloads import load_payloads
 from jfcelery.errors import (
     BackPressureError,
     ConnectionLostError,
@@ -130,10 +131,10 @@ def test_a_job_that_fails_does_not_keep_the_others(
     _foreign(bench, "b")
     prepare = publication_of
 
-    def publication(work: Any) -> Any:
+    def publication(work: Any, known: Any) -> Any:
         if work.doc.uuid == "a":
             raise TransferError("no input")
-        return prepare(work)
+        return prepare(work, known)
 
     monkeypatch.setattr(bundles, "publication", publication)
     _answers(monkeypatch, c=BackPressureError("the queue is closed"), d=TransferError("cut"))
@@ -230,6 +231,7 @@ def _dies(patch: pytest.MonkeyPatch, place: str, after: int) -> None:
 @pytest.mark.parametrize(
     "place, after",
     [
+        ("load_payloads", 0),
         ("publication", 2),
         ("host.publish_all", 0),
         ("take_all", 0),
@@ -322,6 +324,22 @@ def test_what_is_too_much_goes_alone(bench: Bench, monkeypatch: pytest.MonkeyPat
     bench.deliver(bench.messages.pop())
     assert 0 < sizes[0] < len(NAMES)
     assert bench.run_until_rest(flow) == dict.fromkeys(NAMES, "C")
+
+
+def test_contents_that_are_too_much_together_are_read_one_by_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As those in files are; one that is not there is its job's own trouble."""
+    flow = add(bench, "abcd")
+    bench.runtime.queue.payloads.delete_one({"_id": "b_1"})
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            bundles, "load_payloads", lambda queue, keys, _: load_payloads(queue, keys, 0)
+        )
+        checkout(bench.runtime)
+        bench.deliver(bench.messages.pop())
+    assert bench.states(flow) == {"a": "SU", "b": "RERR", "c": "SU", "d": "SU"}
+    assert "is not in the database" in (bench.runtime.jobs.get("b").remote.error or "")
 
 
 def test_jobs_that_moved_meanwhile_are_left_alone(bench: Bench) -> None:

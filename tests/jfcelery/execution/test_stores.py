@@ -151,6 +151,35 @@ def test_another_attempt_replaces_the_blobs(
     assert store.count() == 1
 
 
+def test_documents_of_many_jobs_replace_only_their_own(
+    make_store: MakeStore,
+    documents_of: Callable[[], Documents],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One look for all that is replaced; another index of the same job stays, with its blobs."""
+    store, before = make_store(), []
+    for uuid_, index in (("a", 1), ("b", 2), ("a", 2)):
+        documents = documents_of()
+        documents.outputs[0] |= {"uuid": uuid_, "index": index}
+        documents.blobs["data"][0] |= {"job_uuid": uuid_, "job_index": index}
+        insert_documents(store, documents)
+        before.append(documents)
+    after = [{**one.outputs[0], "output": 1} for one in before[:2]]
+    looks, query = [], store.docs_store.query
+
+    def look(*arguments: Any) -> Any:
+        looks.append(arguments)
+        return query(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.docs_store, "query", look)
+        insert_documents(store, Documents(after))
+    assert len(looks) == 1
+    kept = {blob["blob_uuid"] for blob in before[2].blobs["data"]}
+    assert {blob["blob_uuid"] for blob in additional_stores(store)["data"].query()} == kept
+    assert store.count() == 3
+
+
 def test_an_interrupted_insertion_is_completed(
     make_store: MakeStore,
     documents_of: Callable[[], Documents],
