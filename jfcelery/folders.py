@@ -7,6 +7,8 @@ from pathlib import PurePath, PurePosixPath
 
 #: How the names of job arrays in the queue begin.
 ARRAY = "jfc-array"
+#: How the names of their folders begin, below a worker's ``work_dir``; the same follows.
+PLACE = ".jfc_array"
 
 
 @dataclass(frozen=True)

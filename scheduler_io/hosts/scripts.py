@@ -10,7 +10,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from jfcelery.folders import RunFolder
+from jfcelery.folders import ARRAY, PLACE, RunFolder
 from jfcelery.scheduler_io.hosts.answers import ANSWER
 from jfcelery.scheduler_io.hosts.archive import SUMS
 from jfcelery.scheduler_io.hosts.wire import PRELUDE, quote_pattern
@@ -231,19 +231,38 @@ echo "$answer text"
 """
 
 _REMOVE = """\
-removed=no
+removed=no arrays=
 owned() {
   noted=$1/$marker
   [ -f "$noted" ] || return 1
   shift
   for entry in "$@"; do grep -qF -e "$entry," -e "$entry}" "$noted" || return 1; done
 }
+# The place of an array goes with the last of its run folders (see ``arrays``).
+note_arrays() {
+  for noted in "$1"/.jfc_array.*; do
+    read -r one _ 2>/dev/null <"$noted" || continue
+    case ${one#"$array-"} in *[!0-9a-f-]* | '') ;; *) arrays="$arrays ${one#"$array-"}" ;; esac
+  done
+}
+clear_places() {
+  for one in $arrays; do
+    used=
+    for link in "$1/$place-$one"/[0-9]*; do if [ -d "$link" ]; then used=yes; fi; done
+    [ -n "$used" ] || rm -rf "$1/$place-$one"
+  done
+}
 clear() {
   find "$1" -mindepth 1 -maxdepth 1 ! -name "$marker" -exec rm -rf {} + && rm -rf "$1"
 }
 for d in "$f" "$f".attempt*; do
-  if owned "$d" $owner_here; then clear "$d" || say cannot-remove; removed=yes; fi
+  if owned "$d" $owner_here; then
+    note_arrays "$d"
+    clear "$d" || say cannot-remove
+    removed=yes
+  fi
 done
+clear_places "${f%/*/*/*/*}"
 if [ -d "$f" ]; then say foreign; fi
 for d in "$f".tmp-* "$f".old-*; do
   if [ -d "$d" ]; then rm -rf "$d" || say cannot-remove; removed=yes; fi
@@ -350,4 +369,4 @@ def remove(folder: RunFolder, owner: Mapping[str, object]) -> str:
     """
     entries = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in owner.items()]
     text = _REMOVE.replace("$owner_here", " ".join(map(shlex.quote, entries)))
-    return _COMMON + variables(f=folder) + text
+    return _COMMON + variables(f=folder, array=ARRAY, place=PLACE) + text

@@ -17,13 +17,11 @@ import secrets
 import shlex
 from typing import TYPE_CHECKING
 
-from jfcelery.folders import ARRAY
+from jfcelery.folders import ARRAY, PLACE
 
 if TYPE_CHECKING:
     from pathlib import PurePath
 
-#: Places, below a worker's ``work_dir``; a token follows.
-PLACE = ".jfc_array"
 #: Minutes after which a place is looked at: whether one of its jobs may still be begun.
 STALE_MINUTES = 24 * 60
 

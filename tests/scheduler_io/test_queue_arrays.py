@@ -21,10 +21,10 @@ from jfcelery.errors import (
     SchedulerDownError,
     SubmissionRejectedError,
 )
-from jfcelery.folders import ARRAY, RunFolder
+from jfcelery.folders import ARRAY, PLACE, RunFolder
 from jfcelery.project.options import QueueLimit
 from jfcelery.scheduler_io.queue import Submission
-from jfcelery.scheduler_io.schedulers.arrays import PLACE, STALE_MINUTES
+from jfcelery.scheduler_io.schedulers.arrays import STALE_MINUTES
 from jfcelery.scheduler_io.schedulers.base import NO_FOLDER, QueueState
 
 if TYPE_CHECKING:
