@@ -82,6 +82,11 @@ class RunFolder:
         """Return the name of the file in which submission leaves the queue job's id."""
         return f".jfc_queue_id.{attempt}"
 
+    @staticmethod
+    def claim(attempt: int) -> str:
+        """Return the name of the link that an attempt begins with: only who makes it goes on."""
+        return f".jfc_claim.{attempt}"
+
     def archived(self, attempt: int) -> RunFolder:
         """Return the folder to which an earlier attempt is moved."""
         return RunFolder(self.path.with_name(f"{self.path.name}.attempt{attempt}"))

@@ -231,7 +231,7 @@ def build_script(
         queue_id=f'${{{claim}:+"queue_id=${claim}"}} ' if has_id else "",
         status=RunFolder.status(attempt),
         end=RunFolder.end(attempt),
-        claim=f".jfc_claim.{attempt}",
+        claim=RunFolder.claim(attempt),
         no_folder=NO_FOLDER,
         duplicate=DUPLICATE,
         signals=" ".join(map(str, SIGNALS)),

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jfcelery.errors import SchedulerDownError
 from jfcelery.execution.pilot.handle import CLAIMED, FOLDERS, KILL, LOST, NEW, PILOTS, WAITING
 from jfcelery.execution.pilot.starter import RUN_VARIABLE
+from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.schedulers.base import Listing, Output, QueueState, Row, Scheduler
 
 if TYPE_CHECKING:
@@ -106,7 +107,14 @@ cancel() {{
 """
 
 # After a pilot's end: what it had is given back; whatever of it still lives finds its folder gone.
+# A launcher may yet start a job on a node that hung: the attempt's script finds a claim then. It
+# has a colon, so that it is not taken for the id of a queue job.
 _BURY = f"""
+seal() {{
+  local folder attempt
+  folder=$(sed -n 's/^folder=//p' "$1"); attempt=$(sed -n 's/^attempt=//p' "$1")
+  ln -s "given-back:${{1##*/}}" "$folder/{RunFolder.claim(0)[:-1]}${{attempt:-1}}" 2>/dev/null
+}}
 for pilot in @PILOTS@; do
   [ -d "$dir/{CLAIMED}/$pilot" ] || continue
   mv "$dir/{CLAIMED}/$pilot" "$dir/{CLAIMED}/.$pilot" || continue
@@ -114,7 +122,7 @@ done
 for path in "$dir/{CLAIMED}"/.jfp-*/; do
   [ -d "$path" ] || continue
   for one in "$path"*; do
-    if [ -e "$one" ]; then mv "$one" "$dir/{LOST}/" || exit 1; fi
+    if [ -e "$one" ]; then seal "$one"; mv "$one" "$dir/{LOST}/" || exit 1; fi
   done
   rmdir "$path"
 done

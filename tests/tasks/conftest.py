@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
 from jfcelery.scheduler_io.hosts.pool import Hosts
 from jfcelery.scheduler_io.hosts.simulated import SimulatedHost
-from tests.support.bench import REMOTE, Bench, quick_worker
+from tests.support.bench import REMOTE, Bench, alive, quick_worker
+from tests.support.pooled import pids
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from tests.support.pooled import MakeBatchBench
     from tests.support.projects import ProjectFactory
 
 
@@ -61,3 +65,27 @@ def far_bench(make_bench: MakeBench, host: SimulatedHost) -> Bench:
     """The runner of a project with one remote worker, which is on ``host``."""
     del host
     return make_bench(worker=REMOTE)
+
+
+@pytest.fixture
+def batch_bench(make_bench: MakeBench, tmp_path: Path) -> Iterator[MakeBatchBench]:
+    """A function that makes a bench with a batch worker; its pilots end with the test."""
+    made: list[Bench] = []
+
+    def make(*, worker: dict[str, Any] | None = None, **batch: Any) -> Bench:
+        section = {
+            "jobs_handle_dir": str(tmp_path / "pool"),
+            "work_dir": str(tmp_path / "pilots"),
+            "max_wait": 0.5,
+            "sleep_time": 0.05,
+            **batch,
+        }
+        made.append(make_bench(worker={"batch": section, **(worker or {})}))
+        return made[-1]
+
+    yield make
+    (tmp_path / "go").touch()
+    for bench in made:
+        for pid in pids(bench):
+            if alive(pid):
+                os.kill(pid, signal.SIGTERM)

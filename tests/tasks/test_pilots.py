@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
 import time
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 from jobflow import Flow
@@ -20,113 +18,45 @@ from jfcelery.controller.reasons import reasons
 from jfcelery.database.batches import Batches
 from jfcelery.execution.pilot.clock import began_at
 from jfcelery.execution.pilot.handle import limit_of
-from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.folders import RunFolder
 from jfcelery.states import BatchState, JobState
 from jfcelery.submission import submit_flow
 from jfcelery.tasks import pilot_queue
-from jfcelery.tasks.pilots import finish, pilot_places, submit_needed, tend
+from jfcelery.tasks.pilots import pilot_places, tend
 from jfcelery.tasks.pool import requeue
 from jfcelery.tasks.sweep import sweep
 from tests.support.bench import alive
-from tests.support.entries import QUICK_JOB, flow_of
 from tests.support.jobs import is_imported
+from tests.support.launching import has_ended
+from tests.support.pooled import (
+    HELD,
+    PATIENCE,
+    MakeBatchBench,
+    add,
+    docs,
+    go_on_until,
+    held,
+    job,
+    lines,
+    pids,
+    pilots,
+)
+from tests.support.waiting import wait_until
 from tests.support.warm import ROOT
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from jfcelery.database.batches import BatchDoc
-    from jfcelery.database.documents import JobDoc
-    from tests.support.bench import Bench
-    from tests.tasks.conftest import MakeBench
-
-#: Runs a job that waits for a file; see there.
-HELD = Path(__file__).parents[1] / "support" / "held.sh"
-#: Seconds in which real processes must have done what a test waits for.
-PATIENCE = 120.0
-
-
-class MakeBatchBench(Protocol):
-    """Makes a bench whose worker is a batch worker; options of the worker and of its batch."""
-
-    def __call__(self, *, worker: dict[str, Any] | None = None, **batch: Any) -> Bench:
-        """Make one."""
-        ...
-
-
-@pytest.fixture
-def batch_bench(make_bench: MakeBench, tmp_path: Path) -> Iterator[MakeBatchBench]:
-    """A function that makes a bench with a batch worker; its pilots end with the test."""
-    made: list[Bench] = []
-
-    def make(*, worker: dict[str, Any] | None = None, **batch: Any) -> Bench:
-        section = {
-            "jobs_handle_dir": str(tmp_path / "pool"),
-            "work_dir": str(tmp_path / "pilots"),
-            "max_wait": 0.5,
-            "sleep_time": 0.05,
-            **batch,
-        }
-        made.append(make_bench(worker={"batch": section, **(worker or {})}))
-        return made[-1]
-
-    yield make
-    (tmp_path / "go").touch()
-    for bench in made:
-        for pid in pids(bench):
-            if alive(pid):
-                os.kill(pid, signal.SIGTERM)
-
-
-def add(bench: Bench, *names: str) -> str:
-    """Add a flow of independent jobs, and return its uuid."""
-    flow = flow_of({name: [] for name in names}, payload=QUICK_JOB)
-    add_flow(bench.runtime.queue, flow, Placement(worker="here"))
-    return flow.uuid
-
-
-def pilots(bench: Bench) -> list[BatchDoc]:
-    """Return all pilots of a bench, the oldest first."""
-    return list(Batches(bench.runtime.queue).find({}, sort=[("created_on", 1)]))
-
-
-def pids(bench: Bench) -> list[int]:
-    """Return the processes of the pilots that have said which they are."""
-    folder = bench.folder / "pool" / "pilots"
-    texts = [path.read_text() for path in folder.glob("jfp-*")]
-    return [int(text.partition("pid=")[2].split()[0]) for text in texts]
-
-
-def go_on_until(bench: Bench, holds: Callable[[], object], what: str) -> None:
-    """Beat and deliver until something holds."""
-    deadline = time.monotonic() + PATIENCE
-    while not holds():
-        assert time.monotonic() < deadline, f"waited in vain for {what}: {pilots(bench)}"
-        bench.drain()
-        time.sleep(0.05)
-        bench.beat(2)
-
-
-def lines(bench: Bench, name: str) -> list[str]:
-    """Return the lines that jobs have left in a file."""
-    path = bench.folder / name
-    return path.read_text().splitlines() if path.exists() else []
-
-
-def job(bench: Bench, name: str) -> JobDoc:
-    """Return a job."""
-    return bench.runtime.jobs.get(name, 1)
-
-
-def held(batch_bench: MakeBatchBench, **batch: Any) -> Bench:
-    """Return a bench whose jobs wait for a file."""
-    return batch_bench(worker={"execution_cmd": f"{HELD} {{}}"}, **batch)
+#: A launcher that starts its first job on a node which hangs until there is a file "go".
+LATE = """
+mkdir @/first 2>/dev/null || exec "$@"
+setsid env -u JFC_PILOT bash -c 'echo $$ >>@/late
+until [ -e @/go ]; do sleep 0.05; done
+exec "$@"' - "$@" </dev/null &
+wait
+"""
 
 
 def test_pilots_run_the_jobs_of_a_pool(batch_bench: MakeBatchBench) -> None:
     """Every job runs once, in no more pilots than are useful, which end by themselves."""
-    bench = batch_bench(parallel_jobs=3)
+    bench = batch_bench(worker={"max_jobs": 6}, parallel_jobs=3)
     flow = add(bench, *"abcdef")
     states = bench.run_until_rest(flow)
     assert set(states.values()) == {"C"}
@@ -184,15 +114,21 @@ def test_a_job_in_a_pilot_is_batch_running_and_names_it(batch_bench: MakeBatchBe
     assert bench.run_until_rest(flow) == {"a": "C"}
 
 
+@pytest.mark.parametrize("whom", ["pilot", "undertaker too"])
 def test_the_jobs_of_a_killed_pilot_run_again_and_never_twice_at_once(
-    batch_bench: MakeBatchBench,
+    batch_bench: MakeBatchBench, whom: str
 ) -> None:
-    """SIGKILL in mid-job: what it had is requeued as a new attempt once nothing of it lives."""
+    """SIGKILL in mid-job: what it had is requeued as a new attempt once nothing of it lives.
+
+    Its own undertaker sees to that, or else the last lines of its script.
+    """
     bench = held(batch_bench, parallel_jobs=2)
     flow = add(bench, "a", "b", "c")
     go_on_until(bench, lambda: len(lines(bench, "begun")) >= 2 and pids(bench), "two jobs to run")
     killed = pids(bench)
-    for pid in killed:
+    undertakers = [child for pid in killed for child in children(pid, "undertaker")]
+    assert len(undertakers) == len(killed)
+    for pid in killed if whom == "pilot" else undertakers + killed:
         os.kill(pid, signal.SIGKILL)
     go_on_until(bench, lambda: any(doc.attempt > 1 for doc in docs(bench)), "a new attempt")
     (bench.folder / "go").touch()
@@ -203,9 +139,40 @@ def test_the_jobs_of_a_killed_pilot_run_again_and_never_twice_at_once(
     assert "fail" not in events
 
 
-def docs(bench: Bench) -> list[JobDoc]:
-    """Return all jobs."""
-    return list(bench.runtime.jobs.find({}))
+def children(pid: int, word: str) -> list[int]:
+    """Return the children of a process whose command lines hold a word."""
+    found = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(one) for one in found if word in Path(f"/proc/{one}/cmdline").read_text()]
+
+
+def test_a_job_that_a_launcher_starts_late_does_not_run(
+    batch_bench: MakeBatchBench, tmp_path: Path
+) -> None:
+    """Its pilot is dead and its entry given back when the node, which hung, goes on with it."""
+    late = tmp_path / "late.sh"
+    late.write_text(LATE.replace("@/", f"{tmp_path}/"))
+    slots = {"launcher": f"bash {late}"}
+    bench = batch_bench(worker={"max_jobs": 1, "slots": slots}, max_wait=None)
+    flow = add(bench, "a")
+    go_on_until(bench, lambda: lines(bench, "late"), "the launcher to start")
+    for pid in pids(bench):
+        os.kill(pid, signal.SIGKILL)
+
+    def polled() -> JobState:
+        bench.beat(2)
+        for message in bench.messages:
+            if message.names == ["jfcelery.poll"]:
+                bench.deliver(message)
+        bench.messages.clear()
+        return job(bench, "a").state
+
+    wait_until(lambda: polled() is JobState.READY, "the job to be given back")
+    (bench.folder / "go").touch()
+    (hung,) = map(int, lines(bench, "late"))
+    wait_until(lambda: has_ended(hung), "the launcher to end")
+    assert bench.starts() == []
+    assert bench.run_until_rest(flow) == {"a": "C"}
+    assert bench.starts() == ["a_1 2"]
 
 
 def test_a_killed_pilot_leaves_no_folder_in_tmp(batch_bench: MakeBatchBench) -> None:
@@ -275,38 +242,6 @@ def test_a_stopped_job_is_killed_alone(batch_bench: MakeBatchBench) -> None:
     assert len(lines(bench, "begun")) == 2
 
 
-def test_there_are_never_more_pilots_than_max_jobs(batch_bench: MakeBatchBench) -> None:
-    """Several threads that all see the need stay below the limit together."""
-    bench = batch_bench(worker={"execution_cmd": f"{HELD} {{}}", "max_jobs": 2})
-    add(bench, *"abcdef")
-    go_on_until(
-        bench, lambda: any(doc.state is JobState.BATCH_SUBMITTED for doc in docs(bench)), "a pool"
-    )
-    threads = [
-        threading.Thread(target=submit_needed, args=(bench.runtime, "here")) for _ in range(4)
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(pilot_places(bench.runtime, "here").held()) <= 2
-    assert len([doc for doc in pilots(bench) if doc.process_id]) <= 2
-
-
-def test_a_pilot_has_one_place_from_its_submission_to_its_end(
-    batch_bench: MakeBatchBench,
-) -> None:
-    """It is held, and given back, by the pilot's whole unique id."""
-    bench = batch_bench(worker={"execution_cmd": f"{HELD} {{}}", "max_jobs": 2})
-    add(bench, *"abcd")
-    go_on_until(bench, lambda: len(lines(bench, "begun")) == 2, "two pilots with a job each")
-    first, second = pilots(bench)
-    places = pilot_places(bench.runtime, "here")
-    assert sorted(places.held()) == sorted([first.batch_uid, second.batch_uid])
-    finish(bench.runtime, pilots(bench)[0], "seen to have ended")
-    assert places.held() == [second.batch_uid]
-
-
 def test_a_job_that_no_pilot_could_end_is_refused(batch_bench: MakeBatchBench) -> None:
     """It asks for more time than its worker's pilots have; one that asks for less says how much."""
     bench = batch_bench(worker={"resources": {"walltime": "04:00:00"}})
@@ -334,122 +269,6 @@ def test_a_job_that_fits_into_no_pilot_is_explained(batch_bench: MakeBatchBench)
 
     go_on_until(bench, told, "the reason")
     assert pilots(bench)[0].failed
-
-
-def test_a_job_that_does_not_fit_gets_a_pilot_while_others_run(
-    batch_bench: MakeBatchBench, tmp_path: Path
-) -> None:
-    """The first pilot, which has room but too little time, goes on; one more is submitted."""
-    which = f"if mkdir {tmp_path}/first; then left=600; else left=3600; fi"
-    shortened = f"{which}\nexport SLURM_JOB_END_TIME=$(($(date +%s) + left))"
-    own = {"execution_cmd": f"{HELD} {{}}", "pre_run": shortened}
-    bench = batch_bench(worker=own, parallel_jobs=2, max_wait=None)
-    add(bench, "a")
-    go_on_until(bench, lambda: len(lines(bench, "begun")) == 1, "the first job to begin")
-    longer = flow_of({"b": []}, payload=QUICK_JOB, resources={"walltime": "00:30:00"})
-    add_flow(bench.runtime.queue, longer, Placement(worker="here"))
-    go_on_until(bench, lambda: len(lines(bench, "begun")) == 2, "the longer job to begin")
-    go_on_until(bench, lambda: bool(job(bench, "b").remote.batch_uid), "the poll to see where")
-    first, second = pilots(bench)
-    assert job(bench, "b").remote.batch_uid == second.batch_uid
-    assert (first.state, first.is_draining) == (BatchState.RUNNING, False)
-    (bench.folder / "go").touch()
-    assert bench.run_until_rest(longer.uuid) == {"b": "C"}
-
-
-def test_a_drained_pilot_ends_its_job_and_takes_no_more(batch_bench: MakeBatchBench) -> None:
-    """Another one takes its place, and what waits."""
-    own = {"execution_cmd": f"{HELD} {{}}", "max_jobs": 1}
-    bench = batch_bench(worker=own, max_wait=None)
-    flow = add(bench, "a", "b")
-    go_on_until(bench, lambda: len(lines(bench, "begun")) == 1, "a job to begin")
-    (first,) = pilots(bench)
-    assert JobController(bench.project).drain_batches(batch_uid=first.batch_uid) == 1
-    go_on_until(bench, lambda: pilots(bench)[0].is_draining, "the pilot to drain")
-    (bench.folder / "go").touch()
-    go_on_until(bench, lambda: bench.states(flow) == {"a": "C", "b": "C"}, "both to complete")
-    first = pilots(bench)[0]
-    assert (first.state, first.begun) == (BatchState.FINISHED, 1)
-    assert not first.failed
-    assert JobController(bench.project).drain_batches() == 1
-    go_on_until(bench, lambda: pilots(bench)[1].state is BatchState.FINISHED, "the other to end")
-    assert sorted(bench.starts()) == ["a_1 1", "b_1 1"]
-
-
-def test_a_wish_that_cannot_be_written_holds_up_no_job(
-    batch_bench: MakeBatchBench, caplog: pytest.LogCaptureFixture
-) -> None:
-    """As on a full disk: ends of jobs are seen, and the pilot is told once it can be."""
-    own = {"execution_cmd": f"{HELD} {{}}", "max_jobs": 1}
-    bench = batch_bench(worker=own, max_wait=None)
-    flow = add(bench, "a")
-    go_on_until(bench, lambda: job(bench, "a").state is JobState.BATCH_RUNNING, "the job to run")
-    wishes = bench.folder / "pool" / "kill"
-    wishes.rmdir()
-    wishes.touch()  # no folder
-    assert JobController(bench.project).drain_batches() == 1
-    (bench.folder / "go").touch()
-    go_on_until(bench, lambda: bench.states(flow) == {"a": "C"}, "the job's end to be seen")
-    assert "cannot be told to take no more jobs" in caplog.text
-    wishes.unlink()
-    wishes.mkdir()
-    go_on_until(bench, lambda: pilots(bench)[0].state is BatchState.FINISHED, "the pilot to end")
-
-
-def test_pilots_that_cannot_run_are_not_submitted_one_after_the_other(
-    batch_bench: MakeBatchBench,
-) -> None:
-    """A pilot that ended without a job is followed by the next only after a while."""
-    bench = batch_bench(worker={"pre_run": "exit 3"})
-    add(bench, "a")
-
-    def has_failed() -> bool:
-        return any(doc.failed for doc in pilots(bench))
-
-    go_on_until(bench, has_failed, "a pilot to fail")
-    before = len(pilots(bench))
-    for _ in range(3):
-        submit_needed(bench.runtime, "here")
-    assert len(pilots(bench)) == before
-    assert pilots(bench)[0].why == "FAILED exit code 3 in pre_run"
-
-
-def test_a_pilot_that_waits_does_not_hide_those_that_fail(batch_bench: MakeBatchBench) -> None:
-    """While one stands in the queue, others that fail are not submitted one after the other."""
-    bench = batch_bench(worker={"pre_run": "exit 3", "max_jobs": 9}, parallel_jobs=1)
-    batches = Batches(bench.runtime.queue)
-    failed = batches.insert("here")
-    now = bench.runtime.queue.clock.now()
-    ended = {"state": BatchState.FINISHED.value, "failed": True, "end_time": now}
-    batches.update(failed, ended)
-    batches.update(batches.insert("here"), {"process_id": "17"})
-    add(bench, *"abcdef")
-    bench.drain()
-    go_on_until(bench, lambda: job(bench, "a").state is JobState.BATCH_SUBMITTED, "a pool")
-    before = len(pilots(bench))
-    submit_needed(bench.runtime, "here")
-    assert len(pilots(bench)) == before
-
-
-def test_a_pilot_that_was_given_up_while_it_was_submitted_is_cancelled(
-    batch_bench: MakeBatchBench, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever submits may stand still until others have forgotten the pilot."""
-    bench = held(batch_bench, max_wait=None)
-    submit, submitted = pilot_queue.PilotQueue.submit, []
-
-    def stalled(self: pilot_queue.PilotQueue, doc: BatchDoc) -> dict[str, Any]:
-        assert Batches(bench.runtime.queue).drop(doc)
-        submitted.append(submit(self, doc))
-        return submitted[-1]
-
-    with monkeypatch.context() as patch:
-        patch.setattr(pilot_queue.PilotQueue, "submit", stalled)
-        add(bench, "a")
-        go_on_until(bench, lambda: submitted, "a pilot to be submitted")
-    pid = int(submitted[0]["process_id"].partition("-")[0])
-    go_on_until(bench, lambda: not alive(pid), "the pilot to be gone")
-    assert submitted[0]["process_id"] not in {doc.process_id for doc in pilots(bench)}
 
 
 def test_a_silent_pilot_is_cancelled_only_if_it_stays_so(
@@ -490,12 +309,3 @@ def test_a_job_in_a_pool_that_its_worker_lost_is_told_of(
     found = reasons(bench.project, bench.runtime.queue, job(bench, "a"))
     assert "has no `batch:` any more" in found[0].text
     assert found[0].command.startswith("jfc job rerun")
-
-
-def test_a_pilot_that_was_added_but_not_submitted_is_taken_on(batch_bench: MakeBatchBench) -> None:
-    """A task died between the document and the queue job: the next one completes it."""
-    bench = batch_bench()
-    Batches(bench.runtime.queue).insert("here")
-    flow = add(bench, "a")
-    assert bench.run_until_rest(flow) == {"a": "C"}
-    assert len(pilots(bench)) == 1

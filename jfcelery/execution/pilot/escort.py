@@ -8,6 +8,9 @@ tells that nothing of the job is left. A signal that warns the job is passed on 
 It hears from the pilot by its standard input, which launchers pass on: first a line, as a sign
 that this one does; then nothing, until the end of the input tells it to end the job. SIGTERM does
 as well.
+
+A launcher may start it late, as on a node that hung, when the job's entry was given back since. So
+it starts no other attempt than the one it was told; and that one's own script finds a claim then.
 """
 
 from __future__ import annotations
@@ -21,6 +24,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from jfcelery.execution.pilot.handle import is_script_of
 from jfcelery.execution.pilot.processes import ENTRY_VARIABLE, PILOT_VARIABLE, kill_bearers
 from jfcelery.folders import RunFolder
 
@@ -35,7 +39,11 @@ GRACE = 3.0
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR2, signal.SIGXCPU)
 #: Signals that are passed on: of these a job would hear without an escort, too.
 PASSED_ON = (signal.SIGUSR1,)
-#: Seconds between two looks at a job that was told to end.
+#: Seconds for which a node may see a run folder that was moved since (acdirmax; see nfs(5)).
+HIDDEN = 60.0
+#: Exit code if the folder is that of another attempt.
+STALE = 77
+#: Seconds between two looks at a job that was told to end, or at a script.
 _LOOK = 0.1
 
 
@@ -113,9 +121,25 @@ def _wake_by_signals() -> int:
     return reading
 
 
+def _is_there(folder: Path, job: str) -> bool:
+    """Wait for the script of an attempt; return whether it is there."""
+    until = time.monotonic() + HIDDEN
+    while True:
+        with suppress(OSError):
+            if is_script_of((folder / RunFolder.SCRIPT).read_text(errors="replace"), job):
+                return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(_LOOK)
+
+
 def main(arguments: list[str]) -> int:
     """Run the job of ``RUN_DIR PILOT ENTRY SLOT``; a launcher need not pass on the environment."""
     folder, pilot, entry, slot = arguments
+    job = entry.partition("-")[2]  # behind its order
+    if not _is_there(Path(folder), job):
+        print(f"{folder} is gone, or holds another attempt than {job}", file=sys.stderr)  # noqa: T201
+        return STALE
     own = {
         PILOT_VARIABLE: pilot,
         ENTRY_VARIABLE: entry,

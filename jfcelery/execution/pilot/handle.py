@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import PilotBuriedError
+from jfcelery.folders import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,6 +53,11 @@ def entry_of(name: str, text: str) -> Entry | None:
     return Entry(name, Path(facts["folder"]), facts["name"], number)
 
 
+def is_script_of(text: str, job: str) -> bool:
+    """Return whether a script is that of an attempt, by the attempt's unique name."""
+    return f"{job}\n" in text
+
+
 def limit_of(name: str) -> float | None:
     """Return the seconds that a job says to take at most; None if the name of its entry tells none.
 
@@ -79,7 +85,7 @@ class Handle:
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         self._own.mkdir(exist_ok=True)
         for path in list(self._own.iterdir()):
-            self._move(path, self.folder / LOST / path.name)
+            self.give_back(path.name)
 
     def waiting(self) -> list[str]:
         """Return the names of the entries that wait, in the order in which they are to run."""
@@ -115,7 +121,8 @@ class Handle:
         (self.folder / KILL / name).unlink(missing_ok=True)
 
     def give_back(self, name: str) -> None:
-        """Put an entry where the runner sees that its job must run again."""
+        """Put an entry where the runner sees that its job must run again, as a new attempt."""
+        self._seal(name)
         self._move(self._own / name, self.folder / LOST / name)
         (self.folder / KILL / name).unlink(missing_ok=True)
 
@@ -171,6 +178,14 @@ class Handle:
         with suppress(OSError):
             self._own.rmdir()
         (self.folder / KILL / self.pilot).unlink(missing_ok=True)
+
+    def _seal(self, name: str) -> None:
+        """See that nobody begins this attempt any more: a launcher may be about to, on a node."""
+        with suppress(OSError):
+            entry = entry_of(name, (self._own / name).read_text())
+            if entry is not None:
+                claim = entry.folder / RunFolder.claim(entry.attempt)
+                claim.symlink_to(f"given-back:{self.pilot}")
 
     @staticmethod
     def _move(source: Path, target: Path) -> bool:

@@ -20,7 +20,7 @@ from jfcelery.errors import PilotBuriedError
 from jfcelery.execution.pilot.clock import TimeLeft, began_at
 from jfcelery.execution.pilot.escort import ENDING
 from jfcelery.execution.pilot.far import FAR_PATIENCE
-from jfcelery.execution.pilot.handle import Handle, limit_of
+from jfcelery.execution.pilot.handle import Handle, is_script_of, limit_of
 from jfcelery.execution.pilot.plan import Plan
 from jfcelery.execution.pilot.processes import ENTRY_VARIABLE, kill_bearers
 from jfcelery.execution.pilot.slots import available_cores, make_slots
@@ -309,7 +309,7 @@ def _is_stale(entry: Entry) -> bool:
         if not any(work_dir.iterdir()):
             raise
         return True
-    return entry.job not in text
+    return not is_script_of(text, entry.job)
 
 
 def _last_line(path: Path) -> str:

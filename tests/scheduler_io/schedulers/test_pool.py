@@ -83,6 +83,19 @@ def test_a_job_is_put_into_the_pool_once(
     assert [one.name for one in (tmp_path / "pool/pool").iterdir()] == [entry]
 
 
+def test_an_entry_comes_into_the_pool_whole_or_not_at_all(
+    folder: RunFolder, tmp_path: Path
+) -> None:
+    """Nothing can be written, as on a full disk: pilots find no empty entry."""
+    pool = Pool(ShellIO(), tmp_path / "pool")
+    start = f"cd {folder} && a=1 name={NAME}\n{pool.submit_command(RunFolder.SCRIPT)}\n"
+    for limit, count in (("ulimit -f 0; trap '' XFSZ", 0), ("true", 1)):
+        argv = ["/bin/bash", "-c", f"{start}{limit}; submit"]
+        done = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert (done.returncode == 0) == bool(count), done.stderr
+        assert len(list((tmp_path / "pool/pool").iterdir())) == count
+
+
 def test_a_script_from_before_there_was_a_pool_is_put_into_it(
     queue: WorkerQueue, folder: RunFolder, tmp_path: Path
 ) -> None:

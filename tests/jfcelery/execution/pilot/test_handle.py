@@ -20,6 +20,7 @@ from jfcelery.execution.pilot.handle import (
     Handle,
     limit_of,
 )
+from jfcelery.folders import RunFolder
 
 #: Claims all that it can get, and prints what it got.
 CLAIMER = """
@@ -71,6 +72,20 @@ def test_of_several_processes_one_gets_each_entry(tmp_path: Path) -> None:
     assert sorted(name for one in got for name in one) == names
 
 
+def test_an_entry_is_never_copied(tmp_path: Path, handle: Handle) -> None:
+    """It is the same file wherever it is: so it is always in one place, and in nobody else's."""
+    name = "1-jfc-a"
+    put(tmp_path, name)
+    number = (tmp_path / WAITING / name).stat().st_ino
+    assert handle.claim(name)
+    assert (tmp_path / CLAIMED / "jfp-1" / name).stat().st_ino == number
+    handle.put_back(name)
+    assert (tmp_path / WAITING / name).stat().st_ino == number
+    assert handle.claim(name)
+    handle.give_back(name)
+    assert (tmp_path / LOST / name).stat().st_ino == number
+
+
 def test_entries_are_claimed_in_their_order(tmp_path: Path, handle: Handle) -> None:
     """The names sort them: priority, then age."""
     put(tmp_path, "002-jfc-b", "001-jfc-a", "003-jfc-c")
@@ -107,6 +122,23 @@ def test_an_ended_job_leaves_the_pool_and_one_given_back_does_not(
     handle.give_back("002-jfc-b")
     assert [path.name for path in tmp_path.rglob("00*")] == ["002-jfc-b"]
     assert (tmp_path / LOST / "002-jfc-b").exists()
+
+
+def test_an_attempt_that_was_given_back_cannot_begin(tmp_path: Path, handle: Handle) -> None:
+    """Its claim is taken, unless it has begun; that of one that waits for another pilot is not."""
+    for name in "abc":
+        folder = tmp_path / "work" / name
+        folder.mkdir(parents=True)
+        entry = f"folder={folder}\nattempt=3\nname=jfc-{name}\n"
+        (tmp_path / WAITING / f"1-jfc-{name}").write_text(entry)
+        assert handle.claim(f"1-jfc-{name}")
+    (tmp_path / "work/b" / RunFolder.claim(3)).symlink_to("1-jfc-b")
+    for name in "ab":
+        handle.give_back(f"1-jfc-{name}")
+    handle.put_back("1-jfc-c")
+    claims = [tmp_path / "work" / name / RunFolder.claim(3) for name in "abc"]
+    links = [str(claim.readlink()) for claim in claims if claim.is_symlink()]
+    assert links == ["given-back:jfp-1", "1-jfc-b"]
 
 
 def test_a_pilot_that_starts_anew_gives_back_what_it_had(tmp_path: Path, handle: Handle) -> None:

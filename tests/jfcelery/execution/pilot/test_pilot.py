@@ -6,28 +6,19 @@ import os
 import shlex
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from jfcelery.execution.pilot.clock import FRESH
 from jfcelery.execution.pilot.handle import CLAIMED, KILL, LOST, PILOTS, WAITING
 from jfcelery.execution.pilot.pilot import BURIED, UNABLE
-from jfcelery.execution.pilot.plan import Plan
-from jfcelery.execution.pilot.processes import ENTRY_VARIABLE, PILOT_VARIABLE, bearers
+from jfcelery.execution.pilot.processes import PILOT_VARIABLE, bearers
 from jfcelery.folders import RunFolder
+from tests.support.pilot_ground import HOLDS, PILOT, Ground
 from tests.support.waiting import wait_until
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-#: A job that says that it began, has a child in a session of its own, and waits for a file.
-HOLDS = "touch begun; setsid sleep 300 & until [ -e ../go ]; do sleep 0.05; done; kill %1"
-PILOT = "jfp-test"
 #: Runs a pilot that gives up a pool which cannot be read after a second.
 IMPATIENT = """
 import sys
@@ -35,52 +26,6 @@ from jfcelery.execution.pilot import pilot
 pilot.PATIENCE = 1.0
 sys.exit(pilot.run_pilot(sys.argv[1]))
 """
-
-
-class Ground:
-    """A pool, run folders, and one pilot."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self.pool = folder, folder / "pool"
-        self.program = ["-m", "jfcelery.execution.pilot"]
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def add(self, name: str, text: str, order: str = "1") -> Path:
-        """Put a job into the pool; return its folder."""
-        run_dir = self.folder / name
-        run_dir.mkdir()
-        (run_dir / RunFolder.SCRIPT).write_text(f"# jfc-{name}\n{text}\n")
-        (self.pool / WAITING).mkdir(parents=True, exist_ok=True)
-        entry = self.pool / WAITING / f"{order}-jfc-{name}"
-        entry.write_text(f"folder={run_dir}\nattempt=1\nname=jfc-{name}\n")
-        return run_dir
-
-    def start(self, **options: Any) -> subprocess.Popen[bytes]:
-        """Start the pilot."""
-        given = {"max_wait": 0.2, "sleep": 0.05, "warm": False} | options
-        plan = Plan(handle_dir=self.pool, pilot=PILOT, **given)
-        (self.folder / Plan.FILE).write_bytes(plan.to_bytes())
-        argv = [sys.executable, *self.program, str(self.folder)]
-        with (self.folder / "pilot.err").open("wb") as stderr:
-            self.process = subprocess.Popen(argv, stderr=stderr, start_new_session=True)
-        return self.process
-
-    def names(self, place: str) -> list[str]:
-        """Return the jobs that are in a folder of the pool."""
-        found = (self.pool / place).rglob("*-jfc-*")
-        return sorted(path.name.partition("-jfc-")[2] for path in found)
-
-
-@pytest.fixture
-def ground(tmp_path: Path) -> Iterator[Ground]:
-    """A pool whose pilot ends with the test."""
-    made = Ground(tmp_path)
-    yield made
-    (tmp_path / "go").touch()
-    if made.process is not None and made.process.poll() is None:
-        made.process.kill()
-        made.process.wait(30)
-    wait_until(lambda: not bearers(PILOT_VARIABLE, PILOT), "all processes of the pilot to be gone")
 
 
 def test_a_pilot_runs_all_that_waits_and_ends(ground: Ground) -> None:
@@ -92,6 +37,19 @@ def test_a_pilot_runs_all_that_waits_and_ends(ground: Ground) -> None:
         assert (folder / RunFolder.QUEUE_ERR).read_text() == f"1-jfc-{folder.name}\n"
     assert not list(ground.pool.rglob("1-jfc-*"))
     assert not bearers(PILOT_VARIABLE, PILOT)
+
+
+def test_a_pilot_waits_anew_after_each_job(ground: Ground) -> None:
+    """However long that took, another may come for as long as a pilot waits."""
+    first = ground.add("a", "touch begun; until [ -e ../go ]; do sleep 0.05; done")
+    process = ground.start(max_wait=5)
+    wait_until((first / "begun").exists, "the first job to begin")
+    time.sleep(5.5)
+    (ground.folder / "go").touch()
+    wait_until(lambda: not list(ground.pool.rglob("1-jfc-a")), "the first job to end")
+    ground.add("b", "true")
+    assert process.wait(120) == 0
+    assert not list(ground.pool.rglob("1-jfc-*"))
 
 
 def test_a_pilot_runs_no_more_jobs_than_it_may(ground: Ground) -> None:
@@ -248,96 +206,6 @@ def test_a_folder_of_another_attempt_is_not_run(ground: Ground) -> None:
     assert not (folder / "ran").exists()
 
 
-def test_a_node_that_can_start_no_job_leaves_all_to_others(ground: Ground) -> None:
-    """They wait on, unharmed, and the pilot says by its exit code that it was of no use."""
-    for name in "abc":
-        ground.add(name, "true")
-    assert ground.start(launcher="no-such-launcher", max_wait=None).wait(120) == UNABLE
-    assert (ground.names(WAITING), ground.names(LOST)) == (["a", "b", "c"], [])
-
-
-@pytest.mark.parametrize("launcher", ["env -i", "setsid -w", "bash -c '\"$@\" </dev/null' -"])
-def test_a_launcher_starts_jobs(ground: Ground, launcher: str) -> None:
-    """Whatever it passes on, a job has its folder, streams and variables, and leaves nothing."""
-    text = "pwd; echo $JFC_SLOT $JFC_PILOT; $JFC_RUN --help >/dev/null 2>&1; sleep 300 & exit 3"
-    folder = ground.add("a", text)
-    (folder / RunFolder.status(1)).touch()
-    assert ground.start(launcher=launcher).wait(120) == 0
-    assert (folder / RunFolder.QUEUE_OUT).read_text() == f"{folder}\n0 {PILOT}\n"
-    assert not list(ground.pool.rglob("*-jfc-*"))
-    assert not bearers(ENTRY_VARIABLE, "1-jfc-a")
-
-
-@pytest.mark.parametrize("launcher", ["env -i", "setsid -w", "bash -c '\"$@\" </dev/null' -"])
-def test_a_job_of_a_launcher_is_killed_alone(ground: Ground, launcher: str) -> None:
-    """Its escort ends it with all that it started, or the launcher passes on the signal."""
-    first, other = ground.add("a", f"trap '' TERM; {HOLDS}"), ground.add("b", HOLDS)
-    process = ground.start(parallel=2, launcher=launcher)
-    wait_until(lambda: (first / "begun").exists() and (other / "begun").exists(), "both")
-    (ground.pool / KILL / "1-jfc-a").touch()
-    wait_until(lambda: ground.names(LOST) == ["a"], "the job to be given back")
-    assert not bearers(ENTRY_VARIABLE, "1-jfc-a")
-    assert bearers(ENTRY_VARIABLE, "1-jfc-b")
-    (other / RunFolder.status(1)).touch()
-    (ground.folder / "go").touch()
-    assert process.wait(120) == 0
-    assert ground.names(LOST) == ["a"]
-
-
-def test_escorts_end_the_jobs_of_a_pilot_that_is_killed(ground: Ground) -> None:
-    """By themselves: on another node neither the pilot's script nor its undertaker can."""
-    first = ground.add("a", HOLDS)
-    process = ground.start(launcher="env -i")
-    wait_until((first / "begun").exists, "the job to begin")
-    assert bearers(ENTRY_VARIABLE, "1-jfc-a")
-    undertaker = ["pkill", "-KILL", "-P", str(process.pid), "-f", "undertaker"]
-    subprocess.run(undertaker, check=True)
-    process.kill()
-    process.wait(30)
-    wait_until(lambda: not bearers(ENTRY_VARIABLE, "1-jfc-a"), "the job's processes to be gone")
-    assert ground.names(CLAIMED) == ["a"]
-
-
-@pytest.mark.parametrize("number", [signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU])
-def test_an_escort_hears_the_signals_that_warn_a_job(
-    ground: Ground, number: signal.Signals
-) -> None:
-    """USR1 reaches the job, which goes on; USR2 and XCPU end it. It never outlives its escort."""
-    first = ground.add("a", f"trap 'touch warned' USR1; trap 'touch told; exit' TERM; {HOLDS}")
-    process = ground.start(launcher="env -i")  # the launcher becomes the escort
-    wait_until((first / "begun").exists, "the job to begin")
-    job = next(pid for pid in bearers(ENTRY_VARIABLE, "1-jfc-a") if os.getpgid(pid) == pid)
-    escort = int(Path(f"/proc/{job}/stat").read_text().rpartition(")")[2].split()[1])
-    os.kill(escort, number)
-    if number is signal.SIGUSR1:
-        wait_until((first / "warned").exists, "the job to be warned")
-        assert bearers(ENTRY_VARIABLE, "1-jfc-a")
-        (ground.folder / "go").touch()
-    (first / RunFolder.status(1)).touch()
-    assert process.wait(120) == 0
-    assert (first / "told").exists() == (number is not signal.SIGUSR1)
-    assert not bearers(ENTRY_VARIABLE, "1-jfc-a")
-
-
-def test_a_job_that_no_launcher_can_start_waits_for_another_pilot(ground: Ground) -> None:
-    """What the launcher said is told, and the pilot takes no more."""
-    for name in "ab":
-        ground.add(name, "true")
-    launcher = "bash -c 'echo no such node >&2; exit 1'"
-    assert ground.start(launcher=launcher, max_wait=None).wait(120) == UNABLE
-    assert (ground.names(WAITING), ground.names(LOST)) == (["a", "b"], [])
-    assert "no such node" in (ground.folder / "pilot.err").read_text()
-
-
-def test_a_job_of_a_launcher_that_ended_well_is_not_run_again(ground: Ground) -> None:
-    """Also where its status file, which is written on another node, is not seen yet."""
-    for name in "ab":
-        ground.add(name, "echo x >>ran")
-    assert ground.start(launcher="env -i").wait(120) == 0
-    assert [(ground.folder / name / "ran").read_text() for name in "ab"] == ["x\n", "x\n"]
-    assert not list(ground.pool.rglob("*-jfc-*"))
-
-
 def test_a_job_without_a_folder_holds_up_no_other(ground: Ground) -> None:
     """It is given back, to be uploaded again, where other folders are to be seen."""
     shutil.rmtree(ground.add("a", "true"))
@@ -391,3 +259,14 @@ def test_jobs_in_parallel_are_bound_to_cores_of_their_own(ground: Ground) -> Non
     assert {lines[0] for lines in texts} == {"0", "1"}
     if len(os.sched_getaffinity(0)) > 1:
         assert texts[0][1].rpartition(":")[2] != texts[1][1].rpartition(":")[2]
+
+
+def test_jobs_in_parallel_see_a_gpu_of_their_own(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each one of those that the pilot was given."""
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,GPU-7")
+    folders = [ground.add(name, "echo $CUDA_VISIBLE_DEVICES; sleep 1") for name in "ab"]
+    assert ground.start(parallel=2, gpus=1).wait(120) == 0
+    texts = {(folder / RunFolder.QUEUE_OUT).read_text() for folder in folders}
+    assert texts == {"3\n", "GPU-7\n"}
