@@ -83,6 +83,16 @@ def _spoiling() -> Iterator[Any]:
     yield spoiling.looks()
 
 
+def test_random_numbers_are_each_jobs_own(prepare: Prepare, warm: WarmRunner) -> None:
+    """Neither Python's nor numpy's go on where the common parent was."""
+    seen: list[float] = []
+    for _ in range(2):
+        folder = prepare(spoiling.looks())
+        assert warm.run(folder) == 0
+        seen += output_of(folder)["random"]
+    assert len(set(seen)) == 4
+
+
 def test_modules_of_jobs_are_not_kept(prepare: Prepare, warm: WarmRunner) -> None:
     """Each job imports its own modules, as they are then."""
     folder = prepare(spoiling.looks())
