@@ -15,6 +15,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from jfcelery import services
@@ -88,9 +90,10 @@ def parts(current: Current, flow: str, number: int) -> dict[str, Callable[[], ob
     }
 
 
-def main() -> None:
-    """Fill a database and read pages from it."""
-    number = int(sys.argv[1]) if len(sys.argv) > 1 else 100_000
+@click.command()
+@click.argument("number", type=click.IntRange(100), default=100_000)
+def main(*, number: int) -> None:
+    """Fill a database with NUMBER jobs, and read pages from it."""
     with tempfile.TemporaryDirectory(prefix="jfcp-", dir="/tmp") as folder:
         worker = {"type": "local", "scheduler_type": "shell", "work_dir": f"{folder}/work"}
         project = Project.model_validate(
