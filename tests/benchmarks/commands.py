@@ -2,7 +2,7 @@
 
 The steps run in this process, one after the other, against a real database and real processes of
 jobs. Printed are the commands to the database and the processor time of this process, for a job
-that goes alone and for each of some that go together.
+that goes alone and for each of some that go together; with ``--list``, each command, too.
 """
 
 from __future__ import annotations
@@ -41,12 +41,11 @@ class Commands(monitoring.CommandListener):
     """Counts the commands that this process gives."""
 
     def __init__(self) -> None:
-        self.number = 0
+        self.names: Counter[str] = Counter()
 
     def started(self, event: Any) -> None:
         """Count a command."""
-        del event
-        self.number += 1
+        self.names[f"{event.command_name} {event.command[event.command_name]}"] += 1
 
     def succeeded(self, event: Any) -> None:
         """Do nothing."""
@@ -64,14 +63,14 @@ class Meter:
 
     def __init__(self, commands: Commands) -> None:
         self._commands = commands
-        self.numbers: Counter[str] = Counter()
+        self.names: dict[str, Counter[str]] = {}
         self.seconds: Counter[str] = Counter()
 
     def do(self, what: str, function: Callable[[], object]) -> None:
         """Do something, and note what it took."""
-        number, began = self._commands.number, time.process_time()
+        before, began = self._commands.names.copy(), time.process_time()
         function()
-        self.numbers[what] += self._commands.number - number
+        self.names[what] = self.names.get(what, Counter()) + (self._commands.names - before)
         self.seconds[what] += int(1e6 * (time.process_time() - began))
 
 
@@ -102,7 +101,8 @@ def run(bench: Bench, commands: Commands, names: list[str]) -> Meter:
 
 @click.command()
 @click.option("--jobs", type=click.IntRange(4), default=8, show_default=True, help="Together.")
-def main(*, jobs: int) -> None:
+@click.option("--list", "is_listed", is_flag=True, help="List the commands.")
+def main(*, jobs: int, is_listed: bool) -> None:
     """Count, and print the table."""
     commands = Commands()
     monitoring.register(commands)
@@ -119,16 +119,17 @@ def main(*, jobs: int) -> None:
         bench = Bench(factory(workers=workers, base_dir=str(folder / "base")), folder, patch)
         run(bench, commands, ["first"])  # which imports, connects and makes indexes
         for names in (["alone"], [f"one-of-many-{number}" for number in range(jobs)]):
-            _show(run(bench, commands, names), len(names))
+            _show(run(bench, commands, names), len(names), is_listed=is_listed)
         bench.runtime.close()
 
 
-def _show(meter: Meter, size: int) -> None:
-    print(f"{'each of ' + str(size) if size > 1 else 'one job':<20}{'commands':>9}{'ms':>7}")
-    rows = [(what, meter.numbers[what], meter.seconds[what]) for what in meter.numbers]
-    rows.append(("all", sum(meter.numbers.values()), sum(meter.seconds.values())))
-    for what, number, microseconds in rows:
-        print(f"{what:<20}{number / size:>9.1f}{microseconds / 1000 / size:>7.1f}")
+def _show(meter: Meter, size: int, *, is_listed: bool) -> None:
+    print(f"{'each of ' + str(size) if size > 1 else 'one job':<30}{'commands':>9}{'ms':>7}")
+    for what, names in [*meter.names.items(), ("all", sum(meter.names.values(), Counter[str]()))]:
+        spent = sum(meter.seconds.values()) if what == "all" else meter.seconds[what]
+        print(f"{what:<30}{names.total() / size:>9.1f}{spent / 1000 / size:>7.1f}")
+        for name, number in names.most_common() if is_listed and what != "all" else ():
+            print(f"    {name:<26}{number / size:>9.1f}")
 
 
 if __name__ == "__main__":

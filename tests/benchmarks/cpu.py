@@ -4,6 +4,9 @@ Independent jobs that do nothing run on this machine, in the system that ``run.p
 Printed is the processor time that each kind of process uses for each job, with all its children. It
 can be compared even if the machine is busy with other things, where jobs a minute cannot. What the
 system uses when nothing is to be done is taken off.
+
+With ``--profile FOLDER``, py-spy (to be installed beside) looks at the Celery workers meanwhile,
+and leaves a flame graph of each there; the figures are larger then.
 """
 
 from __future__ import annotations
@@ -11,12 +14,15 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -28,6 +34,9 @@ from jfcelery.tasks.runner.lifecycle import Runner
 from tests.benchmarks.jobs import chain, crowd
 from tests.benchmarks.system import System, running_system
 from tests.support.launching import pids_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: What ``prctl`` is asked for: orphans below this process become its children (see prctl(2)).
 _SUBREAPER = 36
@@ -97,7 +106,26 @@ def importing() -> float:
     return (used - before.children_user - before.children_system) / REPEATS
 
 
-def measure(ledger: Path, jobs: int, max_jobs: int | None) -> tuple[Seconds, float]:
+@contextmanager
+def profiled(system: System, folder: Path | None) -> Iterator[None]:
+    """Have py-spy look at what the Celery workers do meanwhile, as far as it is Python."""
+    watchers = []
+    for one in Runner(system.project).info().processes if folder else ():
+        if "celery" in Path(f"/proc/{one.pid}/cmdline").read_text():
+            path = f"{folder}/{one.name.replace(':', '-')}.svg"
+            how = ["--gil", "--rate", "200", "--output", path, "--pid", str(one.pid)]
+            watchers.append(subprocess.Popen(["py-spy", "record", *how]))
+    try:
+        yield
+    finally:
+        for watcher in watchers:
+            watcher.send_signal(signal.SIGINT)
+            watcher.wait()
+
+
+def measure(
+    ledger: Path, jobs: int, max_jobs: int | None, profile: Path | None
+) -> tuple[Seconds, float]:
     """Run jobs; return the seconds of each kind of process, and those on the clock."""
     with running_system(warm=True, max_jobs=max_jobs) as system:
         system.run(crowd(2))  # which starts what serves the others
@@ -107,7 +135,8 @@ def measure(ledger: Path, jobs: int, max_jobs: int | None) -> tuple[Seconds, flo
         time.sleep(IDLE)
         before, began = spent(system, ledger), time.monotonic()
         idle = {kind: (one - idle[kind]) / IDLE for kind, one in before.items()}  # type: ignore[assignment]
-        seconds = system.run(crowd(jobs))
+        with profiled(system, profile):
+            seconds = system.run(crowd(jobs))
         time.sleep(REST)
         after, elapsed = spent(system, ledger), time.monotonic() - began
         after.subtract(before)
@@ -119,16 +148,19 @@ def measure(ledger: Path, jobs: int, max_jobs: int | None) -> tuple[Seconds, flo
 @click.command()
 @click.option("--jobs", type=click.IntRange(1), default=60, show_default=True, help="Jobs.")
 @click.option("--max-jobs", type=click.IntRange(1), help="At once; by default as many as cores.")
+@click.option("--profile", type=click.Path(path_type=Path), help="Folder for flame graphs.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON instead of a table.")
-def main(*, jobs: int, max_jobs: int | None, as_json: bool) -> None:
+def main(*, jobs: int, max_jobs: int | None, profile: Path | None, as_json: bool) -> None:
     """Measure, and print the table."""
     with tempfile.NamedTemporaryFile(prefix="jfc-cpu-") as file:
         ctypes.CDLL(None, use_errno=True).prctl(_SUBREAPER, 1, 0, 0, 0)
         child = os.fork()
         if child:  # whose end removes the file
             os._exit(reap_orphans(child, Path(file.name)))
+        if profile is not None:
+            profile.mkdir(parents=True, exist_ok=True)
         start = importing()
-        found, seconds = measure(Path(file.name), jobs, max_jobs)
+        found, seconds = measure(Path(file.name), jobs, max_jobs, profile)
         start = (start + importing()) / 2
     each = {kind: 1000 * one / jobs for kind, one in found.most_common()}
     if as_json:
