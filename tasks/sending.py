@@ -108,21 +108,25 @@ _lock = threading.Lock()
 
 def sender_key(project: Project) -> tuple[str, str, str]:
     """Return what two projects have in common that may share a sender."""
-    from jfcelery.services import endpoint
+    from jfcelery.services import broker_endpoint
 
-    points = endpoint(project)
-    return project.name, points.broker_url, points.broker.key_prefix
+    return _key(project, broker_endpoint(project))
 
 
 def sender(project: Project) -> Sender:
     """Return the sender of a project, one a process."""
-    from jfcelery.services import endpoint
+    from jfcelery.services import broker_endpoint
 
-    key = sender_key(project)
+    broker = broker_endpoint(project)
+    key = _key(project, broker)
     with _lock:
         if key not in _senders:
-            _senders[key] = Sender(_plain_app(endpoint(project).broker), project)
+            _senders[key] = Sender(_plain_app(broker), project)
         return _senders[key]
+
+
+def _key(project: Project, broker: BrokerEndpoint) -> tuple[str, str, str]:
+    return project.name, broker.url, broker.key_prefix
 
 
 def _plain_app(broker: BrokerEndpoint) -> Celery:

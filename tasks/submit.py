@@ -45,8 +45,7 @@ def submission(work: Work) -> Submission:
 
 def noted(runtime: Runtime, worker: WorkerBase) -> None:
     """Note that a host took what was submitted, and have its queue asked soon."""
-    runtime.host_records.went_well(worker.host_key)
-    runtime.host_records.poll_soon(worker.host_key, FIRST_POLL)
+    runtime.host_records.took(worker.host_key, FIRST_POLL)
 
 
 def submitted(work: Work, queue_id: str) -> Commit:

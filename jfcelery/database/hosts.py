@@ -105,13 +105,16 @@ class HostRecords:
 
     def went_well(self, host: str) -> None:
         """Forget the failures of a host after a whole step went well on it."""
+        change_record(self.queue, _key(host), lambda record: _forgotten(record) or None)
 
-        def forget(record: Mapping[str, Any]) -> dict[str, Any] | None:
-            if not record.get("failures") or record.get("open"):
-                return None
-            return {"failures": 0, "reason": "", "error_class": ""}
-
-        change_record(self.queue, _key(host), forget)
+    def took(self, host: str, interval: timedelta) -> None:
+        """Do as :meth:`went_well` and :meth:`poll_soon` do after a submission, at once."""
+        when = self.queue.clock.now() + interval
+        change_record(
+            self.queue,
+            _key(host),
+            lambda record: {**_forgotten(record), **_sooner(record, when)} or None,
+        )
 
     def pause(self, host: str, reason: str) -> None:
         """Hold back a host's steps until :meth:`resume`, by a person's wish."""
@@ -150,12 +153,7 @@ class HostRecords:
     def poll_soon(self, host: str, interval: timedelta) -> None:
         """Ask a host's queue within an interval, unless it is asked before anyway."""
         when = self.queue.clock.now() + interval
-
-        def advance(record: Mapping[str, Any]) -> dict[str, Any] | None:
-            due = record.get("next_poll")
-            return None if due is not None and due <= when else {"next_poll": when}
-
-        change_record(self.queue, _key(host), advance)
+        change_record(self.queue, _key(host), lambda record: _sooner(record, when) or None)
 
     def polled(self, host: str, interval: timedelta) -> None:
         """Write down that a host's queue answered, and ask it again within an interval."""
@@ -168,6 +166,19 @@ class HostRecords:
             return {"polled_on": now, **({"next_poll": when} if later else {})}
 
         change_record(self.queue, _key(host), answered)
+
+
+def _forgotten(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields by which a host's failures are forgotten."""
+    if not record.get("failures") or record.get("open"):
+        return {}
+    return {"failures": 0, "reason": "", "error_class": ""}
+
+
+def _sooner(record: Mapping[str, Any], when: datetime) -> dict[str, Any]:
+    """Return the fields by which a host is asked at a time, unless it is asked before anyway."""
+    due = record.get("next_poll")
+    return {} if due is not None and due <= when else {"next_poll": when}
 
 
 def _key(host: str) -> str:

@@ -83,6 +83,24 @@ def test_a_turn_is_given_once(queue: QueueDatabase, clock: list[datetime]) -> No
     assert hosts.take_turn("h", INTERVAL)
 
 
+def test_a_submission_forgets_the_failures_and_has_the_host_asked_soon(
+    queue: QueueDatabase, clock: list[datetime]
+) -> None:
+    """Both at once; a host that is held back again since keeps its failures."""
+    hosts = HostRecords(queue)
+    hosts.failed("h", ConnectionLostError("gone"))
+    hosts.answered("h")
+    assert hosts.take_turn("h", INTERVAL)
+    hosts.took("h", timedelta(seconds=1))
+    assert hosts.get("h").failures == 0
+    assert not hosts.take_turn("h", INTERVAL)
+    clock[0] += timedelta(seconds=2)
+    assert hosts.take_turn("h", INTERVAL)
+    hosts.failed("h", ConnectionLostError("gone"))
+    hosts.took("h", timedelta(seconds=1))
+    assert (hosts.get("h").failures, hosts.get("h").available) == (1, False)
+
+
 def test_a_failed_host_gets_its_turn_when_it_may_be_tried(
     queue: QueueDatabase, clock: list[datetime]
 ) -> None:
