@@ -130,7 +130,8 @@ def test_the_jobs_of_a_killed_pilot_run_again_and_never_twice_at_once(
     assert len(undertakers) == len(killed)
     for pid in killed if whom == "pilot" else undertakers + killed:
         os.kill(pid, signal.SIGKILL)
-    go_on_until(bench, lambda: any(doc.attempt > 1 for doc in docs(bench)), "a new attempt")
+    again = ("a_1 2", "b_1 2")
+    go_on_until(bench, lambda: {*again} & {*lines(bench, "begun")}, "a new attempt to begin")
     (bench.folder / "go").touch()
     assert set(bench.run_until_rest(flow).values()) == {"C"}
     assert lines(bench, "twice") == []

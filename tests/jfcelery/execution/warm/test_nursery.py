@@ -83,13 +83,14 @@ def _spoiling() -> Iterator[Any]:
     yield spoiling.looks()
 
 
-def test_random_numbers_are_each_jobs_own(prepare: Prepare, warm: WarmRunner) -> None:
+def test_random_numbers_are_each_jobs_own(prepare: Prepare) -> None:
     """Neither Python's nor numpy's go on where the common parent was."""
     seen: list[float] = []
-    for _ in range(2):
-        folder = prepare(spoiling.looks())
-        assert warm.run(folder) == 0
-        seen += output_of(folder)["random"]
+    with WarmRunner("random", "numpy.random") as warm:
+        for _ in range(2):
+            folder = prepare(spoiling.looks())
+            assert warm.run(folder) == 0
+            seen += output_of(folder)["random"]
     assert len(set(seen)) == 4
 
 
