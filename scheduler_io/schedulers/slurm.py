@@ -360,9 +360,9 @@ def _owned(line: str) -> tuple[str, EndReport | None]:
     if mark == "lacks":
         words = "Slurm has its array, but not this task"
         return queue_id, EndReport(EndReason.UNKNOWN, words=words, is_forgotten=True, name=name)
-    if not (words := _FORGOTTEN.get(mark)):
+    if not (told := _FORGOTTEN.get(mark)):
         return "", None
-    return queue_id, EndReport(EndReason.FORGOTTEN, words=words, is_proof=False, name=name)
+    return queue_id, EndReport(EndReason.FORGOTTEN, words=told, is_proof=False, name=name)
 
 
 def _tasks(queue_id: str) -> Iterator[str]:
