@@ -17,6 +17,7 @@ from jfcelery.controller.bulk import (
     change_jobs,
 )
 from jfcelery.controller.outputs import remove_outputs
+from jfcelery.controller.queries import id_number
 from jfcelery.controller.removal import remove_folders
 from jfcelery.controller.stop import stop
 from jfcelery.database.chunks import chunks
@@ -27,12 +28,14 @@ from jfcelery.flows.release import settle
 from jfcelery.states import ACTIVE_STATES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from jfcelery.database.documents import JobDoc
     from jfcelery.database.jobs import Jobs
     from jfcelery.project import Project
 
+#: Flows of fewer jobs are read at once.
+LARGE = 5000
 #: Jobs deleted between two steps of the progress bar.
 PIECE = 500
 
@@ -74,9 +77,35 @@ class Delete:
 
     def run_flows(self, uuids: Iterable[str], manner: Manner) -> Result:
         """Delete all jobs of flows, of which only some at a time are held in memory."""
-        keys = [key for uuid in uuids for key in self.jobs.keys({"flow": uuid})]
-        pieces = chunks(keys, PIECE)
-        return self._run((list(self.jobs.find({"_id": {"$in": p}})) for p in pieces), manner)
+        return self._run((piece for uuid in uuids for piece in self._pieces(uuid)), manner)
+
+    def _pieces(self, flow: str) -> Iterator[list[JobDoc]]:
+        """Yield the jobs of a flow, some at a time.
+
+        The embedded database has all that a query finds in memory, even for their keys alone. So
+        jobs of a large flow are asked for by their short ids, which follow each other from the
+        flow's first on, but for those of jobs that it got later.
+        """
+        seen: set[str] = set()
+        for ids in self._ids(flow):
+            found = self.jobs.find({"db_id": {"$in": ids}})
+            piece = [doc for doc in found if doc.flow == flow]
+            seen.update(doc.id for doc in piece)
+            yield piece
+        left = [key for key in self.jobs.keys({"flow": flow}) if key not in seen]
+        for keys in chunks(left, PIECE):
+            yield list(self.jobs.find({"_id": {"$in": keys}}))
+
+    def _ids(self, uuid: str) -> Iterable[list[str]]:
+        """Return short ids that jobs of a flow have, in pieces, if it is large."""
+        with suppress(FlowNotFoundError):
+            flow = self.jobs.flows.get(uuid)
+            number = sum(flow.counts.values())
+            if number >= LARGE and flow.db_id:
+                first, whole = id_number(flow.db_id)
+                prefix = whole.removesuffix(str(first))
+                return chunks((f"{prefix}{first + place}" for place in range(number)), PIECE)
+        return ()
 
     def _run(self, pieces: Iterable[Sequence[JobDoc]], manner: Manner) -> Result:
         changed: list[str] = []

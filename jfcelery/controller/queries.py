@@ -21,6 +21,7 @@ from jfcelery.errors import InputError, JobNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from datetime import datetime
 
     from jfcelery.database.connection import QueueDatabase
 
@@ -250,12 +251,12 @@ def _newest(
     """Return the jobs that changed last, None if they are not found by looking back.
 
     The embedded database sorts all jobs to find the newest, but has an index for those since a
-    time; so it is asked for ever longer times. Where many changed at once, as those of a flow that
-    was just added, that would take more time and memory than to sort all.
+    time; so it is asked for ever longer times before the last change. Where many changed at once,
+    as those of a flow that was just added, that would take more time and memory than to sort all.
     """
-    now, span = queue.clock.now(), FIRST_SPAN
+    last, span = _last_change(queue), FIRST_SPAN
     while span < LONGEST_SPAN:
-        since = {"updated_on": {"$gte": now - span}}
+        since = {"updated_on": {"$gte": last - span}}
         with translated():
             if len(list(queue.jobs.find(since, {"_id": 1}).limit(MOST_AT_ONCE))) == MOST_AT_ONCE:
                 return None
@@ -271,6 +272,14 @@ def _newest(
             return found
         span *= 4
     return None
+
+
+def _last_change(queue: QueueDatabase) -> datetime:
+    """Return when a job changed last, as the documents of the flows say."""
+    with translated():
+        last = queue.flows.find_one({}, {"updated_on": 1}, sort=NEWEST)
+    at: datetime = last["updated_on"] if last else queue.clock.now()
+    return at
 
 
 def _first_of_flow(
@@ -326,9 +335,10 @@ def _with_jobs(
     queue: QueueDatabase, doc: FlowDoc, jobs_sort: Sequence[tuple[str, int]], limit: int
 ) -> FlowInfo:
     query = {"flow": doc.uuid}
-    docs = None if jobs_sort or not limit else _first_of_flow(queue, query, limit)
+    order = list(jobs_sort) or FIRST
+    docs = _first_of_flow(queue, query, limit) if limit and order == FIRST else None
     if docs is None:
-        docs = _find(queue, query, sort=jobs_sort or FIRST, limit=limit)
+        docs = _find(queue, query, sort=order, limit=limit)
     return FlowInfo.of(doc, jobs=job_infos(queue, docs))
 
 

@@ -24,6 +24,7 @@ from jfcelery.execution.current import CURRENT_JOBDOC, PublicJobDoc
 from jfcelery.execution.files import Patience, write_atomic
 from jfcelery.execution.imports import import_jobflow
 from jfcelery.execution.inputs import JobInput
+from jfcelery.execution.returned import checked_one_by_one
 from jfcelery.execution.status import Stage, StatusFile
 from jfcelery.execution.streams import StandardStreams
 from jfcelery.folders import RunFolder
@@ -119,7 +120,8 @@ class _Execution:
             CURRENT_JOBDOC.job_doc = PublicJobDoc(**given.job_doc)
         _log_to(self.streams.log_stream())
         try:
-            return job.run(store=store, job_dir=self.folder)
+            with checked_one_by_one():
+                return job.run(store=store, job_dir=self.folder)
         finally:
             CURRENT_JOBDOC.reset()
 

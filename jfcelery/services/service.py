@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from abc import ABC, abstractmethod
+from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
 
 from jfcelery.errors import ServiceStartError
@@ -17,7 +18,7 @@ from jfcelery.services.record import ServiceRecord
 from jfcelery.services.spawn import read_pid, spawn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,8 @@ class Service(ABC):
 
     #: Name in messages, folders and the log's file name.
     name: ClassVar[str]
+    #: Variables in the environment of its server.
+    variables: ClassVar[Mapping[str, str]] = MappingProxyType({})
 
     def __init__(self, base: Path, logs: Path) -> None:
         self.files = ServiceFiles(base.absolute(), logs.absolute() / f"{self.name}.log", self.name)
@@ -171,7 +174,13 @@ class Service(ABC):
             ServiceStartError: It ended or did not answer in time.
         """
         log = ServerLog(self.files.log)
-        pid = spawn(command, pid_file=self.files.pid, log=self.files.log, lock=lock)
+        pid = spawn(
+            command,
+            pid_file=self.files.pid,
+            log=self.files.log,
+            lock=lock,
+            variables=self.variables,
+        )
         process = ProcessIdentity.of(pid)
         deadline = time.monotonic() + START_SECONDS
         while process is not None and process.alive:

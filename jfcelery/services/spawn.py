@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import time
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import ServiceStartError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from jfcelery.services.locks import LockFile
@@ -29,7 +30,14 @@ _OUTER = '"$@" &'
 _INNER = 'umask 077; echo "$$" > "$0" && exec "$@"'
 
 
-def spawn(command: Sequence[str], *, pid_file: Path, log: Path, lock: LockFile) -> int:
+def spawn(
+    command: Sequence[str],
+    *,
+    pid_file: Path,
+    log: Path,
+    lock: LockFile,
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> int:
     """Start a server in a session of its own and return its pid.
 
     Args:
@@ -37,6 +45,7 @@ def spawn(command: Sequence[str], *, pid_file: Path, log: Path, lock: LockFile) 
         pid_file: Where the server writes its pid before it runs.
         log: To which its output is appended.
         lock: A lock that it holds as long as it lives.
+        variables: Variables of its environment, whatever ours says.
 
     Raises:
         ServiceStartError: No process came up.
@@ -51,7 +60,7 @@ def spawn(command: Sequence[str], *, pid_file: Path, log: Path, lock: LockFile) 
             stdout=output,
             stderr=subprocess.STDOUT,
             cwd=pid_file.parent,
-            env=_environment(),
+            env=_environment() | dict(variables),
             pass_fds=(lock.fileno(),),
             start_new_session=True,
             check=False,

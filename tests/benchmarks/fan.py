@@ -1,15 +1,18 @@
 """Print what a fan costs that one job makes: ``python tests/benchmarks/fan.py [--jobs 20000]``.
 
-One job adds all the others when it runs. Printed are seconds, the peak memory of each process, and
-what that is for each new job: of the job itself, in a Python of its own, and of the step that takes
-its result in, in this process. Then some of the new jobs are run, many at once, by a script that
-does nothing: what the runner takes for each in a flow of this size.
+One job adds all the others when it runs. Printed are seconds, for each new job too, and the peak
+memory of each process: of that job run by jobflow alone, of the job itself, in a Python of its own,
+and of the step that takes its result in, in this process. Then some of the new jobs are run, many
+at once, by a script that does nothing: what the runner takes for each in a flow of this size. The
+last column is the peak memory of the embedded database meanwhile.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
+import subprocess
 import sys
 import tempfile
 import time
@@ -51,6 +54,18 @@ peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
 open("{folder}/note", "w").write(f"{{time.monotonic() - began}} {{peak}}")
 END
 """
+#: Runs the job that makes the others without jfcelery.
+ALONE = """\
+import sys
+from jobflow import JobStore
+from maggma.stores import MemoryStore
+from tests.benchmarks.jobs import spread
+store = JobStore(MemoryStore())
+store.connect()
+spread(int(sys.argv[1])).run(store)
+"""
+#: What makes Linux note the peak memory of a process anew, written to its `clear_refs`.
+NEW_PEAK = "5"
 
 
 def peak_of(pid: int | str) -> float:
@@ -60,19 +75,31 @@ def peak_of(pid: int | str) -> float:
     return int(line.split()[1]) / 1000
 
 
-def show(what: str, seconds: float, jobs: int, memory: float) -> None:
-    """Print a line of the table."""
-    print(f"{what:<34}{seconds:>9.2f}{seconds / jobs * 1000:>12.2f}{memory:>8.0f}", flush=True)
+def show(what: str, seconds: float, jobs: int, memory: float, database: int | None = None) -> None:
+    """Print a line of the table; the peak memory of the database starts anew."""
+    line = f"{what:<34}{seconds:>9.2f}{seconds / jobs * 1000:>12.2f}{memory:>8.0f}"
+    if database is not None:
+        line += f"{peak_of(database):>10.0f}"
+        Path(f"/proc/{database}/clear_refs").write_text(NEW_PEAK)
+    print(line, flush=True)
 
 
-def take_in(bench: Bench, folder: Path, jobs: int) -> None:
+def run_alone(jobs: int) -> None:
+    """Run the job that makes the others by jobflow alone."""
+    began = time.monotonic()
+    subprocess.run([sys.executable, "-c", ALONE, str(jobs)], check=True, stdout=subprocess.DEVNULL)
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1000
+    show("that job, by jobflow alone", time.monotonic() - began, jobs, peak)
+
+
+def take_in(bench: Bench, folder: Path, jobs: int, database: int) -> None:
     """Run the job that makes the others, and take its result in; none of the others is sent."""
     checkout(bench.runtime)
     bench.drain()
     note = folder / "note"
     wait_until(note.exists, "the job to end", deadline=PATIENCE)
     seconds, memory = map(float, note.read_text().split())
-    show("the job that makes them", seconds, jobs, memory)
+    show("the job that makes them", seconds, jobs, memory, database)
     doc = next(bench.runtime.jobs.find({}))
 
     def ended() -> bool:
@@ -84,11 +111,11 @@ def take_in(bench: Bench, folder: Path, jobs: int) -> None:
     began = time.monotonic()
     if not finalize.run(bench.runtime, doc.uuid, doc.index, doc.epoch):
         raise RuntimeError("the job was not taken in")
-    show("its result is taken in", time.monotonic() - began, jobs, peak_of("self"))
+    show("its result is taken in", time.monotonic() - began, jobs, peak_of("self"), database)
     bench.messages.clear()
 
 
-def run(bench: Bench, number: int) -> None:
+def run(bench: Bench, number: int, database: int) -> None:
     """Run some of the new jobs to their ends, together."""
     began, deadline = time.monotonic(), time.monotonic() + PATIENCE + EACH * number
     flows, done = bench.runtime.jobs.flows, 0
@@ -98,7 +125,8 @@ def run(bench: Bench, number: int) -> None:
         bench.drain()
         poll_host(bench.runtime, "local")
         done = flows.get(flow).counts.get(JobState.COMPLETED, 0) - 1
-    show(f"{done} of them are run", time.monotonic() - began, done, peak_of("self"))
+    seconds = time.monotonic() - began
+    show(f"{done} of them are run", seconds, done, peak_of("self"), database)
 
 
 @click.command()
@@ -114,13 +142,16 @@ def main(*, jobs: int, number: int) -> None:
     os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[2])
     project = load_file(path)
     services.ensure(project)
+    (server,) = (one for one in services.status(project) if one.name == "database")
     try:
-        print(f"{'a fan of ' + str(jobs) + ' jobs':<34}{'seconds':>9}{'ms each':>12}{'MB':>8}")
+        head = f"{'a fan of ' + str(jobs) + ' jobs':<34}{'seconds':>9}{'ms each':>12}{'MB':>8}"
+        print(f"{head}{'database':>10}", flush=True)
+        run_alone(jobs)
         with pytest.MonkeyPatch.context() as patch:
             bench = Bench(project, folder, patch)
             submit_flow(Flow([spread(jobs)]), project=project)
-            take_in(bench, folder, jobs)
-            run(bench, number)
+            take_in(bench, folder, jobs, int(server.pid or 0))
+            run(bench, number, int(server.pid or 0))
             bench.runtime.close()
     finally:
         services.stop(project)

@@ -3,9 +3,10 @@
 Nobody runs the flow: it is added to a project with embedded services, listed, shown, paused,
 resumed, changed, run again and deleted by the commands that a person uses. Seconds depend on the
 machine; the ratios compare with starting Python and importing jobflow in the same run. Memory is
-the peak of the process, for submit_flow with the flow itself. Then a few jobs of a small flow and
-of one of this size, in which one job makes way for all but one, which waits for all of those, are
-taken through their steps: what each costs.
+the peak of the process, for submit_flow with the flow itself; in the last column that of the
+embedded database meanwhile. Then a few jobs of a small flow and of one of this size, in which one
+job makes way for all but one, which waits for all of those, are taken through their steps in turn,
+once the database has come to rest: what each costs, the seconds being a median.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ from jfcelery.project import load_file
 from tests.benchmarks.jobs import crowd
 from tests.support.bench import QUICK, Bench
 from tests.support.commands import listen
-from tests.support.completing import cost
+from tests.support.completing import Cost, complete, insert
+from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
     from jfcelery.project import Project
@@ -71,8 +73,13 @@ workers:
 """
 
 
+#: What makes Linux note the peak memory of a process anew, written to its `clear_refs`.
+NEW_PEAK = "5"
 #: Jobs of the small flow, and how many jobs of each are taken through their steps.
 SMALL, SAMPLE = 10, 7
+#: The database rests when it uses so much of a core at most for so many seconds; how long it may
+#: take until then.
+BUSY, REST, PATIENCE = 0.02, 5.0, 300.0
 
 
 def seconds_of(command: list[str]) -> float:
@@ -105,44 +112,67 @@ def main(jobs: int, parts: tuple[str, ...]) -> None:
     os.environ["JFCELERY_PROJECTS_FOLDER"] = str(folder)
     project = load_file(path)
     services.ensure(project)
+    (server,) = (one for one in services.status(project) if one.name == "database")
+    process = Path(f"/proc/{server.pid}")
     try:
         start = seconds_of([sys.executable, "-c", "import jobflow"])
-        print(f"{'a flow of ' + str(jobs) + ' jobs':<24}{'seconds':>9}{'ratio':>8}{'MB':>8}")
+        head = f"{'a flow of ' + str(jobs) + ' jobs':<24}{'seconds':>9}{'ratio':>8}{'MB':>8}"
+        print(f"{head}{'database':>10}")
         flow = crowd(jobs)
         began = time.monotonic()
         submit_flow(flow, project=project)
         seconds = time.monotonic() - began
-        _show("submit_flow", seconds, start, peak_of(Path("/proc/self/status").read_text()))
+        _show("submit_flow", seconds, start, [Path("/proc/self/status"), process / "status"])
         note = folder / "status"
         for part in parts or PARTS:
             for name, arguments in COMMANDS.get(part, ()):
+                (process / "clear_refs").write_text(NEW_PEAK)
                 seconds = seconds_of([*JFC, *arguments, str(note)])
-                _show(name, seconds, start, peak_of(note.read_text()))
+                _show(name, seconds, start, [note, process / "status"])
         if "steps" in (parts or PARTS):
-            _show_steps(project, folder, jobs)
-        print(f"{'peak of the database':<24}{_of_database(project):>25.0f}", flush=True)
+            _show_steps(project, folder, jobs, process)
     finally:
         services.stop(project)
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _show(name: str, seconds: float, start: float, memory: float) -> None:
-    print(f"{name:<24}{seconds:>9.2f}{seconds / start:>8.2f}{memory:>8.0f}", flush=True)
+def _show(name: str, seconds: float, start: float, notes: list[Path]) -> None:
+    own, database = (peak_of(note.read_text()) for note in notes)
+    figures = f"{seconds:>9.2f}{seconds / start:>8.2f}{own:>8.0f}{database:>10.0f}"
+    print(f"{name:<24}{figures}", flush=True)
 
 
-def _of_database(project: Project) -> float:
-    """Return the peak memory of the embedded database in MB."""
-    (server,) = (one for one in services.status(project) if one.name == "database")
-    return peak_of(Path(f"/proc/{server.pid}/status").read_text())
+def _await_rest(process: Path) -> None:
+    """Wait until a server has written out what it was given, and does nothing."""
+
+    def rests() -> bool:
+        os.sync()
+        before = _processor(process)
+        time.sleep(REST)
+        return _processor(process) - before <= REST * BUSY
+
+    wait_until(rests, "the database comes to rest", deadline=PATIENCE)
 
 
-def _show_steps(project: Project, folder: Path, jobs: int) -> None:
+def _processor(process: Path) -> float:
+    """Return the processor seconds of a process."""
+    fields = (process / "stat").read_text().rpartition(")")[2].split()
+    return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
+def _show_steps(project: Project, folder: Path, jobs: int, process: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         open_queue(project).close()  # so that what it is asked is heard from now on
         commands = listen(patch)
         bench = Bench(project, folder, patch)
-        for size in (SMALL, jobs):
-            number, seconds = cost(bench, commands, size, SAMPLE).each()
+        names = {size: insert(bench, commands, size) for size in (jobs, SMALL)}
+        costs = {size: Cost() for size in names}
+        _await_rest(process)
+        for place in range(SAMPLE):
+            for size in names:
+                complete(bench, commands, names[size][place], costs[size])
+        for size, found in costs.items():
+            number, seconds = found.each()
             words = f"each job of {size}"
             print(f"{words:<24}{seconds:>9.3f} s{number:>8.1f} database commands", flush=True)
         bench.runtime.close()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from statistics import median
 from typing import TYPE_CHECKING, TypeVar
 
 from jfcelery.flows.insert import Placement, add_flow
@@ -33,22 +34,20 @@ class Cost:
     Attributes:
         jobs: How many.
         commands: Commands that were sent to the database.
-        seconds: How long their steps took.
+        seconds: How long the steps of each took.
     """
 
     jobs: int = 0
     commands: int = 0
-    seconds: float = 0.0
+    seconds: list[float] = field(default_factory=list)
 
     def each(self) -> tuple[float, float]:
-        """Return commands and seconds of one job."""
-        return self.commands / self.jobs, self.seconds / self.jobs
+        """Return the commands of one job, and the median of their seconds."""
+        return self.commands / self.jobs, median(self.seconds)
 
 
 def cost(bench: Bench, commands: Commands, size: int, sample: int) -> Cost:
     """Return what it costs to bring some jobs of a flow to their end.
-
-    The flow is a fan and a fan-in: one job makes way for all but one, which waits for all of those.
 
     Args:
         bench: The runner.
@@ -56,27 +55,35 @@ def cost(bench: Bench, commands: Commands, size: int, sample: int) -> Cost:
         size: Jobs of the flow.
         sample: How many of them are brought to their end.
     """
+    found = Cost()
+    for name in insert(bench, commands, size)[:sample]:
+        complete(bench, commands, name, found)
+    return found
+
+
+def insert(bench: Bench, commands: Commands, size: int) -> list[str]:
+    """Insert a flow, and return the uuids of its READY jobs.
+
+    It is a fan and a fan-in: one job makes way for all but one, which waits for all of those.
+    """
     names = [f"s{size}-{number}" for number in range(size - 2)]
     edges = {f"first{size}": [], **{name: [f"first{size}"] for name in names}}
     flow = flow_of({**edges, f"last{size}": names}, payload=QUICK_JOB)
     add_flow(bench.runtime.queue, flow, Placement(worker="here"))
     for name in (f"first{size}", names.pop()):  # what is done once is no cost of a job
         complete(bench, commands, name, Cost())
-    found = Cost()
-    for name in names[:sample]:
-        complete(bench, commands, name, found)
-    return found
+    return names
 
 
 def complete(bench: Bench, commands: Commands, uuid: str, cost: Cost) -> None:
     """Take one READY job through all of its steps, and add what that costs."""
-    runtime = bench.runtime
+    runtime, seconds = bench.runtime, list[float]()
 
     def counted(act: Callable[[], T]) -> T:
         commands.clear()
         began = time.monotonic()
         result = act()
-        cost.seconds += time.monotonic() - began
+        seconds.append(time.monotonic() - began)
         cost.commands += commands.number
         return result
 
@@ -93,6 +100,7 @@ def complete(bench: Bench, commands: Commands, uuid: str, cost: Cost) -> None:
         doc = runtime.jobs.get(uuid)
     assert doc.state is JobState.COMPLETED
     cost.jobs += 1
+    cost.seconds.append(sum(seconds))
 
 
 def _has_ended(bench: Bench, uuid: str) -> bool:

@@ -7,16 +7,19 @@ from uuid import uuid4
 
 import pytest
 
+from jfcelery.controller import JobController, delete
 from jfcelery.controller.outputs import remove_outputs
 from jfcelery.database.history import History
 from jfcelery.database.jobs import Jobs
 from jfcelery.errors import InputError, RefusedError
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import JobState
+from tests.support.commands import listen
 from tests.support.entries import flow_of
+from tests.support.queued import Queued
 
 if TYPE_CHECKING:
-    from jfcelery.controller import JobController
+    from jfcelery.project import Project
     from tests.support.queued import MakeFlow
 
 _S = JobState
@@ -86,3 +89,29 @@ def test_outputs_go_with_their_jobs_only(controller: JobController, make_flow: M
     with controller.project.get_jobstore() as store:
         left = [(raw["uuid"], raw["index"]) for raw in store.query({}, ["uuid", "index"])]
     assert left == [(flow.uuids["a"], 2)]
+
+
+def test_jobs_of_a_large_flow_are_read_piece_by_piece(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All go, those that came later too; of other flows none, whatever the flow's counts say."""
+    monkeypatch.setattr(delete, "LARGE", 3)
+    monkeypatch.setattr(delete, "PIECE", 2)
+    commands = listen(monkeypatch)
+    controller = JobController.from_project(project)
+    Queued(controller.queue, {"before": []})
+    flow = Queued(controller.queue, {name: [] for name in "abcde"})
+    Queued(controller.queue, {"between": []})
+    flow.make("a", {"later": []})
+    controller.delete_job(db_id=flow.ids["b"])
+    controller.queue.flows.update_one({"_id": flow.flow}, {"$set": {"counts.READY": 6}})
+    commands.clear()
+    assert controller.delete_flow(flow.flow)
+    assert {doc.job.name for doc in controller.get_jobs_doc()} == {"before", "between"}
+    assert controller.count_flows() == 2
+    filters = [asked.filter for asked in commands.asked() if asked.collection == "jobs"]
+    pieces = [f["db_id"]["$in"] for f in filters if isinstance(f.get("db_id"), dict)]
+    first = int(flow.ids["a"])
+    assert pieces == [[str(first + n), str(first + n + 1)] for n in (0, 2, 4, 6)]
+    # What is asked of the whole flow is asked when these are gone.
+    assert filters.index({"flow": flow.flow}) > filters.index({"db_id": {"$in": pieces[-1]}})

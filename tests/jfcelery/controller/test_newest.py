@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from jfcelery.controller import JobController, queries
 from jfcelery.controller.filters import FlowFilter, JobFilter
-from jfcelery.controller.queries import FIRST, NEWEST, find_jobs
+from jfcelery.controller.queries import FIRST, NEWEST, find_flows, find_jobs
 from jfcelery.states import JobState
+from tests.support.commands import listen
 from tests.support.queued import Queued
 
 if TYPE_CHECKING:
@@ -74,8 +75,11 @@ def test_looking_back_finds_those_of_a_state_and_a_flow(
     assert not queries._may_be_many(queue, JobFilter(states=(JobState.FAILED,)))
 
 
-def test_the_first_jobs_of_a_flow_are_known_by_its_first_id(project: Project) -> None:
+def test_the_first_jobs_of_a_flow_are_known_by_its_first_id(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Unless some of them are gone: then all ids are looked at."""
+    commands = listen(monkeypatch)
     controller = JobController.from_project(project)
     Queued(controller.queue, {"other": []})
     flow = Queued(controller.queue, {f"j{number}": [] for number in range(12)})
@@ -91,6 +95,11 @@ def test_the_first_jobs_of_a_flow_are_known_by_its_first_id(project: Project) ->
         11
     )
     assert first(11) == [f"j{number}" for number in range(11)]
+    wanted = FlowFilter(flow_ids=(flow.flow,))
+    (info,) = find_flows(controller.queue, wanted, with_jobs=True, jobs_sort=FIRST, jobs_limit=5)
+    assert [job.name for job in info.jobs_info or ()] == [f"j{number}" for number in range(5)]
+    filters = [asked.filter for asked in commands.asked() if asked.collection == "jobs"]
+    assert query not in filters
     controller.delete_job(db_id=flow.ids["j1"])
     assert queries._first_of_flow(controller.queue, query, 3) is None
     assert first(3) == ["j0", "j2", "j3"]
@@ -111,3 +120,22 @@ def test_of_many_that_changed_at_once_none_is_read_to_look_back(
     found = find_jobs(queue, JobFilter(), sort=NEWEST, limit=3)
     assert len(found) == 3
     assert {doc.updated_on for doc in found} == {raw["updated_on"] for raw in looking_back}
+
+
+def test_one_looks_back_from_the_last_change_of_a_flow(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long ago that was; jobs that changed since are found as well."""
+    commands = listen(monkeypatch)
+    queue = JobController.from_project(project).queue
+    flow = Queued(queue, {f"j{number}": [] for number in range(5)})
+    last = queue.clock.now() - timedelta(days=9)
+    queue.flows.update_one({"_id": flow.flow}, {"$set": {"updated_on": last}})
+    for number in range(5):
+        when = last + timedelta(seconds=30 * (1 - number))
+        queue.jobs.update_one({"_id": flow.doc(f"j{number}").id}, {"$set": {"updated_on": when}})
+    commands.clear()
+    found = queries._newest(queue, {}, 3)
+    assert [raw["job"]["name"] for raw in found or ()] == ["j0", "j1", "j2"]
+    looks = [asked for asked in commands.asked() if "updated_on" in asked.filter]
+    assert {asked.filter["updated_on"]["$gte"] for asked in looks} == {last - timedelta(minutes=1)}

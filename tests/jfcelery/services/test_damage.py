@@ -151,14 +151,20 @@ def test_disk_without_locks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_foreign_configuration_of_the_database_is_ignored(
     embedded: Project, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A configuration file or variable for another such server has no effect on ours."""
+    """A configuration file or variable for another such server has no effect on ours.
+
+    Neither has what others want of the allocators that it uses.
+    """
     folder = home / ".secantus"
     folder.mkdir()
     (folder / "secantusd.toml").write_text("this is no TOML")
     monkeypatch.setenv("SECANTUS_OPLOG_ASYNC", "1")
+    monkeypatch.setenv("MALLOC_ARENA_MAX", "8")
     try:
         record = database(embedded).ensure()
     finally:
         shutil.rmtree(folder)
-    environment = Path(f"/proc/{record.process.pid}/environ").read_bytes()
-    assert b"SECANTUS" not in environment
+    environment = Path(f"/proc/{record.process.pid}/environ").read_bytes().split(b"\0")
+    assert not [line for line in environment if line.startswith(b"SECANTUS")]
+    allocators = {b"MALLOC_ARENA_MAX=1", b"MIMALLOC_PURGE_DELAY=0"}
+    assert {line for line in environment if b"MALLOC" in line} == allocators
