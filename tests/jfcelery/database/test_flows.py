@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from jfcelery.database import flows
 from jfcelery.database.flows import flow_state
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import FlowState, JobState
@@ -87,6 +88,27 @@ def test_wrong_counts_are_put_right(jobs: Jobs) -> None:
     jobs.flows.refresh(flow.uuid, exact=True)
     assert jobs.flows.get(flow.uuid).counts == {_S.READY: 2}
     assert jobs.flows.get(flow.uuid).state == FlowState.READY
+
+
+def test_most_of_a_large_flow_are_counted_and_not_grouped(
+    jobs: Jobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is found is the same, whether there are others or none, and if the hint is wrong."""
+    flow = flow_of({name: [] for name in "abcd"})
+    add_flow(jobs.queue, flow, Placement(worker="here"))
+    for name in "abc":
+        _finish(jobs, name, _S.COMPLETED)
+    monkeypatch.setattr(flows, "LARGE", 2)
+    monkeypatch.delattr(flows.Flows, "count")
+    jobs.queue.flows.update_one({"_id": flow.uuid}, {"$inc": {"counts.COMPLETED": 4}})
+    jobs.flows.refresh(flow.uuid, exact=True)
+    assert jobs.flows.get(flow.uuid).counts == {_S.COMPLETED: 3, _S.READY: 1}
+    _finish(jobs, "d", _S.COMPLETED)
+    assert jobs.flows.get(flow.uuid).counts == {_S.COMPLETED: 4}
+    assert jobs.flows.get(flow.uuid).state == FlowState.COMPLETED
+    jobs.queue.jobs.delete_many({"flow": flow.uuid})
+    jobs.flows.refresh(flow.uuid, exact=True)
+    assert jobs.flows.get(flow.uuid).counts == {}
 
 
 def test_jobs_move_though_their_flow_is_gone(jobs: Jobs) -> None:
