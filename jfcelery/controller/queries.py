@@ -21,7 +21,6 @@ from jfcelery.errors import InputError, JobNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
 
     from jfcelery.database.connection import QueueDatabase
 
@@ -254,7 +253,11 @@ def _newest(
     time; so it is asked for ever longer times before the last change. Where many changed at once,
     as those of a flow that was just added, that would take more time and memory than to sort all.
     """
-    last, span = _last_change(queue), FIRST_SPAN
+    with translated():
+        flow = queue.flows.find_one({}, sort=NEWEST)
+    if flow is None or _is_untouched(flow):
+        return None
+    last, span = flow["updated_on"], FIRST_SPAN
     while span < LONGEST_SPAN:
         since = {"updated_on": {"$gte": last - span}}
         with translated():
@@ -274,12 +277,10 @@ def _newest(
     return None
 
 
-def _last_change(queue: QueueDatabase) -> datetime:
-    """Return when a job changed last, as the documents of the flows say."""
-    with translated():
-        last = queue.flows.find_one({}, {"updated_on": 1}, sort=NEWEST)
-    at: datetime = last["updated_on"] if last else queue.clock.now()
-    return at
+def _is_untouched(flow: Mapping[str, Any]) -> bool:
+    """Return whether a flow of many jobs was added, which then all changed at once, and no more."""
+    many = sum((flow.get("counts") or {}).values()) >= MOST_AT_ONCE
+    return many and bool(flow["updated_on"] == flow["created_on"])
 
 
 def _first_of_flow(

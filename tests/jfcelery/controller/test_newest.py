@@ -109,14 +109,24 @@ def test_the_first_jobs_of_a_flow_are_known_by_its_first_id(
 def test_of_many_that_changed_at_once_none_is_read_to_look_back(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The database sorts them; what is found is the same."""
+    """The database sorts them; what is found is the same.
+
+    If that is known of their flow, since none has changed after it was added, none is looked at.
+    """
+    commands = listen(monkeypatch)
     queue = JobController.from_project(project).queue
-    Queued(queue, {f"j{number}": [] for number in range(5)})
+    flow = Queued(queue, {f"j{number}": [] for number in range(5)}).flow
     monkeypatch.setattr(queries, "MANY", 0)
     looking_back = queries._newest(queue, {}, 3)
     assert looking_back is not None
     monkeypatch.setattr(queries, "MOST_AT_ONCE", 5)
-    assert queries._newest(queue, {}, 3) is None
+    for looks, changed in ((0, timedelta()), (1, timedelta(seconds=1))):
+        added = queue.flows.find_one({"_id": flow}) or {}
+        later = {"updated_on": added["created_on"] + changed}
+        queue.flows.update_one({"_id": flow}, {"$set": later})
+        commands.clear()
+        assert queries._newest(queue, {}, 3) is None
+        assert len([asked for asked in commands.asked() if asked.collection == "jobs"]) == looks
     found = find_jobs(queue, JobFilter(), sort=NEWEST, limit=3)
     assert len(found) == 3
     assert {doc.updated_on for doc in found} == {raw["updated_on"] for raw in looking_back}

@@ -48,12 +48,22 @@ def test_a_flow_that_lacks_a_job_is_refused_with_the_same_words() -> None:
 def test_no_more_than_one_job_is_made_plain_data_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """All at once they are what takes most memory in a job that makes many."""
     looked: list[Any] = []
-    monkeypatch.setattr(
-        "jobflow.core.reference.find_and_get_references", lambda arg: looked.append(arg) or ()
-    )
+
+    def find(arg: object) -> tuple[()]:
+        looked.append(arg)
+        return ()
+
+    monkeypatch.setattr("jobflow.core.reference.find_and_get_references", find)
     flow = _nested()
     check = jobflow_flow.get_flow
     with checked_one_by_one():
         jobflow_flow.get_flow(flow)
     assert [job.uuid for job in looked] == list(flow.job_uuids)
     assert jobflow_flow.get_flow is check
+
+
+def test_a_jobflow_without_that_check_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version that looks in another way must still run jobs."""
+    monkeypatch.delattr(jobflow_flow, "get_flow")
+    with checked_one_by_one():
+        assert not hasattr(jobflow_flow, "get_flow")
