@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from jfcelery.controller.archive import archive
@@ -17,11 +18,11 @@ from jfcelery.controller.bulk import (
     change_jobs,
 )
 from jfcelery.controller.outputs import remove_outputs
-from jfcelery.controller.queries import id_number
 from jfcelery.controller.removal import remove_folders
 from jfcelery.controller.stop import stop
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
+from jfcelery.database.ids import ids_from
 from jfcelery.errors import FlowNotFoundError
 from jfcelery.flows.insert import generator_token
 from jfcelery.flows.release import settle
@@ -102,9 +103,7 @@ class Delete:
             flow = self.jobs.flows.get(uuid)
             number = sum(flow.counts.values())
             if number >= LARGE and flow.db_id:
-                first, whole = id_number(flow.db_id)
-                prefix = whole.removesuffix(str(first))
-                return chunks((f"{prefix}{first + place}" for place in range(number)), PIECE)
+                return chunks(islice(ids_from(flow.db_id), number), PIECE)
         return ()
 
     def _run(self, pieces: Iterable[Sequence[JobDoc]], manner: Manner) -> Result:

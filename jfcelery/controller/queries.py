@@ -6,6 +6,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.controller.filters import FlowFilter, JobFilter
@@ -16,7 +17,7 @@ from jfcelery.database.connection import translated
 from jfcelery.database.documents import FlowDoc, JobDoc
 from jfcelery.database.edges import with_parents
 from jfcelery.database.failures import with_whole_errors
-from jfcelery.database.ids import ids_given
+from jfcelery.database.ids import id_number, ids_from, ids_given
 from jfcelery.errors import InputError, JobNotFoundError
 
 if TYPE_CHECKING:
@@ -205,12 +206,6 @@ def latest_flows(queue: QueueDatabase, number: int) -> tuple[str, ...]:
         return tuple(row["_id"] for row in rows)
 
 
-def id_number(db_id: str) -> tuple[int, str]:
-    """Return what a ``db_id`` sorts by: its number, then its prefix."""
-    digits = len(db_id) - len(db_id.rstrip("0123456789"))
-    return (int(db_id[-digits:]) if digits else 0, db_id)
-
-
 def _find(
     queue: QueueDatabase,
     query: Mapping[str, Any],
@@ -297,9 +292,7 @@ def _first_of_flow(
         flow = queue.flows.find_one({"_id": query["flow"]}, {"db_id": 1})
     if flow is None or not flow.get("db_id"):
         return None
-    first, whole = id_number(flow["db_id"])
-    prefix = whole[: len(whole) - len(str(first))]
-    ids = [f"{prefix}{first + place}" for place in range(number)]
+    ids = islice(ids_from(flow["db_id"]), number)
     found: list[JobDoc] = []
     for piece in chunks(ids, PIECE):
         with translated():

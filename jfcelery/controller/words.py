@@ -106,7 +106,7 @@ def by_reason(told: Mapping[str, str]) -> list[str]:
 
 def listed(ids: Sequence[str]) -> str:
     """Return db ids in their order, the first of many."""
-    from jfcelery.controller.queries import id_number
+    from jfcelery.database.ids import id_number
 
     more = len(ids) - SHOWN
     return ", ".join(sorted(ids, key=id_number)[:SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.connection import translated
 from jfcelery.database.records import change_record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from jfcelery.database.connection import QueueDatabase
 
@@ -38,3 +39,16 @@ def ids_given(queue: QueueDatabase) -> int:
     with translated():
         record = queue.auxiliary.find_one({"_id": _KEY}) or {}
     return int(record.get("next_id", 1)) - 1
+
+
+def id_number(db_id: str) -> tuple[int, str]:
+    """Return what a ``db_id`` sorts by: its number, then its prefix."""
+    digits = len(db_id) - len(db_id.rstrip("0123456789"))
+    return (int(db_id[-digits:]) if digits else 0, db_id)
+
+
+def ids_from(db_id: str) -> Iterator[str]:
+    """Yield a short id and those that follow it, as jobs that are added together have them."""
+    first, _ = id_number(db_id)
+    prefix = db_id.removesuffix(str(first))
+    return (f"{prefix}{number}" for number in count(first))

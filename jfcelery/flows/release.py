@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 from jfcelery.database.chunks import chunks
 from jfcelery.database.documents import JobDoc, job_key
 from jfcelery.database.edges import APART
+from jfcelery.database.ids import id_number, ids_from
 from jfcelery.errors import ConflictError
 from jfcelery.flows.insert import generator_token
 from jfcelery.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from jfcelery.database.jobs import Jobs
 
@@ -120,14 +122,28 @@ def jobs_waited_for(jobs: Jobs, docs: Iterable[JobDoc]) -> set[str]:
     return found
 
 
-def _waiting(jobs: Jobs, tokens: Iterable[str]) -> Iterator[list[JobDoc]]:
-    """Yield the jobs that wait for something by their own documents, in pieces of bounded size."""
+def _waiting(jobs: Jobs, tokens: AbstractSet[str]) -> Iterator[list[JobDoc]]:
+    """Yield the jobs that wait for something by their own documents, in pieces of bounded size.
+
+    The embedded database has all that a query finds in memory. So very many are asked for by
+    their short ids, which follow each other if one job has made them.
+    """
     query = {"unmet": {"$in": list(tokens)}}
     first = list(jobs.find(query, limit=PIECE + 1))
     if len(first) <= PIECE:
         yield from [first] if first else []
         return
-    for keys in chunks(jobs.keys(query), PIECE):
+    seen: set[str] = set()
+    start = min((doc.db_id for doc in first), key=id_number)
+    for ids in chunks(ids_from(start), PIECE):
+        found = list(jobs.find({"db_id": {"$in": ids}}))
+        piece = [doc for doc in found if not tokens.isdisjoint(doc.unmet)]
+        if not piece:
+            break
+        seen.update(doc.id for doc in piece)
+        yield piece
+    left = [key for key in jobs.keys(query) if key not in seen]
+    for keys in chunks(left, PIECE):
         yield list(jobs.find({"_id": {"$in": keys}}))
 
 

@@ -9,11 +9,12 @@ from nicegui import ui
 
 from jfcelery.controller.filters import FlowFilter, JobFilter
 from jfcelery.controller.graph import FlowGraph
-from jfcelery.controller.queries import find_flows, find_jobs, id_number, raw_jobs
+from jfcelery.controller.queries import find_flows, find_jobs, raw_jobs
 from jfcelery.controller.resolve import flow_uuid
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import Change, JobDoc, job_key
 from jfcelery.database.edges import with_parents
+from jfcelery.database.ids import id_number
 from jfcelery.errors import JfceleryError
 from jfcelery.web.api.models import JobSelection
 from jfcelery.web.pages.actions import ActionBar

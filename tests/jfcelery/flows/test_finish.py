@@ -92,6 +92,32 @@ def test_the_children_of_many_ended_jobs_become_ready(
     assert jobs.get("c").swept == stale.swept
 
 
+def test_very_many_children_are_read_by_their_short_ids(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that came later are released as well, and others of the flow are left alone."""
+    monkeypatch.setattr(release, "PIECE", 2)
+    monkeypatch.setattr(edges, "INLINE", 16)
+    commands = listen(monkeypatch)
+    queue = open_queue(project)
+    prepare(queue)
+    jobs = Jobs(queue)
+    numbered = [f"c{number}" for number in range(5)]
+    near = {"a": [], "other": [], **{name: ["a"] for name in numbered}, "apart": ["other"]}
+    flow = _insert(jobs, {**near, "gap": [], "gap too": [], "late": ["a"]})
+    ended = jobs.transition(run(jobs, "a"), "finalize", _S.COMPLETED, by="test", fields=RELEASE)
+    commands.clear()
+    assert release_children(jobs, ended) == 6
+    free = {"other", "gap", "gap too", "late", *numbered}
+    assert _states(jobs, flow) == dict.fromkeys(free, "R") | {"a": "C", "apart": "W"}
+    filters = [asked.filter for asked in commands.asked() if asked.collection == "jobs"]
+    assert [f["db_id"]["$in"] for f in filters if "db_id" in f] == [
+        [jobs.get(name).db_id for name in pair]
+        for pair in (("c0", "c1"), ("c2", "c3"), ("c4", "apart"), ("gap", "gap too"))
+    ]
+    assert len([f for f in filters if "unmet" in f]) == 2  # what is left at last: one
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_children_of_the_newest_of_two_indices_become_ready(jobs: Jobs, order: int) -> None:
     """Whichever of the two is looked at first."""
