@@ -15,18 +15,21 @@ if TYPE_CHECKING:
 MASK = "**********"
 #: Secrets that are shorter stand in too many words to be replaced everywhere.
 SHORTEST = 4
+#: Values of switches, which may stand under such a name (``TOKENIZERS_PARALLELISM=false``): no
+#: secrets, but in every other text.
+SWITCHES = frozenset({"true", "false", "none", "null", "auto", "default"})
 _WORDS = "pass|secret|token|credential|(?:private|api)_?key|pkey"
 #: Names of keys, fields and environment variables whose values are secrets.
 SECRET_NAME = re.compile(_WORDS, re.IGNORECASE)
 #: Schemes of databases: whatever stands before the last @ is a login, encoded or not.
 _DATABASES = r"(?:mongodb(?:\+srv)?|rediss?|redis\+socket)"
-#: Login inside an address: scheme://user:password@host.
-_LOGIN = re.compile(
-    rf"(?P<scheme>\b{_DATABASES}://)[^\s\"'<>|]*@|(?P<other>[a-z][a-z0-9+.-]*://)[^/\s]*@",
-    re.IGNORECASE,
-)
-#: A secret behind an address: ?password=...
-_QUERY = re.compile(rf"(?P<name>[?&][\w.-]*(?:{_WORDS})[\w.-]*=)[^&#\s\"']+", re.IGNORECASE)
+#: What may be an address of one: a login in it is looked for in one pass, because a text may be
+#: long, and come from a worker's host.
+_DATABASE = re.compile(rf"(?P<scheme>\b{_DATABASES}://)(?P<rest>[^\s\"'<>|]*)", re.IGNORECASE)
+#: Login inside any other address, scheme://user:password@host.
+_LOGIN = re.compile(rf"(?<=[a-z0-9+.-])://(?!{re.escape(MASK)}@)[^/\s]*@", re.IGNORECASE)
+#: What may be a secret behind an address: ?password=...
+_QUERY = re.compile(r"(?P<name>[?&][\w.-]+=)[^&#\s\"']+")
 
 
 def masked(value: Any, *, key: str = "") -> Any:
@@ -49,8 +52,18 @@ def without_login(text: str) -> str:
     """Return a text in which user and password of every address are replaced."""
     if "://" not in text:
         return text
-    found = _LOGIN.sub(lambda login: f"{login['scheme'] or login['other']}{MASK}@", text)
-    return _QUERY.sub(rf"\g<name>{MASK}", found)
+    found = _LOGIN.sub(f"://{MASK}@", _DATABASE.sub(_masked_login, text))
+    return _QUERY.sub(_masked_query, found)
+
+
+def _masked_login(address: re.Match[str]) -> str:
+    _, at, host = address["rest"].rpartition("@")
+    return f"{address['scheme']}{MASK}@{host}" if at else address[0]
+
+
+def _masked_query(given: re.Match[str]) -> str:
+    name = given["name"]
+    return f"{name}{MASK}" if SECRET_NAME.search(name) else given[0]
 
 
 class Redactor:
@@ -61,7 +74,8 @@ class Redactor:
     """
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        known = {secret for secret in secrets if len(secret) >= SHORTEST}
+        long = {secret for secret in secrets if len(secret) >= SHORTEST}
+        known = {secret for secret in long if secret.lower() not in SWITCHES}
         self._secrets = sorted(known, key=len, reverse=True)
 
     def __call__(self, text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 from urllib.parse import quote
 
@@ -56,6 +58,29 @@ def test_an_address_is_shown_without_its_secret(address: str) -> None:
 def test_what_holds_no_secret_stays(text: str) -> None:
     """Addresses without a login, and what only looks like one."""
     assert without_login(text) == text
+
+
+@pytest.mark.parametrize("value", ["false", "True", "None"])
+def test_a_switch_is_no_secret(value: str) -> None:
+    """A variable may be called like a secret and hold none: its value stands in any text."""
+    redact = Redactor(secrets_in({"export": {"TOKENIZERS_PARALLELISM": value, "KEY_PASS": SECRET}}))
+    assert redact(f"restart: {value}, {SECRET}") == f"restart: {value}, {MASK}"
+
+
+@pytest.mark.parametrize(
+    "start, part, scheme",
+    [("", "a", "https"), ("https://h/x?", "pass", "https"), ("", "mongodb://", "redis")],
+)
+def test_a_long_text_takes_no_longer_for_it(start: str, part: str, scheme: str) -> None:
+    """It was by its length times itself: hours for the error of a job that prints a large array."""
+    text = f"{start}{part * 250_000} {scheme}://"
+    code = "import sys; from jfcelery.project.masking import without_login as w; "
+    code += "sys.stdout.write(w(sys.stdin.read()))"
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(
+        argv, input=f"{text}me:{SECRET}@h/", capture_output=True, text=True, check=True, timeout=300
+    )
+    assert done.stdout == f"{text}{MASK}@h/"
 
 
 @given(passwords, st.booleans(), st.sampled_from(["mongodb", "mongodb+srv", "redis", "rediss"]))
