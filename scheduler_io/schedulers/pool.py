@@ -107,13 +107,13 @@ cancel() {{
 """
 
 # After a pilot's end: what it had is given back; whatever of it still lives finds its folder gone.
-# A launcher may yet start a job on a node that hung: the attempt's script finds a claim then. It
-# has a colon, so that it is not taken for the id of a queue job.
+# A launcher may yet start a job on a node that hung: the attempt's script finds a claim then, one
+# of jfcelery's own, which tells that the attempt has not begun (see ``frames``).
 _BURY = f"""
 seal() {{
-  local folder attempt
+  local folder attempt mine=jfcelery:given-back
   folder=$(sed -n 's/^folder=//p' "$1"); attempt=$(sed -n 's/^attempt=//p' "$1")
-  ln -s "given-back:${{1##*/}}" "$folder/{RunFolder.claim(0)[:-1]}${{attempt:-1}}" 2>/dev/null
+  ln -s "$mine:${{1##*/}}" "$folder/{RunFolder.claim(0)[:-1]}${{attempt:-1}}" 2>/dev/null
 }}
 for pilot in @PILOTS@; do
   [ -d "$dir/{CLAIMED}/$pilot" ] || continue

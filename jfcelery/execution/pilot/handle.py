@@ -185,7 +185,7 @@ class Handle:
             entry = entry_of(name, (self._own / name).read_text())
             if entry is not None:
                 claim = entry.folder / RunFolder.claim(entry.attempt)
-                claim.symlink_to(f"given-back:{self.pilot}")
+                claim.symlink_to(f"jfcelery:given-back:{self.pilot}")
 
     @staticmethod
     def _move(source: Path, target: Path) -> bool:

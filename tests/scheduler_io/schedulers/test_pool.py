@@ -143,6 +143,29 @@ def test_a_poll_follows_an_entry_through_the_pool(
     assert not list((tmp_path / "pool" / CLAIMED).iterdir())
 
 
+@pytest.mark.parametrize("has_begun", [False, True])
+@pytest.mark.parametrize("is_buried", [False, True])
+def test_what_was_given_back_counts_as_begun_only_if_it_was(
+    queue: WorkerQueue, folder: RunFolder, tmp_path: Path, is_buried: bool, has_begun: bool
+) -> None:
+    """The claim that keeps it from beginning is no beginning: it is not parked for its pilots."""
+    entry = queue.submit(folder, name=NAME, attempt=1)
+    pilot = Handle(tmp_path / "pool", "jfp-1")
+    pilot.open()
+    assert pilot.claim(entry)
+    claim = tmp_path / str(folder / RunFolder.claim(1))
+    if has_begun:
+        claim.symlink_to(entry)
+    if is_buried:
+        assert isinstance(queue.scheduler, Pool)
+        queue.host.run(queue.scheduler.bury_command(("jfp-1",)))
+    else:
+        pilot.give_back(entry)
+    answer = queue.poll([job(entry, folder)])[entry]
+    assert (answer.state, answer.started) == (QueueState.RETURNED, has_begun)
+    assert claim.is_symlink()
+
+
 def test_an_entry_that_waits_again_is_not_missed(
     queue: WorkerQueue, folder: RunFolder, tmp_path: Path
 ) -> None:

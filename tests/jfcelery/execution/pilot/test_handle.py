@@ -138,7 +138,7 @@ def test_an_attempt_that_was_given_back_cannot_begin(tmp_path: Path, handle: Han
     handle.put_back("1-jfc-c")
     claims = [tmp_path / "work" / name / RunFolder.claim(3) for name in "abc"]
     links = [str(claim.readlink()) for claim in claims if claim.is_symlink()]
-    assert links == ["given-back:jfp-1", "1-jfc-b"]
+    assert links == ["jfcelery:given-back:jfp-1", "1-jfc-b"]
 
 
 def test_a_pilot_that_starts_anew_gives_back_what_it_had(tmp_path: Path, handle: Handle) -> None:
