@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jfcelery.database.batches import Batches
 from jfcelery.errors import BackPressureError, ConflictError, HostError, QueueJobLostError
 from jfcelery.folders import RunFolder, queue_job_name
+from jfcelery.project.options import HIDDEN_TIME
 from jfcelery.scheduler_io.queue import is_id
 from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, QueueJob, QueueState
 from jfcelery.states import POOL_STATES, JobState
@@ -45,9 +46,6 @@ IDLE_INTERVAL = timedelta(seconds=30)
 PILOT_INTERVAL = timedelta(seconds=10)
 #: Part of the youngest job's age that lies between two looks.
 AGE_PART = 0.1
-#: How long a job must be absent from listings before it counts as lost: so long may NFS hide the
-#: final file that was written on a node (acdirmax, 60 s by default; see nfs(5)).
-HIDDEN_TIME = timedelta(seconds=60)
 
 _IN_QUEUE = (JobState.SUBMITTED, JobState.RUNNING)
 #: What becomes of a job of which its queue, or pool, says that it runs.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,11 @@ if TYPE_CHECKING:
     from jfcelery.controller.reasons import Reason
     from jfcelery.database.documents import JobDoc
     from jfcelery.project import Project
+
+#: How schedulers say that a queue job is held: "JobHeldAdmin", "launch failed requeued held".
+_HELD = re.compile(r"\bheld\b|JobHeld|\bhold\b", re.IGNORECASE)
+#: What releases a queue job that is held.
+_RELEASES = {"slurm": "scontrol release", "pbs": "qrls", "sge": "qrls"}
 
 
 @click.command()
@@ -27,13 +33,13 @@ def why(selected: JobFilter, quick: bool, as_json: bool) -> None:
     from jfcelery.cli.output import printable, write_json
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.queries import find_one_job
-    from jfcelery.controller.reasons import reasons
+    from jfcelery.controller.reasons import GOES_ON, SOON, reasons
 
     with open_controller() as controller:
         doc = find_one_job(controller.queue, selected)
         found = reasons(controller.project, controller.queue, doc)
-        if not quick:
-            found = [*found, *_asked(controller.project, doc)]
+        if not quick and (asked := _asked(controller.project, doc)):
+            found = [*(reason for reason in found if reason not in (SOON, GOES_ON)), *asked]
     if as_json:
         write_json({"db_id": doc.db_id, "state": doc.state, "reasons": found})
         return
@@ -91,7 +97,18 @@ def _of_scheduler(project: Project, doc: JobDoc) -> list[Reason]:
         return []
     try:
         with Hosts.of_person(project) as hosts, hosts.lease(doc.worker) as host:
-            words = outlook(host, worker.scheduler_name, queue_id).words
+            expected = outlook(host, worker.scheduler_name, queue_id)
     except (BackPressureError, HostError) as error:
         return [Reason(f"Its scheduler cannot be asked: {error.message}")]
+    if _HELD.search(expected.reason):  # any start that is told then is the present time
+        release = _RELEASES.get(worker.scheduler_name, "")
+        by = f" (`{release} {queue_id}`)" if release else ""
+        return [
+            Reason(
+                f"Its queue job is held: {expected.reason}. Somebody has to release it on the "
+                f"cluster{by}; or start it anew:",
+                f"jfc job rerun --force {doc.db_id}",
+            )
+        ]
+    words = expected.words
     return [Reason(f"Its scheduler says: {words}.")] if words else []

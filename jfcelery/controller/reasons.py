@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from jfcelery.controller.filters import JobFilter
-from jfcelery.controller.queries import find_jobs
+from jfcelery.controller.queries import count_jobs
 from jfcelery.controller.rerun import held_by_itself
 from jfcelery.database.batches import Batches
 from jfcelery.database.edges import APART
@@ -14,8 +14,9 @@ from jfcelery.database.failures import with_whole_errors
 from jfcelery.database.flows import Flows
 from jfcelery.database.hosts import HostRecords
 from jfcelery.database.jobs import Jobs
-from jfcelery.errors import JobNotFoundError
+from jfcelery.errors import JobNotFoundError, OutputMissingError
 from jfcelery.execution.pilot.handle import limit_of
+from jfcelery.project.options import HIDDEN_TIME
 from jfcelery.project.walltime import clock
 from jfcelery.states import ACTIVE_STATES, POOL_STATES, QUEUED_STATES, BatchState, JobState
 
@@ -44,6 +45,16 @@ class Reason:
     command: str = ""
 
 
+#: What to know of a job that ended unseen.
+LOST_ADVICE = (
+    "Its queue job was lost: a retry finds no output either, a rerun gives it a new attempt. Rules "
+    "with `on: [LOST]` (`recovery` in the project file) do that by themselves."
+)
+#: What is said of a job that nothing holds; not true where no Celery worker is there to go on.
+SOON = Reason("It is taken as soon as a Celery worker is free.", "jfc runner status")
+GOES_ON = Reason("Nothing holds it: the next step is under way.")
+
+
 def reasons(project: Project, queue: QueueDatabase, doc: JobDoc) -> list[Reason]:
     """Return why a job is where it is; the first is the nearest.
 
@@ -69,9 +80,10 @@ def reasons(project: Project, queue: QueueDatabase, doc: JobDoc) -> list[Reason]
         )
         for request in doc.cancel
     ]
+    found = found or [SOON if doc.state is _S.READY else GOES_ON]
     if doc.recovery and doc.recovery.why and doc.state is not _S.COMPLETED:
         found.append(Reason(f"An earlier attempt failed: {doc.recovery.why}"))
-    return found or [Reason("Nothing holds it: the next step is under way.")]
+    return found
 
 
 def _waiting(queue: QueueDatabase, doc: JobDoc) -> Iterator[Reason]:
@@ -103,15 +115,19 @@ def _ready(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Reas
     yield from _host(project, queue, doc)
     worker = project.workers.get(doc.worker)
     if worker is not None and worker.max_jobs is not None and not worker.is_batch:
-        active = tuple(ACTIVE_STATES)
-        others = find_jobs(queue, JobFilter(states=active, workers=(doc.worker,)))
-        if len(others) >= worker.max_jobs:
-            yield Reason(
-                f"Worker {doc.worker} is full: {len(others)} of at most {worker.max_jobs} jobs "
-                "(max_jobs) are under way.",
-                f"jfc job list -run -wk {doc.worker}",
-            )
-    yield Reason("It is taken as soon as a Celery worker is free.", "jfc runner status")
+        yield from _full(queue, doc.worker, worker.max_jobs)
+
+
+def _full(queue: QueueDatabase, worker: str, most: int) -> Iterator[Reason]:
+    """Yield that a worker has as many jobs as it may have, where that is so."""
+    queued, coming = (
+        count_jobs(queue, JobFilter(states=tuple(states), workers=(worker,)))
+        for states in (QUEUED_STATES, (_S.CHECKED_OUT, _S.UPLOADED))
+    )
+    if queued + coming >= most:
+        more = f"; {coming} more {'is' if coming == 1 else 'are'} prepared" if coming else ""
+        text = f"Worker {worker} is full: {queued} of {most} in its queue (max_jobs){more}."
+        yield Reason(text, f"jfc job list -run -wk {worker}")
 
 
 def _active(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Reason]:
@@ -138,7 +154,7 @@ def _active(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Rea
             f"Its last step failed ({tries} times{when}): {line}", f"jfc job retry {doc.db_id}"
         )
     if doc.state in QUEUED_STATES:
-        state = doc.remote.queue_state or "not looked at yet"
+        state = _seen(project, doc)
         if doc.state in POOL_STATES:
             yield from _passed_over(queue, doc)
             pilot = doc.remote.batch_uid if doc.state is JobState.BATCH_RUNNING else None
@@ -146,6 +162,19 @@ def _active(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Rea
             yield Reason(f"In the pool of worker {doc.worker}: {state}.", command)
             return
         yield Reason(f"Queue job {doc.remote.process_id} on {doc.worker}: {state}.")
+
+
+def _seen(project: Project, doc: JobDoc) -> str:
+    """Return what the last look at a queue, or pool, showed of a job."""
+    missing, since = doc.remote.absent, doc.remote.absent_since
+    if not missing or since is None:
+        return doc.remote.queue_state or "not looked at yet"
+    listings = "1 listing lacks" if missing == 1 else f"{missing} listings lack"
+    when = f"{(since + HIDDEN_TIME).astimezone():%H:%M:%S}"
+    return (
+        f"{listings} it; it counts as lost after {project.poll.absent_polls} in a row, "
+        f"not before {when}"
+    )
 
 
 def _passed_over(queue: QueueDatabase, doc: JobDoc) -> Iterator[Reason]:
@@ -183,9 +212,11 @@ def _host(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Reaso
     if host.paused:
         yield Reason(f"Its worker is held back: {host.reason}.", f"jfc worker resume {doc.worker}")
     elif host.open:
+        when = f" at {host.next_try.astimezone():%H:%M:%S}" if host.next_try else " soon"
         yield Reason(
-            f"Its worker is in trouble, and is tried again by itself: {host.reason}",
-            f"jfc worker test {doc.worker}",
+            f"Its worker's host is held back: {host.reason}. Next try{when}; "
+            f"`jfc worker test {doc.worker}` tries it out; sooner:",
+            f"jfc worker resume {doc.worker}",
         )
 
 
@@ -207,7 +238,16 @@ def _resting(doc: JobDoc) -> Reason:
         _S.USER_STOPPED: f"It was stopped by a person{by}.",
         _S.COMPLETED: "It is done.",
     }
-    return Reason(texts.get(doc.state, str(doc.state)), commands.get(doc.state, ""))
+    text, command = texts.get(doc.state, str(doc.state)), commands.get(doc.state, "")
+    if doc.state is _S.REMOTE_ERROR and _is_lost(doc):
+        return Reason(f"{text} {LOST_ADVICE}", f"jfc job rerun {doc.db_id}")
+    return Reason(text, command)
+
+
+def _is_lost(doc: JobDoc) -> bool:
+    """Return whether nobody knows how a job's queue job ended, and it left no output."""
+    reason = doc.remote.end.reason if doc.remote.end else ""
+    return doc.error_class == OutputMissingError.__name__ and reason in ("LOST", "FORGOTTEN")
 
 
 def _raised(doc: JobDoc, line: str) -> str:

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Literal
 
 from pydantic import Field, model_validator
 
 from jfcelery.project.model import ConfigModel
+
+#: How long a job must be absent from listings before it counts as lost: so long may NFS hide the
+#: final file that was written on a node (acdirmax, 60 s by default; see nfs(5)).
+HIDDEN_TIME = timedelta(seconds=60)
 
 
 class PollConfig(ConfigModel):

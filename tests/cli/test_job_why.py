@@ -35,5 +35,10 @@ def test_why_names_what_holds_a_job(jfc: Jfc, make_flow: MakeFlow) -> None:
 def test_why_says_that_nobody_takes_the_next_step(jfc: Jfc, make_flow: MakeFlow) -> None:
     """Without a Celery worker a READY job stays where it is; the database alone does not know."""
     flow = make_flow({"a": []})
-    assert "jfc runner start" in jfc("job", "why", flow.ids["a"]).stdout
+    said = jfc("job", "why", flow.ids["a"]).stdout
+    assert "jfc runner start" in said
+    assert "as soon as a Celery worker is free" not in said
     assert "jfc runner start" not in jfc("job", "why", flow.ids["a"], "--quick").stdout
+    flow.bring("a", _S.UPLOADED)
+    assert "Nothing holds it" not in jfc("job", "why", flow.ids["a"]).stdout
+    assert "Nothing holds it" in jfc("job", "why", flow.ids["a"], "--quick").stdout

@@ -10,6 +10,7 @@ import pytest
 
 from jfcelery.errors import ConnectionLostError
 from jfcelery.flows.insert import Placement, add_flow
+from jfcelery.project.options import HIDDEN_TIME
 from jfcelery.scheduler_io.hosts.local import LocalHost
 from jfcelery.scheduler_io.hosts.pool import Hosts
 from jfcelery.scheduler_io.queue import WorkerQueue
@@ -23,7 +24,7 @@ from jfcelery.scheduler_io.schedulers.base import (
 from jfcelery.states import JobState
 from jfcelery.tasks import poll
 from jfcelery.tasks.checkout import checkout
-from jfcelery.tasks.poll import HIDDEN_TIME, IDLE_INTERVAL, poll_host
+from jfcelery.tasks.poll import IDLE_INTERVAL, poll_host
 from tests.support.bench import Bench, quick_worker
 from tests.support.entries import QUICK_JOB, flow_of
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jfcelery.controller import JobController
-from jfcelery.controller.reasons import SHOWN, Reason, reasons
+from jfcelery.controller.reasons import GOES_ON, LOST_ADVICE, SHOWN, SOON, Reason, reasons
 from jfcelery.database.batches import Batches
 from jfcelery.database.hosts import HostRecords
 from jfcelery.errors import ConnectionLostError
+from jfcelery.project.options import HIDDEN_TIME
 from jfcelery.states import BatchState, JobState
 from tests.support.queued import Queued
 
@@ -139,7 +140,7 @@ def test_a_step_at_work_is_named(controller: JobController, make_flow: MakeFlow)
     flow = make_flow({"a": []})
     doc = flow.bring("a", _S.UPLOADED)
     (found,) = why(controller, flow, "a")
-    assert found.text == "Nothing holds it: the next step is under way."
+    assert found == GOES_ON
     flow.jobs.acquire(doc, "submit@node", timedelta(minutes=5))
     (found,) = why(controller, flow, "a")
     assert found.text == "A step works on it: submit@node."
@@ -164,6 +165,33 @@ def test_a_job_that_rests_says_what_brought_it_there(
     assert found.command == (f"{command} {flow.ids['a']}" if command else "")
 
 
+def test_a_lost_job_is_to_be_rerun(controller: JobController, make_flow: MakeFlow) -> None:
+    """A retry would look for the output in vain; a rule makes a new attempt by itself."""
+    flow = make_flow({"a": []})
+    flow.jobs.update(flow.bring("a", _S.REMOTE_ERROR), {"remote.end": {"reason": "LOST"}})
+    (found,) = why(controller, flow, "a")
+    assert found.text.startswith("A step failed for good: OutputMissingError: no such thing")
+    assert found.text.endswith(LOST_ADVICE)
+    assert found.command == f"jfc job rerun {flow.ids['a']}"
+
+
+def test_a_job_that_listings_lack_is_lost_after_some_time(
+    controller: JobController, make_flow: MakeFlow
+) -> None:
+    """How many lack it so far, and from when on it may count as lost."""
+    flow = make_flow({"a": []})
+    doc = flow.bring("a", _S.SUBMITTED)
+    (found,) = why(controller, flow, "a")
+    assert found.text.endswith(": not looked at yet.")
+    since = controller.queue.clock.now()
+    flow.jobs.update(doc, {"remote.absent": 2, "remote.absent_since": since})
+    (found,) = why(controller, flow, "a")
+    when = f"{(since + HIDDEN_TIME).astimezone():%H:%M:%S}"
+    assert found.text.endswith(
+        f": 2 listings lack it; it counts as lost after 3 in a row, not before {when}."
+    )
+
+
 def test_a_host_that_is_held_back_is_named_before_all_else(
     controller: JobController, make_flow: MakeFlow
 ) -> None:
@@ -172,11 +200,18 @@ def test_a_host_that_is_held_back_is_named_before_all_else(
     flow.bring("b", _S.UPLOADED)
     worker, key = flow.doc("a").worker, controller.project.get_worker(flow.doc("a").worker).host_key
     records = HostRecords(controller.queue)
+    assert why(controller, flow, "a") == [SOON]
     records.failed(key, ConnectionLostError("no route to it"))
+    next_try = records.get(key).next_try
+    assert next_try is not None
     for name in ("a", "b"):
         (found, *_) = why(controller, flow, name)
         assert "no route to it" in found.text
-        assert found.command == f"jfc worker test {worker}"
+        assert f"Next try at {next_try.astimezone():%H:%M:%S}; `jfc worker test {worker}`" in (
+            found.text
+        )
+        assert found.command == f"jfc worker resume {worker}"
+        assert SOON not in why(controller, flow, name)
     records.pause(key, "it is being moved")
     for name in ("a", "b"):
         (found, *_) = why(controller, flow, name)
@@ -185,16 +220,19 @@ def test_a_host_that_is_held_back_is_named_before_all_else(
 
 
 def test_a_worker_that_is_gone_or_full_is_named(make_project: ProjectFactory) -> None:
-    """Its limit counts the jobs that are under way; one without a worker wants another."""
+    """Of a full one, what is in its queue and what is prepared; one without wants another."""
     project = make_project()
     (name, worker), *_ = project.workers.items()
     full = {name: worker.model_copy(update={"max_jobs": 1})}
     controller = JobController.from_project(project.model_copy(update={"workers": full}))
-    flow = Queued(controller.queue, {"a": [], "b": []})
-    flow.bring("b", _S.UPLOADED)
-    (found, *_) = why(controller, flow, "a")
-    assert found.text == f"Worker {name} is full: 1 of at most 1 jobs (max_jobs) are under way."
+    flow = Queued(controller.queue, {"a": [], "b": [], "c": []})
+    flow.bring("b", _S.RUNNING)
+    (found,) = why(controller, flow, "a")
+    assert found.text == f"Worker {name} is full: 1 of 1 in its queue (max_jobs)."
     assert found.command == f"jfc job list -run -wk {name}"
+    flow.bring("c", _S.UPLOADED)
+    (found,) = why(controller, flow, "a")
+    assert found.text.endswith("full: 1 of 1 in its queue (max_jobs); 1 more is prepared.")
     gone = project.model_copy(update={"workers": {}})
     (found, *_) = reasons(gone, controller.queue, flow.doc("a"))
     assert found.text == f"The project has no worker {name!r} any more."
