@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from jfcelery.errors import (
     BackPressureError,
     ConflictError,
+    DiskFullError,
     HostError,
     JfceleryError,
     JobStoreUnavailableError,
@@ -33,14 +34,18 @@ def handle(work: Work, step: str, error: Exception) -> None:
     """Give the lease back and note a step's failure where it belongs.
 
     Troubles of the host open its breaker and leave the job as it is. Limits, and a JobStore that
-    does not answer, make the job wait.
+    does not answer, make the job wait; so does a full disk where other workers of the host have
+    other folders, which may well have room.
     Passing troubles of the job are tried again after ``delta_retry``; those for good, or too
     many, end in REMOTE_ERROR.
     """
     jobs, doc = work.runtime.jobs, work.doc
     told = jobs.queue.redact(str(error))
     try:
-        if isinstance(error, HostError):
+        if isinstance(error, DiskFullError) and _has_other_folders(work):
+            logger.warning("%s of job %s: a full disk: %s", step, doc.db_id, error)
+            jobs.release(doc, _pressure(work, error))
+        elif isinstance(error, HostError):
             work.runtime.host_records.failed(work.worker.host_key, error)
             logger.warning("%s of job %s: host trouble: %s", step, doc.db_id, told)
             # No lost message: the sweeper need not wait for one once the host is back.
@@ -55,6 +60,12 @@ def handle(work: Work, step: str, error: Exception) -> None:
             _fail(work, step, error)
     except ConflictError:
         logger.info("%s of job %s was overtaken", step, doc.db_id)
+
+
+def _has_other_folders(work: Work) -> bool:
+    project = work.runtime.project
+    names = project.hosts[work.worker.host_key]
+    return len({project.get_worker(name).work_dir for name in names}) > 1
 
 
 def describe(error: BaseException) -> str:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from pymongo.errors import AutoReconnect, ServerSelectionTimeoutError
 
-from jfcelery.errors import ConnectionLostError, TransferError
+from jfcelery.errors import ConnectionLostError, DiskFullError, TransferError
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.scheduler_io.hosts.this_machine import ThisMachine
 from jfcelery.states import JobState
 from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.sweep import sweep
+from tests.support.bench import Bench, quick_worker
 from tests.support.entries import QUICK_JOB, flow_of
 
 if TYPE_CHECKING:
-    from tests.support.bench import Bench
+    from pathlib import Path
+
+    from jfcelery.scheduler_io.hosts.parcels import Publication
+    from tests.support.projects import ProjectFactory
 
 WHERE = {
     "upload": ("jfcelery.tasks.upload.collect_for_job", JobState.CHECKED_OUT),
@@ -96,3 +100,32 @@ def test_a_trouble_ends_what_a_limit_said(bench: Bench, monkeypatch: pytest.Monk
     bench.drain()
     doc = bench.runtime.jobs.get("a")
     assert (doc.remote.error, doc.remote.waiting) == ("half a file", None)
+
+
+def test_a_full_disk_stops_only_workers_whose_folder_is_there(
+    make_project: ProjectFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Others of the host go on; its own jobs say why they wait, and go on once there is room."""
+    full = tmp_path / "full"
+    workers = {"here": quick_worker(tmp_path)}
+    workers["tiny"] = {**workers["here"], "work_dir": str(full)}
+    bench = Bench(make_project(workers=workers), tmp_path, monkeypatch)
+    flow = add(bench, "a")
+    other = flow_of({"b": []}, payload=QUICK_JOB)
+    add_flow(bench.runtime.queue, other, Placement(worker="tiny"))
+    publish = ThisMachine.publish
+    with monkeypatch.context() as patch:
+
+        def published(host: ThisMachine, publication: Publication) -> Any:
+            if str(publication.folder).startswith(str(full)):
+                raise DiskFullError("local: the disk or quota is full")
+            return publish(host, publication)
+
+        patch.setattr(ThisMachine, "publish", published)
+        assert bench.run_until_rest(flow) == {"a": "C"}
+        waiting = bench.runtime.jobs.get("b")
+        assert waiting.state is JobState.CHECKED_OUT
+        assert waiting.remote.waiting == "local: the disk or quota is full"
+        assert bench.runtime.host_records.get("local").available
+    assert bench.run_until_rest(other.uuid) == {"b": "C"}
+    bench.runtime.close()
