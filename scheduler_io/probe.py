@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -24,7 +25,7 @@ from jfcelery.scheduler_io.schedulers.base import QueueJob
 from jfcelery.scheduler_io.script import path_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from jfcelery.project import Project, WorkerBase
     from jfcelery.scheduler_io.hosts.base import CommandResult, Host
@@ -47,6 +48,15 @@ for name in ("jfcelery", "jobflow", "atomate2"):
         if name != "atomate2":
             raise
 '
+"""
+#: Imports modules, and names those that cannot be.
+_IMPORT = """
+import importlib, sys
+for name in sys.argv[1:]:
+    try:
+        importlib.import_module(name)
+    except Exception as error:
+        print(f"{name} cannot be imported ({error})")
 """
 
 
@@ -81,6 +91,10 @@ def probe_worker(project: Project, name: str) -> Iterator[Finding]:
     try:
         with Hosts.of_person(project) as hosts:
             yield from _findings(hosts, name, worker)
+            modules = project.preload if worker.preload is None else worker.preload
+            if worker.starts_warm and not worker.is_batch and modules:
+                with hosts.lease(name) as host:
+                    yield _try("preload", lambda: _preload(host, worker, modules))
     except BackPressureError as error:
         yield Finding("session", ok=False, detail=error.message, remedy=error.remedy)
 
@@ -140,6 +154,19 @@ def _carry(host: Host, worker: WorkerBase) -> str:
     )
     host.remove(folder, owner={"uuid": uuid})
     return f"{host.name}: files go as {host.way}"
+
+
+def _preload(host: Host, worker: WorkerBase, modules: Sequence[str]) -> str:
+    """Import what warm processes are to import, as they would."""
+    python = shlex.join([sys.executable, "-c", _IMPORT, *modules])
+    result = host.run(f"{worker.pre_run or ':'}\n{python}")
+    wrong = [line for line in result.stdout.splitlines() if "cannot be imported" in line]
+    if wrong or not result.ok:
+        raise ConfigError(
+            f"{'; '.join(wrong) or result.stderr.strip()}; jobs start cold",
+            remedy="Correct `preload`, or install what it names where the runner is.",
+        )
+    return f"{', '.join(modules)} can be imported"
 
 
 def _list(host: Host, worker: WorkerBase) -> str:

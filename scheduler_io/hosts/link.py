@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import getpass
+import logging
 import re
 import shlex
 import socket
@@ -22,6 +23,9 @@ from jfcelery.scheduler_io.hosts.place import Place
 from jfcelery.scheduler_io.hosts.proxy import Proxy
 from jfcelery.scheduler_io.hosts.pulse import Pulse
 from jfcelery.scheduler_io.hosts.watchdog import WATCHDOG
+
+# It writes a trace of each connection that breaks; what happened is told by our own error.
+logging.getLogger("paramiko.transport").setLevel(logging.CRITICAL)
 
 #: What our own :class:`Login` takes out of ``connect_kwargs``.
 _LOGIN_KEYS = ("password", "passphrase", "key_filename", "pkey", "allow_agent", "look_for_keys")
@@ -251,6 +255,9 @@ def connect_error(place: Place, exc: Exception) -> HostError:
         remedy = "Check whether the machine is up and a firewall lets you through."
     elif isinstance(exc, paramiko.ChannelException):
         why, remedy = f"the gateway cannot reach it ({exc})", "Check host and port as seen from it."
+    elif isinstance(exc, EOFError | ConnectionResetError) or "banner" in str(exc):
+        why = "the port answers, but not with SSH, or it closed at once"
+        remedy = "Too many logins, a ban, a wrong port? Try the same with: ssh -v"
     else:
         why, remedy = f"{type(exc).__name__}: {exc}".rstrip(": "), ""
     return ConnectionFailedError(f"{place.label}: cannot connect: {why}", remedy=remedy)

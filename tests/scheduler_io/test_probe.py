@@ -5,14 +5,17 @@ from __future__ import annotations
 import platform
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from jfcelery.errors import ConfigError
 from jfcelery.project import LocalWorker, RemoteWorker
 from jfcelery.scheduler_io.hosts.local import LocalHost
-from jfcelery.scheduler_io.probe import environment
+from jfcelery.scheduler_io.probe import environment, probe_worker
+
+if TYPE_CHECKING:
+    from tests.support.projects import ProjectFactory
 
 
 def worker(pre_run: str | None) -> Any:
@@ -66,3 +69,19 @@ def test_a_local_worker_has_the_environment_that_its_jobs_find(
     other.chmod(0o755)
     activated = LocalWorker(pre_run=f"export PATH={tmp_path}:$PATH", **options)
     assert environment(LocalHost(), activated).startswith(f"{other}, python ")
+
+
+def test_a_module_to_preload_that_is_not_there_is_named(make_project: ProjectFactory) -> None:
+    """Jobs would start cold, and nobody would know why; without `preload` nothing is said."""
+    here = {"type": "local", "scheduler_type": "shell", "work_dir": "/tmp"}
+    workers = {"here": here, "cold": {**here, "warm": False}, "own": {**here, "preload": []}}
+    project = make_project(workers=workers, preload=["json", "sqlite33"])
+
+    def said(name: str) -> list[tuple[bool, str]]:
+        found = list(probe_worker(project, name))
+        return [(one.ok, one.detail) for one in found if one.what == "preload"]
+
+    ((ok, detail),) = said("here")
+    assert not ok
+    assert detail == ("sqlite33 cannot be imported (No module named 'sqlite33'); jobs start cold")
+    assert said("cold") == said("own") == []
