@@ -52,7 +52,7 @@ def submit(
     A Python file is run; it should assign a Flow or Job to a variable. A function in it that a job
     calls must be importable on the worker; on workers of this machine it is.
     """
-    from jfcelery.cli.output import write_json
+    from jfcelery.cli.output import hint, write_json
     from jfcelery.cli.state import load_project
     from jfcelery.controller.flow_files import read_flow
     from jfcelery.submission import submit_flow
@@ -83,10 +83,11 @@ def submit(
     else:
         jobs = f"1 job ({ids[0]})" if len(ids) == 1 else f"{len(ids)} jobs ({ids[0]} to {ids[-1]})"
         click.echo(f"Submitted to {project.name}: flow {flow}, {jobs}")
+    is_idle = _warn_idle(project)
     if wait:
         _wait(project, ids, progress=not as_json)
-    elif not as_json:
-        _suggest(project, ids[0])
+    elif not (as_json or is_idle):
+        hint(f"See how it goes: jfc flow info {ids[0]}")
 
 
 def _show_scripts(project: Project, scripts: list[str], *, as_json: bool) -> None:
@@ -142,11 +143,20 @@ def _wait(project: Project, ids: list[str], *, progress: bool) -> None:
         raise click.exceptions.Exit(EXIT_REFUSED)
 
 
-def _suggest(project: Project, db_id: str) -> None:
-    from jfcelery.cli.output import hint
+def _warn_idle(project: Project) -> bool:
+    """Say so where no runner works on the project, here or elsewhere; return whether that is so."""
+    from jfcelery.errors import BrokerUnavailableError
+    from jfcelery.tasks.pulse import celery_workers
     from jfcelery.tasks.runner.lifecycle import Runner
+    from jfcelery.tasks.runner.status import RunnerState
 
-    if Runner(project).info().state == "stopped":
-        hint("Nothing runs it yet; start the runner: jfc runner start")
-    else:
-        hint(f"See how it goes: jfc flow info {db_id}")
+    if Runner(project).info().state is not RunnerState.STOPPED:
+        return False
+    try:
+        is_idle = not celery_workers(project)
+    except BrokerUnavailableError:
+        is_idle = True
+    if is_idle:
+        text = "No runner works on this project: `jfc runner start`"
+        click.echo(click.style(text, fg="yellow"), err=True)
+    return is_idle

@@ -44,13 +44,18 @@ def list_workers(verbosity: int, as_json: bool) -> None:
         return
     headers = ["Name", "Type", "Scheduler", "Host", "Jobs", "In queue", "State"]
     shown = table("Workers", headers + (["Details"] if verbosity else []))
+    troubles: dict[str, list[str]] = {}
     for info in workers:
-        host = info.details.get("host", info.host)
+        host, (word, _, why) = info.details.get("host", info.host), info.state.partition(": ")
+        if why:
+            troubles.setdefault(f"{host}: {info.state}", []).append(info.name)
         cells = [info.name, info.type, info.scheduler, host]
-        cells += [str(info.active), info.in_queue, info.state]
+        cells += [str(info.active), info.in_queue, word]
         details = "\n".join(f"{key}: {value}" for key, value in info.details.items())
         shown.add_row(*map(escape, cells), *([escape(details)] if verbosity else []))
     console().print(shown)
+    for state, names in troubles.items():
+        console().print(escape(f"\n{state}; let it go on at once: jfc worker resume {names[0]}"))
 
 
 @click.command()

@@ -77,7 +77,7 @@ def info(
     if as_json:
         write_json(flow_data(flow) | {"jobs": flow.jobs_info or []})
         return
-    _print_head(flow, verbosity)
+    _print_head(flow, verbosity, counts=not report)
     if report:
         _print_report(flow)
     if tree:
@@ -87,12 +87,14 @@ def info(
     _suggest(flow)
 
 
-def _print_head(flow: FlowInfo, verbosity: int) -> None:
+def _print_head(flow: FlowInfo, verbosity: int, *, counts: bool) -> None:
     from jfcelery.cli.output import console, escape, styled_state
 
     out = console()
     state = styled_state(flow.state, errors=flow.n_errors)
     out.print(f"[bold]{escape(flow.name)}[/]  {flow.flow_id}  {state}")
+    if counts:
+        out.print(", ".join(f"{n} {styled_state(state)}" for state, n in flow.counts.items()))
     if verbosity and flow.flow_metadata:
         out.print(escape(", ".join(f"{k}={v}" for k, v in flow.flow_metadata.items())))
 

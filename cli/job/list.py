@@ -118,7 +118,9 @@ def _suggest(jobs: list[JobInfo], max_results: int, selected: JobFilter) -> None
     """Say what the person may want to know or do next."""
     from jfcelery.cli.output import counted, hint
 
-    if not jobs:
+    if not jobs and selected.is_empty:
+        hint("There are no jobs yet: `jfc submit FILE`")
+    elif not jobs:
         hint(f"No job matches: {selected.describe()}.")
     if max_results and len(jobs) == max_results:
         shown = counted(max_results, "job")

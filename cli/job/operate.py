@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +12,10 @@ import click
 from jfcelery.cli.failures import EXIT_REFUSED
 from jfcelery.cli.options import add_options, json_option, verbosity_option, yes_option
 from jfcelery.cli.output import counted
+from jfcelery.states import JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from jfcelery.controller.actions import Actions
     from jfcelery.controller.bulk import Manner, Result
@@ -63,6 +65,7 @@ def operate(
     done: str,
     warning: str | Callable[[Sequence[JobDoc]], str] = "",
     most: int = 0,
+    only: Collection[JobState] = (),
 ) -> None:
     """Do something to all jobs that a filter selects, and end with status 1 if any is refused.
 
@@ -74,14 +77,19 @@ def operate(
         done: What was done, as in ``3 jobs paused``.
         warning: What the person is asked to confirm, whatever the filter; or what finds it.
         most: Refuse to touch more jobs than this; 0 for no limit.
+        only: States of jobs for which it is meant. Others are left as they are where a filter
+            selects some of both; what is named is refused.
     """
     from jfcelery.cli.output import progress
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.bulk import Manner
 
     with open_controller() as controller:
-        docs = controller.actions.select(selected)
-        refuse_more("job", len(docs), selected, most, done)
+        docs, meant, others = controller.actions.select(selected), selected, Counter[JobState]()
+        if only and not (selected.names_jobs or options.raise_on_error):
+            meant, others = _meant(selected, docs, only)
+            docs = controller.actions.select(meant) if others else docs
+        refuse_more("job", len(docs), meant, most, done)
         _announce(docs, options, verb)
         words = warning(docs) if callable(warning) else warning
         if not _agreed(selected, options, words, verb, len(docs)):
@@ -93,8 +101,27 @@ def operate(
                 strict=options.raise_on_error,
                 progress=advance,
             )
-            result = act(controller.actions, selected, manner)
+            result = act(controller.actions, meant, manner)
+    if others and not options.as_json:
+        from jfcelery.controller.words import left
+
+        click.echo(left(others), err=True)
     report(result, done, as_json=options.as_json)
+
+
+def _meant(
+    selected: JobFilter, docs: Sequence[JobDoc], only: Collection[JobState]
+) -> tuple[JobFilter, Counter[JobState]]:
+    """Return the filter for the jobs in some states, and how many others there are by state.
+
+    Where none is in these states it stays as it is, so that all are refused with the reason.
+    """
+    states = Counter(doc.state for doc in docs)
+    chosen = tuple(state for state in states if state in only)
+    if not chosen:
+        return selected, Counter()
+    others = Counter({state: n for state, n in states.items() if state not in only})
+    return replace(selected, states=chosen), others
 
 
 def max_option(what: str) -> Callable[[Any], Any]:

@@ -8,6 +8,7 @@ import click
 
 from jfcelery.cli.job.operate import Options, operate, waiting_options
 from jfcelery.cli.options import job_selection
+from jfcelery.states import sources_of
 
 if TYPE_CHECKING:
     from jfcelery.controller.filters import JobFilter
@@ -24,4 +25,5 @@ def pause(selected: JobFilter, **options: Any) -> None:
         lambda actions, jobs, manner: actions.pause(jobs, manner),
         verb="Pause",
         done="paused",
+        only=sources_of("pause"),
     )

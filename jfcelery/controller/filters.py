@@ -101,6 +101,11 @@ class JobFilter(_Filter):
         if self.error_regex is not None:
             check_regex(self.error_regex)
 
+    @property
+    def names_jobs(self) -> bool:
+        """Whether it names jobs one by one, by their ids."""
+        return bool(self.db_ids or self.job_ids or self.newest)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FlowFilter(_Filter):

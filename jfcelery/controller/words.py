@@ -71,8 +71,11 @@ def counted(number: int, noun: str) -> str:
 def announcement(verb: str, docs: Sequence[JobDoc]) -> str:
     """Return what will be touched: ``Pause 3 jobs: 2 READY, 1 WAITING``."""
     states = Counter(doc.state for doc in docs)
-    parts = ", ".join(f"{number} {state}" for state, number in states.most_common())
-    return f"{verb} {counted(len(docs), 'job')}: {parts}"
+    return f"{verb} {counted(len(docs), 'job')}: {_by_state(states)}"
+
+
+def _by_state(states: Counter[JobState]) -> str:
+    return ", ".join(f"{number} {state}" for state, number in states.most_common())
 
 
 def outcome(done: str, result: Result) -> str:
@@ -80,6 +83,13 @@ def outcome(done: str, result: Result) -> str:
     number = len(result.changed)
     ids = f": {listed(result.changed)}" if number else "."
     return f"{counted(number, 'job')} {done}{ids}"
+
+
+def left(states: Counter[JobState]) -> str:
+    """Return which jobs are left as they are: ``2 others left as they are: 2 COMPLETED``."""
+    number = states.total()
+    words = "1 other left as it is" if number == 1 else f"{number} others left as they are"
+    return f"{words}: {_by_state(states)}"
 
 
 def refusals(result: Result) -> list[str]:
@@ -97,7 +107,7 @@ def by_reason(told: Mapping[str, str]) -> list[str]:
     for db_id, reason in told.items():
         reasons.setdefault(reason, []).append(db_id)
     lines = [
-        f"{f'Job {ids[0]}' if len(ids) == 1 else f'Jobs {listed(ids)}'}: {reason}"
+        f"{f'Job {ids[0]}' if len(ids) == 1 else f'Each of jobs {listed(ids)}'}: {reason}"
         for reason, ids in reasons.items()
     ]
     more = len(lines) - SHOWN

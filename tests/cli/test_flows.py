@@ -83,7 +83,8 @@ def test_info_of_a_large_flow_shows_some_jobs_and_says_so(jfc: Jfc, make_flow: M
 
     answer = jfc("flow", "info", flow.flow, "-m", "2")
 
-    assert answer.stdout.count("READY") == 3, "the flow's own state, and two jobs"
+    assert answer.stdout.count("READY") == 4, "the flow's own state, their number, and two jobs"
+    assert "\n5 READY\n" in answer.stdout
     assert "Only 2 jobs shown" in answer.stderr
     assert len(jfc("flow", "info", flow.flow, "-m", "2", "--json").data["jobs"]) == 5
     assert "5  READY" in jfc("flow", "info", flow.flow, "-m", "2", "--report").stdout

@@ -44,10 +44,11 @@ def test_refused_jobs_are_reported_with_the_reason_and_status_1(
     """The rest is done nevertheless; JSON tells both apart."""
     flow = make_flow(_CHAIN)
     flow.bring("a", _S.COMPLETED)
-    answer = jfc("job", "pause", "-fid", flow.flow)
+    answer = jfc("job", "pause", "-did", "1", "-did", "2", "-did", "3")
     assert answer.status == 1
     assert answer.stdout == "2 jobs paused: 2, 3\n"
     assert "Job 1: it is COMPLETED" in answer.stderr
+    assert "Each of jobs 2, 3: it is PAUSED" in jfc("job", "pause", "-s", "PAUSED").stderr
     again = jfc("job", "pause", "-fid", flow.flow, "--json")
     assert again.status == 1
     assert again.data["changed"] == []
@@ -56,6 +57,25 @@ def test_refused_jobs_are_reported_with_the_reason_and_status_1(
     assert strict.status == 1
     assert "Job 1:" in strict.stderr
     assert flow.state("b") is _S.PAUSED
+
+
+def test_a_filter_leaves_alone_what_it_is_not_meant_for(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """Of a flow that is half done the rest is paused, and resumed: that is no failure."""
+    flow = make_flow({**_CHAIN, "d": []})
+    flow.bring("a", _S.COMPLETED)
+    paused = jfc("job", "pause", "-fid", flow.flow, "-y")
+    assert (paused.status, paused.stdout) == (0, "3 jobs paused: 2, 3, 4\n")
+    assert "Pause 3 jobs: 2 READY, 1 WAITING\n1 other left as it is: 1 COMPLETED\n" in paused.stderr
+    resumed = jfc("job", "resume", "-fid", flow.flow, "-s", "PAUSED", "-s", "COMPLETED", "--json")
+    assert resumed.status == 0
+    assert (set(resumed.data["changed"]), resumed.data["refused"]) == ({"2", "3", "4"}, [])
+    flow.bring("d", _S.COMPLETED)
+    asked = jfc("job", "pause", stdin="n\n")
+    assert (asked.status, flow.state("b")) == (1, _S.READY)
+    both = jfc("job", "pause", "--yes")
+    assert "2 others left as they are: 2 COMPLETED" in both.stderr
+    strict = jfc("job", "resume", "-fid", flow.flow, "-re")
+    assert (strict.status, flow.state("b")) == (1, _S.PAUSED)
 
 
 def test_nothing_to_operate_on_is_an_error(jfc: Jfc, make_flow: MakeFlow) -> None:
@@ -93,6 +113,8 @@ def test_properties_are_set(jfc: Jfc, make_flow: MakeFlow) -> None:
     flow = make_flow({"a": []})
     assert jfc("job", "set", "priority", "5", "-did", "1").status == 0
     assert flow.doc("a").priority == 5
+    assert jfc("job", "set", "priority", "6", "1").stdout == "1 job given priority 6: 1\n"
+    assert flow.doc("a").priority == 6
     assert jfc("job", "set", "resources", "job_name=x", "-did", "1").status == 0
     assert flow.doc("a").resources == {"job_name": "x"}
     wrong = jfc("job", "set", "worker", "elsewhere", "-did", "1")

@@ -36,6 +36,12 @@ def test_the_list_fits_eighty_columns_and_has_the_usual_columns(
     assert uuid in wide.stdout
 
 
+def test_an_empty_queue_says_how_to_fill_it(jfc: Jfc) -> None:
+    """With a filter, that nothing matches it."""
+    assert "There are no jobs yet: `jfc submit FILE`" in jfc("job", "list").stderr
+    assert "No job matches: worker here." in jfc("job", "list", "-wk", "here").stderr
+
+
 @pytest.mark.parametrize("flags", [["-v"], ["-vv"]])
 def test_more_columns_still_fit(jfc: Jfc, make_flow: MakeFlow, flags: list[str]) -> None:
     """However many columns are shown, no line is wider than the terminal."""

@@ -157,7 +157,12 @@ def test_a_host_out_of_reach_is_listed_with_since_and_next_try(
         f"tried again at {status.next_try:%H:%M:%S} UTC"
     )
     assert jfc("worker", "list", "--json").data[0]["state"] == wanted
-    assert wanted in " ".join(jfc("worker", "list").stdout.split())
+    shown = jfc("worker", "list")
+    assert f"local: {wanted}; let it go on at once: jfc worker resume here" in (
+        " ".join(shown.stdout.split())
+    )
+    (row,) = (line for line in shown.stdout.splitlines() if line.startswith("here "))
+    assert row.endswith("held back")
     hosts.pause("local", "cooling")
     since = hosts.get("local").since
     assert (
@@ -223,6 +228,7 @@ def test_a_job_a_list_and_a_function_are_submitted(jfc: Jfc, tmp_path: Path, tex
     path.write_text(f"{HEAD}\n{text}\n")
     answer = jfc("submit", str(path), "--json")
     assert answer.status == 0, answer.stderr
+    assert "No runner works on this project: `jfc runner start`" in answer.stderr
     assert jfc("job", "list", "--count", "--json").data == {"count": len(answer.data["db_ids"])}
 
 

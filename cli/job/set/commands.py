@@ -8,7 +8,7 @@ import click
 
 from jfcelery.cli.completion import exec_config_names, worker_names
 from jfcelery.cli.job.operate import Options, operate, plain_options
-from jfcelery.cli.options import job_filter
+from jfcelery.cli.options import job_selection
 from jfcelery.cli.params import Dictionary
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("new_worker", metavar="WORKER", shell_complete=worker_names)
-@job_filter
+@job_selection
 @plain_options
 def worker(new_worker: str, selected: JobFilter, **options: Any) -> None:
     """Set the worker of jobs."""
@@ -26,7 +26,7 @@ def worker(new_worker: str, selected: JobFilter, **options: Any) -> None:
 
 @click.command("exec-config")
 @click.argument("new_exec_config", metavar="EXEC_CONFIG", shell_complete=exec_config_names)
-@job_filter
+@job_selection
 @plain_options
 def exec_config(new_exec_config: str, selected: JobFilter, **options: Any) -> None:
     """Set the execution configuration of jobs."""
@@ -40,7 +40,7 @@ def exec_config(new_exec_config: str, selected: JobFilter, **options: Any) -> No
 @click.option(
     "--qresources", "-qr", is_flag=True, help="RESOURCES are arguments of qtoolkit's QResources."
 )
-@job_filter
+@job_selection
 @plain_options
 def resources(
     values: dict[str, Any], replace: bool, qresources: bool, selected: JobFilter, **options: Any
@@ -57,7 +57,7 @@ def resources(
 
 @click.command()
 @click.argument("value", metavar="PRIORITY", type=int)
-@job_filter
+@job_selection
 @plain_options
 def priority(value: int, selected: JobFilter, **options: Any) -> None:
     """Set the priority of jobs: those of a higher one are taken first."""
