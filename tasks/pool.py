@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.controller.fields import fresh
+from jfcelery.controller.queries import id_number
 from jfcelery.database.batches import PREFIX
 from jfcelery.errors import ResourcesError
 from jfcelery.project.walltime import clock, wall_time
@@ -34,10 +35,15 @@ def pool_of(worker: WorkerBase, doc: JobDoc | None = None) -> Pool:
 
     if worker.batch is None:
         raise AssertionError("no batch worker")
-    order = ""
-    if doc is not None:
-        order = order_of(doc.priority, doc.created_on.timestamp(), time_limit(worker, doc))
+    order = _order(worker, doc) if doc is not None else ""
     return Pool(ShellIO(), worker.batch.jobs_handle_dir, order)
+
+
+def _order(worker: WorkerBase, doc: JobDoc) -> str:
+    """Return what the entry of a job is sorted by; of jobs added at once, the number decides."""
+    order, limit = order_of(doc.priority, doc.created_on.timestamp()), time_limit(worker, doc)
+    number, _ = id_number(doc.db_id)
+    return f"{order}{number:012d}" if limit is None else f"{order}{number:012d}.{limit}"
 
 
 def time_limit(worker: WorkerBase, doc: JobDoc) -> int | None:

@@ -23,7 +23,7 @@ from jfcelery.states import BatchState, JobState
 from jfcelery.submission import submit_flow
 from jfcelery.tasks import pilot_queue
 from jfcelery.tasks.pilots import pilot_places, tend
-from jfcelery.tasks.pool import requeue
+from jfcelery.tasks.pool import pool_of, requeue
 from jfcelery.tasks.sweep import sweep
 from tests.support.bench import alive
 from tests.support.jobs import is_imported
@@ -310,3 +310,17 @@ def test_a_job_in_a_pool_that_its_worker_lost_is_told_of(
     found = reasons(bench.project, bench.runtime.queue, job(bench, "a"))
     assert "has no `batch:` any more" in found[0].text
     assert found[0].command.startswith("jfc job rerun")
+
+
+def test_of_jobs_added_at_once_the_first_goes_first(batch_bench: MakeBatchBench) -> None:
+    """Their time is the same, so that their numbers decide; with and without a limit."""
+    bench = batch_bench()
+    flow = add(bench, *(f"job{number}" for number in range(12)))
+    worker = bench.project.get_worker("here")
+    found = sorted(bench.runtime.jobs.find({"flow": flow}), key=lambda doc: int(doc.db_id))
+    hour = {"resources": {"time": "01:00:00"}}
+    limited = [doc.with_fields(hour) if n % 2 else doc for n, doc in enumerate(found)]
+    orders = [pool_of(worker, doc).order for doc in limited]
+    assert orders == sorted(orders)
+    assert len({order.partition(".")[0] for order in orders}) == len(found)
+    assert [limit_of(f"{order}-jfc-a") for order in orders[:2]] == [None, 3600]
