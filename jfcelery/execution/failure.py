@@ -20,6 +20,11 @@ if TYPE_CHECKING:
 #: Characters of an error's message and of its traceback that are kept.
 MESSAGE_LIMIT = 4000
 TRACEBACK_LIMIT = 20000
+#: What to do about a module that is not there where the job runs.
+IMPORT_ADVICE = (
+    "Make it importable there: by the worker's `pre_run` (the environment that it activates, or "
+    "`export PYTHONPATH=FOLDER`), or by `export: {PYTHONPATH: FOLDER}` in an exec_config."
+)
 
 #: Packages whose frames stand between the execution and the user's code.
 _OWN = ("jfcelery.execution.", "jfcelery.flows.")
@@ -68,6 +73,8 @@ class Failure:
                 f"\nThe job's input names {', '.join(missing)}, which {sys.executable} on "
                 f"{platform.node()} cannot import."
             )
+        if missing or isinstance(error, ModuleNotFoundError):
+            message += f"\n{IMPORT_ADVICE}"
         return message
 
 

@@ -68,10 +68,10 @@ def _is_memory(text: str) -> str:
 
 def _is_cause(text: str) -> str:
     if text.isupper() and text not in END_REASONS:
-        msg = f"no end that a queue job can have; those are: {', '.join(END_REASONS)}"
+        msg = f"{text!r} is no end that a queue job can have; those are: {', '.join(END_REASONS)}"
         raise ValueError(msg)
     if not re.fullmatch(r"[A-Za-z_][\w.]*", text):
-        msg = "neither the end of a queue job nor the name of an exception"
+        msg = f"{text!r} is neither the end of a queue job nor the name of an exception"
         raise ValueError(msg)
     return text
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from jfcelery.execution.failure import IMPORT_ADVICE
 from jfcelery.execution.outcome import ErrorReport, read_outcome
 from jfcelery.flows.entries import job_payload
 from jfcelery.folders import RunFolder
@@ -141,6 +142,7 @@ def test_unknown_class_of_an_argument(error_of: Callable[..., ErrorReport]) -> N
     report = error_of(job, payload=payload)
     assert report.error_class == "TypeError"
     assert "names not_installed, which" in report.message
+    assert report.message.endswith(IMPORT_ADVICE)
 
 
 def test_missing_reference(error_of: Callable[..., ErrorReport]) -> None:
