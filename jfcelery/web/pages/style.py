@@ -51,6 +51,7 @@ th, td { padding:.4rem .7rem .4rem .2rem; border-bottom:1px solid var(--line);
 tbody tr:last-child > td { border-bottom:0; }
 .scroll + p { margin:.4rem 0 0; } .scroll + .scroll, p + .scroll { margin-top:.8rem; }
 .card.q-expansion-item { padding:.2rem 0; }
+[aria-label=History] td:last-child { overflow-wrap:anywhere; }
 td time, .badge { white-space:nowrap; } .none { color:var(--soft); }
 .badge { display:inline-block; padding:.05rem .5rem; border-radius:99px; font-size:.8rem;
   font-weight:600; color:var(--c); background:color-mix(in srgb, var(--c) var(--wash), transparent);

@@ -40,6 +40,34 @@ def test_the_overview_counts_jobs_and_names_failures(page: Page, server: WebServ
     expect(page).to_have_url(re.compile("/jobs.state=FAILED"))
 
 
+def test_near_addresses_lead_to_a_page_and_others_say_so(page: Page, server: WebServer) -> None:
+    """What people guess from the listings is found; elsewhere there are ways on."""
+    for near, meant in (("/jobs/1", "/job/1"), ("/flows/1", "/flow/1")):
+        show(page, server, near)
+        expect(page).to_have_url(server.url + meant)
+    answer = page.goto(f"{server.url}/nowhere/<i>at</i>")
+    assert answer is not None
+    assert answer.status == 404
+    expect(page.get_by_role("heading", name="There is no such page")).to_be_visible()
+    expect(page.locator("main i")).to_have_count(0)
+    page.get_by_role("link", name="Jobs").click()
+    expect(page).to_have_url(server.url + "/jobs")
+
+
+def test_a_long_reason_in_the_history_is_whole(
+    page: Page, server: WebServer, flow: Queued, controller: JobController
+) -> None:
+    """A path without a blank in it goes on in the next line, inside of the card."""
+    doc = flow.doc("late")
+    long = "/scratch" * 60
+    controller.queue.history.update_many({"uuid": doc.uuid}, {"$set": {"why": long}})
+    page.set_viewport_size({"width": 1280, "height": 800})
+    content = show(page, server, f"/job/{doc.db_id}")
+    region = content.get_by_role("region", name="History")
+    expect(region).to_contain_text(long)
+    assert region.evaluate("one => one.scrollWidth <= one.clientWidth")
+
+
 def test_jobs_are_filtered_and_names_are_no_markup(
     page: Page, server: WebServer, flow: Queued
 ) -> None:
