@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from nicegui import app as pages
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 
 from jfcelery.web.pages.frame import PAGES
 from jfcelery.web.pages.markup import link, text
@@ -37,13 +37,11 @@ def add_missing(app: FastAPI, current: Current) -> None:
     def flow(flow_id: str) -> Response:
         return RedirectResponse(f"/flow/{quote(flow_id, safe='')}")
 
-    bare = pages.exception_handlers[404]
-
     @pages.exception_handler(404)
     async def missing(request: Request, error: Exception) -> Response:
         if request.url.path.startswith(_NOT_PAGES):
-            answer: Response = await bare(request, error)
-            return answer
+            detail = getattr(error, "detail", "Not Found")
+            return JSONResponse({"detail": detail}, status_code=404)
         return HTMLResponse(_page(request.url.path, current.project.name), status_code=404)
 
 
