@@ -60,7 +60,7 @@ def test_a_long_reason_in_the_history_is_whole(
     """A path without a blank in it goes on in the next line, inside of the card."""
     doc = flow.doc("late")
     long = "/scratch" * 60
-    controller.queue.history.update_many({"uuid": doc.uuid}, {"$set": {"why": long}})
+    controller.queue.jobs.update_one({"_id": doc.id}, {"$set": {"last.why": long}})
     page.set_viewport_size({"width": 1280, "height": 800})
     content = show(page, server, f"/job/{doc.db_id}")
     region = content.get_by_role("region", name="History")
