@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from jfcelery.errors import ProjectInvalidError
-from jfcelery.project.masking import masked
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,8 +30,6 @@ _REMEDIES = {
     "model_type": "write keys and values",
     "model_attributes_type": "write keys and values",
 }
-#: Of these the value is shown, too: a number or a truth value is no secret.
-_SHOWN = {"int_parsing", "float_parsing", "bool_parsing"}
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def problems_of(error: ValidationError, data: Any, model: type[BaseModel]) -> li
         model: The model it should have become.
     """
     texts: dict[str, list[str]] = {}
-    for details in error.errors(include_url=False):
+    for details in error.errors(include_url=False, include_input=False):
         path = _path_in_file(details, data)
         known = texts.setdefault(key_of(path), [])
         text = _text(details, model)
@@ -117,9 +114,6 @@ def _text(details: ErrorDetails, model: type[BaseModel]) -> str:
     text = re.sub(r"^(Value error|Assertion failed), ", "", details["msg"])
     if text.startswith("Input should"):
         text = text[0].lower() + text[1:]
-    if kind in _SHOWN:
-        given = masked(details["input"], key=str(location[-1]))
-        text = f"{text.partition(',')[0]}, not {given!r}"
     if kind == "missing":
         text = "missing"
     remedy = _REMEDIES.get(kind)
