@@ -7,8 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.controller.fields import fresh
-from jfcelery.controller.queries import id_number
 from jfcelery.database.batches import PREFIX
+from jfcelery.database.ids import id_number
 from jfcelery.errors import ResourcesError
 from jfcelery.project.walltime import clock, wall_time
 from jfcelery.scheduler_io.queue import WorkerQueue
