@@ -150,7 +150,12 @@ if ! ln -s "$_jfc_id" @@claim 2>/dev/null && [ "$(readlink @@claim)" != "$_jfc_i
   echo "jfcelery: this attempt was begun, or given up, already ($(readlink @@claim))" >&2
   exit @@duplicate
 fi
-[ ! -e @@end ] || rm -f @@end
+# A controller that was killed may begin a job again that has come to its own good end.
+if [ -e @@end ]; then
+  case $(cat @@end) in 'exit_code=0
+'*) echo "jfcelery: this attempt has ended well already" >&2; exit 0 ;; esac
+  rm -f @@end
+fi
 trap '_jfc_end $?' EXIT
 for _jfc_n in @@signals; do trap "_jfc_pass $_jfc_n" "$_jfc_n"; done
 _jfc_clock

@@ -52,6 +52,16 @@ def test_it_begins_nothing_in_the_folder_of_another_attempt(make_script: MakeScr
     assert script.text("queue.out") == ""
 
 
+@pytest.mark.parametrize("code, runs", [(0, 1), (3, 2)])
+def test_what_ended_well_is_not_begun_again(make_script: MakeScript, code: int, runs: int) -> None:
+    """By a controller that forgot that it has; a failed job may be, as some sites' rules want."""
+    script = make_script(f"echo run; exit {code}")
+    assert [script.run(), script.run()] == [code, code]
+    assert script.text("queue.out") == "run\n" * runs
+    assert script.end["exit_code"] == str(code)
+    assert ("ended well already" in script.text("queue.err")) is (runs == 1)
+
+
 def test_the_stages_come_in_their_order(make_script: MakeScript) -> None:
     """Worker's pre_run, modules, export, pre_run, command, worker's post_run, post_run."""
     config = ExecutionConfig(
@@ -177,9 +187,9 @@ def test_a_second_queue_job_does_nothing(make_script: MakeScript) -> None:
 
 def test_a_queue_job_that_is_started_anew_runs_again(make_script: MakeScript) -> None:
     """As Slurm does after a node failure, with the same id; the old final file goes first."""
-    script = make_script("test -e jfc_end.1; echo end=$?")
-    assert script.run("7") == 0
-    assert script.run("7") == 0
+    script = make_script("test -e jfc_end.1; echo end=$?; exit 3")
+    assert script.run("7") == 3
+    assert script.run("7") == 3
     assert script.text("queue.out") == "end=1\nend=1\n"
     assert script.lines.count("stage=started") == 2
 

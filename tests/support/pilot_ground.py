@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 #: A job that says that it began, has a child in a session of its own, and waits for a file.
 HOLDS = "touch begun; setsid sleep 300 & until [ -e ../go ]; do sleep 0.05; done; kill %1"
-PILOT = "jfp-test"
+#: Names of the pilot and its entries are each test process's own: whoever ends one looks for all
+#: that bears its name on this machine.
+PILOT, ORDER = f"jfp-test-{os.getpid()}", str(os.getpid())
 
 
 class Ground:
@@ -26,7 +29,7 @@ class Ground:
         self.program = ["-m", "jfcelery.execution.pilot"]
         self.process: subprocess.Popen[bytes] | None = None
 
-    def add(self, name: str, text: str, order: str = "1") -> Path:
+    def add(self, name: str, text: str, order: str = ORDER) -> Path:
         """Put a job into the pool; return its folder."""
         run_dir = self.folder / name
         run_dir.mkdir()

@@ -16,7 +16,7 @@ from jfcelery.execution.pilot.handle import CLAIMED, KILL, LOST, WAITING
 from jfcelery.execution.pilot.pilot import UNABLE
 from jfcelery.execution.pilot.processes import ENTRY_VARIABLE, bearers
 from jfcelery.folders import RunFolder
-from tests.support.pilot_ground import HOLDS, PILOT, Ground
+from tests.support.pilot_ground import HOLDS, ORDER, PILOT, Ground
 from tests.support.waiting import wait_until
 
 #: An escort that waits for as many seconds as its last argument says.
@@ -45,7 +45,7 @@ def test_a_launcher_starts_jobs(ground: Ground, launcher: str) -> None:
     assert ground.start(launcher=launcher).wait(120) == 0
     assert (folder / RunFolder.QUEUE_OUT).read_text() == f"{folder}\n0 {PILOT}\n"
     assert not list(ground.pool.rglob("*-jfc-*"))
-    assert not bearers(ENTRY_VARIABLE, "1-jfc-a")
+    assert not bearers(ENTRY_VARIABLE, f"{ORDER}-jfc-a")
 
 
 @pytest.mark.parametrize("launcher", ["env -i", "setsid -w", "bash -c '\"$@\" </dev/null' -"])
@@ -54,10 +54,10 @@ def test_a_job_of_a_launcher_is_killed_alone(ground: Ground, launcher: str) -> N
     first, other = ground.add("a", f"trap '' TERM; {HOLDS}"), ground.add("b", HOLDS)
     process = ground.start(parallel=2, launcher=launcher)
     wait_until(lambda: (first / "begun").exists() and (other / "begun").exists(), "both")
-    (ground.pool / KILL / "1-jfc-a").touch()
+    (ground.pool / KILL / f"{ORDER}-jfc-a").touch()
     wait_until(lambda: ground.names(LOST) == ["a"], "the job to be given back")
-    assert not bearers(ENTRY_VARIABLE, "1-jfc-a")
-    assert bearers(ENTRY_VARIABLE, "1-jfc-b")
+    assert not bearers(ENTRY_VARIABLE, f"{ORDER}-jfc-a")
+    assert bearers(ENTRY_VARIABLE, f"{ORDER}-jfc-b")
     (other / RunFolder.status(1)).touch()
     (ground.folder / "go").touch()
     assert process.wait(120) == 0
@@ -69,12 +69,14 @@ def test_escorts_end_the_jobs_of_a_pilot_that_is_killed(ground: Ground) -> None:
     first = ground.add("a", HOLDS)
     process = ground.start(launcher="env -i")
     wait_until((first / "begun").exists, "the job to begin")
-    assert bearers(ENTRY_VARIABLE, "1-jfc-a")
+    assert bearers(ENTRY_VARIABLE, f"{ORDER}-jfc-a")
     undertaker = ["pkill", "-KILL", "-P", str(process.pid), "-f", "undertaker"]
     subprocess.run(undertaker, check=True)
     process.kill()
     process.wait(30)
-    wait_until(lambda: not bearers(ENTRY_VARIABLE, "1-jfc-a"), "the job's processes to be gone")
+    wait_until(
+        lambda: not bearers(ENTRY_VARIABLE, f"{ORDER}-jfc-a"), "the job's processes to be gone"
+    )
     assert ground.names(CLAIMED) == ["a"]
 
 
@@ -86,17 +88,17 @@ def test_an_escort_hears_the_signals_that_warn_a_job(
     first = ground.add("a", f"trap 'touch warned' USR1; trap 'touch told; exit' TERM; {HOLDS}")
     process = ground.start(launcher="env -i")  # the launcher becomes the escort
     wait_until((first / "begun").exists, "the job to begin")
-    job = next(pid for pid in bearers(ENTRY_VARIABLE, "1-jfc-a") if os.getpgid(pid) == pid)
+    job = next(pid for pid in bearers(ENTRY_VARIABLE, f"{ORDER}-jfc-a") if os.getpgid(pid) == pid)
     escort = int(Path(f"/proc/{job}/stat").read_text().rpartition(")")[2].split()[1])
     os.kill(escort, number)
     if number is signal.SIGUSR1:
         wait_until((first / "warned").exists, "the job to be warned")
-        assert bearers(ENTRY_VARIABLE, "1-jfc-a")
+        assert bearers(ENTRY_VARIABLE, f"{ORDER}-jfc-a")
         (ground.folder / "go").touch()
     (first / RunFolder.status(1)).touch()
     assert process.wait(120) == 0
     assert (first / "told").exists() == (number is not signal.SIGUSR1)
-    assert not bearers(ENTRY_VARIABLE, "1-jfc-a")
+    assert not bearers(ENTRY_VARIABLE, f"{ORDER}-jfc-a")
 
 
 def test_a_job_that_no_launcher_can_start_waits_for_another_pilot(ground: Ground) -> None:

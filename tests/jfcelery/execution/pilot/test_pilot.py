@@ -16,7 +16,7 @@ from jfcelery.execution.pilot.handle import CLAIMED, KILL, LOST, PILOTS, WAITING
 from jfcelery.execution.pilot.pilot import BURIED, UNABLE
 from jfcelery.execution.pilot.processes import PILOT_VARIABLE, bearers
 from jfcelery.folders import RunFolder
-from tests.support.pilot_ground import HOLDS, PILOT, Ground
+from tests.support.pilot_ground import HOLDS, ORDER, PILOT, Ground
 from tests.support.waiting import wait_until
 
 #: Runs a pilot that gives up a pool which cannot be read after a second.
@@ -34,8 +34,8 @@ def test_a_pilot_runs_all_that_waits_and_ends(ground: Ground) -> None:
     assert ground.start(parallel=2).wait(120) == 0
     for folder in folders:
         assert (folder / RunFolder.QUEUE_OUT).read_text() == f"{folder}\n"
-        assert (folder / RunFolder.QUEUE_ERR).read_text() == f"1-jfc-{folder.name}\n"
-    assert not list(ground.pool.rglob("1-jfc-*"))
+        assert (folder / RunFolder.QUEUE_ERR).read_text() == f"{ORDER}-jfc-{folder.name}\n"
+    assert not list(ground.pool.rglob(f"{ORDER}-jfc-*"))
     assert not bearers(PILOT_VARIABLE, PILOT)
 
 
@@ -46,10 +46,10 @@ def test_a_pilot_waits_anew_after_each_job(ground: Ground) -> None:
     wait_until((first / "begun").exists, "the first job to begin")
     time.sleep(5.5)
     (ground.folder / "go").touch()
-    wait_until(lambda: not list(ground.pool.rglob("1-jfc-a")), "the first job to end")
+    wait_until(lambda: not list(ground.pool.rglob(f"{ORDER}-jfc-a")), "the first job to end")
     ground.add("b", "true")
     assert process.wait(120) == 0
-    assert not list(ground.pool.rglob("1-jfc-*"))
+    assert not list(ground.pool.rglob(f"{ORDER}-jfc-*"))
 
 
 def test_a_pilot_runs_no_more_jobs_than_it_may(ground: Ground) -> None:
@@ -163,7 +163,7 @@ def test_one_job_is_killed_alone(ground: Ground) -> None:
     other = ground.add("b", HOLDS)
     process = ground.start(parallel=2)
     wait_until(lambda: (stubborn / "begun").exists() and (other / "begun").exists(), "both")
-    (ground.pool / KILL / "1-jfc-a").touch()
+    (ground.pool / KILL / f"{ORDER}-jfc-a").touch()
     wait_until(lambda: ground.names(LOST) == ["a"], "the job to be given back")
     assert ground.names(CLAIMED) == ["b"]
     (ground.folder / "go").touch()
@@ -229,7 +229,7 @@ def test_a_pilot_outlives_an_error_of_the_file_system(ground: Ground) -> None:
     ground.add("b", "true")
     (ground.folder / "go").touch()
     assert process.wait(120) == 0
-    assert not list(ground.pool.rglob("1-jfc-*"))
+    assert not list(ground.pool.rglob(f"{ORDER}-jfc-*"))
 
 
 @pytest.mark.parametrize("launcher", [None, "setsid -w"])
