@@ -81,7 +81,8 @@ class Evidence:
         last = [job["last"] for job in self.jobs if job.get("last")]
         changes = {change["_id"]: change for change in (*self.history, *last)}
         for change in changes.values():
-            if change.get("why", "").startswith(("LOST", "FORGOTTEN")):
+            unknown = change.get("why", "").startswith(("LOST", "FORGOTTEN"))
+            if unknown and change["event"] == "end":  # what a rule did about it says so as well
                 self.unknown[f"{change['uuid']}_{change['index']}"] += 1
 
 

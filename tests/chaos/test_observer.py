@@ -46,6 +46,7 @@ def _history(uuid: str) -> list[dict[str, Any]]:
             "number": number,
             "source": source,
             "target": target,
+            "event": "end" if target == "COMPLETED" else "",
             "at": NOON + timedelta(seconds=number),
         }
         for number, (source, target) in enumerate(pairwise(LIFE))
@@ -156,6 +157,15 @@ def _half_inserted_and_run(seen: dict[str, Any]) -> None:
     seen["effects"].append(_note("c-3", "start"))
 
 
+def _told_twice_and_run_three_times(seen: dict[str, Any]) -> None:
+    """What a rule did about an end says why, too: that is no second end."""
+    _lost_with_its_result(seen)
+    seen["effects"].insert(3, _note("b-2", "end"))
+    moved = {"number": 8, "source": "READY", "target": "READY", "event": "recover"}
+    why = {"why": "LOST (1 of 3): new attempt", "at": NOON + timedelta(seconds=8)}
+    seen["history"].append({**seen["history"][-1], "_id": "b-2_1:8", **moved, **why})
+
+
 def _attempt_without_a_reason(seen: dict[str, Any]) -> None:
     _forgotten_and_new_attempt(seen)
     for change in seen["history"]:
@@ -194,6 +204,10 @@ PLANTED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         "which went well",
     ),
     "a submission is unknown": (lambda s: s["accounting"].pop(), "the accounting knows []"),
+    "it ran more often than it was lost": (
+        _told_twice_and_run_three_times,
+        "ran to its end 3 times",
+    ),
     "a new attempt after a good end": (_run_again_without_a_reason, "ran to its end 2 times"),
     "an attempt was never submitted": (_attempt_without_a_reason, "the accounting knows [2]"),
     "an output is wrong": (lambda s: s["outputs"][1].update(output=3), "has the outputs [3]"),
