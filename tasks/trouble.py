@@ -43,7 +43,7 @@ def handle(work: Work, step: str, error: Exception) -> None:
     told = jobs.queue.redact(str(error))
     try:
         if isinstance(error, DiskFullError) and _has_other_folders(work):
-            logger.warning("%s of job %s: a full disk: %s", step, doc.db_id, error)
+            logger.warning("%s of job %s: a full disk: %s", step, doc.db_id, told)
             jobs.release(doc, _pressure(work, error))
         elif isinstance(error, HostError):
             work.runtime.host_records.failed(work.worker.host_key, error)
