@@ -9,6 +9,9 @@ from pathlib import PurePath, PurePosixPath
 ARRAY = "jfc-array"
 #: How the names of their folders begin, below a worker's ``work_dir``; the same follows.
 PLACE = ".jfc_array"
+#: How the target of a claim begins that jfcelery took itself: its attempt has not begun, and never
+#: will.
+GIVEN_UP = "jfcelery:"
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import json
 import shlex
 from typing import TYPE_CHECKING
 
-from jfcelery.folders import ARRAY, PLACE, RunFolder
+from jfcelery.folders import ARRAY, GIVEN_UP, PLACE, RunFolder
 from jfcelery.scheduler_io.hosts.answers import ANSWER
 from jfcelery.scheduler_io.hosts.archive import SUMS
 from jfcelery.scheduler_io.hosts.wire import PRELUDE, quote_pattern
@@ -32,6 +32,7 @@ _COMMON = (
     PRELUDE
     + f"say() {{ echo '{ANSWER}' \"$@\"; exit 0; }}\n"
     + f"marker={shlex.quote(RunFolder.MARKER)} input={shlex.quote(RunFolder.INPUT)}\n"
+    + f"claim_stem={RunFolder.claim(0)[:-1]} given_up={GIVEN_UP}\n"
     + """\
 attempt_of() { sed -n '1s/^{"attempt": \\([0-9][0-9]*\\).*/\\1/p' "$1/$marker" 2>/dev/null; }
 sums() {
@@ -106,7 +107,7 @@ _PLACE = """\
 # A queue job of an earlier attempt that its scheduler forgot, and remembers, begins nothing here.
 n=$a
 while [ "$n" -gt 1 ]; do
-  n=$((n - 1)); ln -s jfcelery:over "$t/.jfc_claim.$n" || say cannot-write
+  n=$((n - 1)); ln -s "${given_up}over" "$t/$claim_stem$n" || say cannot-write
 done
 n=0
 while :; do

@@ -31,6 +31,9 @@ NO_FOLDER = 71
 #: ``words`` of the answer for a job that a successful listing lacks.
 ABSENT = "absent"
 
+#: What is said of a job whose id its scheduler gave to another.
+GIVEN_AGAIN = "its id is another job's now"
+
 
 class QueueState(StrEnum):
     """Where a queue job is, in words common to all schedulers."""

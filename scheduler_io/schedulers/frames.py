@@ -13,6 +13,8 @@ import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from jfcelery.folders import GIVEN_UP
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -69,7 +71,7 @@ split_row() { id=${1%%"$tab"*}; set -- "${1#*"$tab"}"; a=${1%%"$tab"*}; d=${1#*"
 begun_in() {
   [ -s "$1/jfc_status.$a" ] && return 0
   [ -L "$1/.jfc_claim.$a" ] || return 1
-  case $(readlink "$1/.jfc_claim.$a") in jfcelery:*) return 1 ;; esac
+  case $(readlink "$1/.jfc_claim.$a") in @GIVEN_UP@*) return 1 ;; esac
 }
 set -o pipefail
 """
@@ -90,15 +92,15 @@ is_anothers() {
   return "$found"
 }
 cancel_own() {
-  local i where name owned own=()
+  local i one where name owned own=()
   owned=$(owners 2>/dev/null)
   for i in "${!rows[@]}"; do
-    split_row "${rows[i]}"; name=${names[i]}
-    for where in "$d.attempt$a" "$d" ''; do
-      grep -qxF -- "# Queue job $name" "$where/submit.sh" 2>/dev/null && break
+    split_row "${rows[i]}"; name=${names[i]} where=
+    for one in "$d" "$d.attempt$a"; do
+      grep -qxF -- "# Queue job $name" "$one/submit.sh" 2>/dev/null && where=$one
     done
     if [ -n "$where" ]; then
-      ln -s jfcelery:cancelled "$where/.jfc_claim.$a" 2>/dev/null
+      ln -s @GIVEN_UP@cancelled "$where/.jfc_claim.$a" 2>/dev/null
       begun_in "$where" || ! is_anothers "$where" || continue
     fi
     own+=("$id")
@@ -144,7 +146,7 @@ for row in "${rows[@]}"; do
   [ -d "$d" ] || continue
   say "end $id"; cat "$d/jfc_end.$a" 2>/dev/null
   say "status $id"; cat "$d/jfc_status.$a" 2>/dev/null
-  say "claim $id"; readlink "$d/.jfc_claim.$a" 2>/dev/null | grep -v '^jfcelery:'
+  say "claim $id"; readlink "$d/.jfc_claim.$a" 2>/dev/null | grep -v '^@GIVEN_UP@'
   say "array $id"; cat "$d/.jfc_array.$a" 2>/dev/null
   say "stderr $id"; tail -c 4000 "$d/queue.err" 2>/dev/null
 done
@@ -367,7 +369,7 @@ def _frame(text: str, *, user: str, limit_s: float, **values: str) -> Frame:
     """Fill in a frame."""
     nonce = f"@{secrets.token_hex(8)}"
     values |= {"NONCE": nonce, "USER": shlex.quote(user), "LIMIT": f"{max(1, limit_s):.0f}"}
-    values |= {"KILL": f"{KILL_AFTER_S}", "CHUNK": f"{CHUNK}"}
+    values |= {"KILL": f"{KILL_AFTER_S}", "CHUNK": f"{CHUNK}", "GIVEN_UP": GIVEN_UP}
     command = _PROLOGUE + text
     for key, value in values.items():
         command = command.replace(f"@{key}@", value)

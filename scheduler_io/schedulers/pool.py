@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from jfcelery.errors import SchedulerDownError
 from jfcelery.execution.pilot.handle import CLAIMED, FOLDERS, KILL, LOST, NEW, PILOTS, WAITING
 from jfcelery.execution.pilot.starter import RUN_VARIABLE
-from jfcelery.folders import RunFolder
+from jfcelery.folders import GIVEN_UP, RunFolder
 from jfcelery.scheduler_io.schedulers.base import Listing, Output, QueueState, Row, Scheduler
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ cancel() {{
 # of jfcelery's own, which tells that the attempt has not begun (see ``frames``).
 _BURY = f"""
 seal() {{
-  local folder attempt mine=jfcelery:given-back
+  local folder attempt mine={GIVEN_UP}given-back
   folder=$(sed -n 's/^folder=//p' "$1"); attempt=$(sed -n 's/^attempt=//p' "$1")
   ln -s "$mine:${{1##*/}}" "$folder/{RunFolder.claim(0)[:-1]}${{attempt:-1}}" 2>/dev/null
 }}

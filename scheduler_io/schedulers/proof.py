@@ -132,7 +132,7 @@ def _is_anothers(job: QueueJob, listing: Listing, signs: FolderSigns) -> bool:
     What has any other name may be the job itself: people rename jobs, and some sites do.
     """
     row = listing.row(job.queue_id)
-    return bool(row) and not signs.started and is_ours(row.name if row else "")
+    return row is not None and not signs.started and is_ours(row.name)
 
 
 def _is_final(

@@ -16,7 +16,14 @@ from jfcelery.errors import (
     SubmissionRejectedError,
 )
 from jfcelery.folders import ARRAY
-from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, Output, is_ours, same_name
+from jfcelery.scheduler_io.schedulers.base import (
+    GIVEN_AGAIN,
+    EndReason,
+    EndReport,
+    Output,
+    is_ours,
+    same_name,
+)
 from jfcelery.scheduler_io.schedulers.proof import (
     NO_SIGNS,
     FolderSigns,
@@ -202,8 +209,7 @@ def _own(account: EndReport | None, name: str, *, is_unbegun: bool) -> EndReport
         return None
     if account.reason is EndReason.CANCELLED and not is_ours(account.name):
         return account
-    words = "Slurm gave its id to another job"
-    return EndReport(EndReason.FORGOTTEN, words=words, is_proof=False)
+    return EndReport(EndReason.FORGOTTEN, words=GIVEN_AGAIN, is_proof=False)
 
 
 def _joined(*sources: EndReport | None) -> EndReport | None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 from jfcelery.errors import BackPressureError, ResourcesError, SchedulerDownError
 from jfcelery.folders import RunFolder
 from jfcelery.scheduler_io.schedulers.base import (
+    GIVEN_AGAIN,
     NO_FOLDER,
     EndReason,
     EndReport,
@@ -191,10 +192,7 @@ _STDERR = re.compile(
     r"\*\*\* (?:JOB|STEP) \S+ ON \S+ (CANCELLED|FAILED) AT \S+(?: DUE TO ([^*]+?))?(?: \*\*\*|,|$)",
     re.MULTILINE,
 )
-_FORGOTTEN = {
-    "none": "neither Slurm nor its accounting knows it",
-    "live": "Slurm gave its id to another job",
-}
+_FORGOTTEN = {"none": "neither Slurm nor its accounting knows it", "live": GIVEN_AGAIN}
 _OOM = re.compile(r"oom[-_ ]kill|exceeded (?:job |virtual )?memory limit|OOM Killed", re.IGNORECASE)
 _DUE_TO = {
     "TIME LIMIT": EndReason.TIMEOUT,

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from jfcelery.errors import PilotBuriedError
-from jfcelery.folders import RunFolder
+from jfcelery.folders import GIVEN_UP, RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -185,7 +185,7 @@ class Handle:
             entry = entry_of(name, (self._own / name).read_text())
             if entry is not None:
                 claim = entry.folder / RunFolder.claim(entry.attempt)
-                claim.symlink_to(f"jfcelery:given-back:{self.pilot}")
+                claim.symlink_to(f"{GIVEN_UP}given-back:{self.pilot}")
 
     @staticmethod
     def _move(source: Path, target: Path) -> bool:
