@@ -35,15 +35,12 @@ def pool_of(worker: WorkerBase, doc: JobDoc | None = None) -> Pool:
 
     if worker.batch is None:
         raise AssertionError("no batch worker")
-    order = _order(worker, doc) if doc is not None else ""
+    order = ""
+    if doc is not None:
+        number, _ = id_number(doc.db_id)
+        limit = time_limit(worker, doc)
+        order = order_of(doc.priority, doc.created_on.timestamp(), number, limit=limit)
     return Pool(ShellIO(), worker.batch.jobs_handle_dir, order)
-
-
-def _order(worker: WorkerBase, doc: JobDoc) -> str:
-    """Return what the entry of a job is sorted by; of jobs added at once, the number decides."""
-    order, limit = order_of(doc.priority, doc.created_on.timestamp()), time_limit(worker, doc)
-    number, _ = id_number(doc.db_id)
-    return f"{order}{number:012d}" if limit is None else f"{order}{number:012d}.{limit}"
 
 
 def time_limit(worker: WorkerBase, doc: JobDoc) -> int | None:

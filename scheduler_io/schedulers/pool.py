@@ -221,16 +221,17 @@ class Pool(Scheduler):
         return text.replace("@DIR@", shlex.quote(str(self.folder)))
 
 
-def order_of(priority: int, created: float, limit: int | None = None) -> str:
-    """Return what sorts entries: the highest priority first, then the oldest.
+def order_of(priority: int, created: float, number: int = 0, *, limit: int | None = None) -> str:
+    """Return what sorts entries: the highest priority first, then the oldest, then by number.
 
     Args:
         priority: Of the job.
         created: When it was added, in Unix time.
+        number: Of its short id, which tells apart those that were added at once.
         limit: Seconds that it takes at most, which pilots read there; None: it does not say.
     """
     rank = _HIGHEST - max(-_HIGHEST, min(priority, _HIGHEST))
-    order = f"{rank:06d}{int(created * 1000):014d}"
+    order = f"{rank:06d}{int(created * 1000):014d}{number:012d}"
     return order if limit is None else f"{order}.{limit}"
 
 

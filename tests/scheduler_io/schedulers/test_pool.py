@@ -48,9 +48,10 @@ def job(queue_id: str, folder: RunFolder) -> QueueJob:
     return QueueJob("aabbccdd", 1, 1, queue_id, NAME, folder)
 
 
-def test_the_order_is_priority_then_age() -> None:
+def test_the_order_is_priority_then_age_then_number() -> None:
     """The names of entries sort as the jobs are to run, whatever the numbers."""
-    wanted = [(10**9, 5.0), (3, 1.0), (3, 2.0), (0, 0.5), (-7, 0.1), (-(10**9), 0.0)]
+    ages = [(10**9, 5.0), (3, 1.0), (3, 2.0), (0, 0.5), (-7, 0.1), (-(10**9), 0.0)]
+    wanted = [(*one, number) for one in ages for number in (9, 10, 10**9)]
     assert sorted(wanted, key=lambda one: order_of(*one)) == wanted
     assert len({len(order_of(*one)) for one in wanted}) == 1
 
@@ -59,7 +60,7 @@ def test_the_limit_of_a_job_stands_behind_its_order(
     queue: WorkerQueue, folder: RunFolder, tmp_path: Path
 ) -> None:
     """It changes no order, and the entry is one like the others."""
-    orders = [order_of(3, 1.0, 60), order_of(3, 2.0), order_of(0, 0.5, 9_999_999)]
+    orders = [order_of(3, 1.0, limit=60), order_of(3, 2.0), order_of(0, 0.5, limit=9_999_999)]
     assert sorted(f"{order}-{NAME}" for order in orders) == [f"{one}-{NAME}" for one in orders]
     pool = Pool(ShellIO(), tmp_path / "pool", orders[0])
     text = pool.script(f"# Queue job {NAME}\ntrue\n", None, NAME)
