@@ -23,6 +23,7 @@ from jfcelery.controller.stop import stop
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
 from jfcelery.database.ids import ids_from
+from jfcelery.database.pieces import in_pieces
 from jfcelery.errors import FlowNotFoundError
 from jfcelery.flows.insert import generator_token
 from jfcelery.flows.release import settle
@@ -81,29 +82,17 @@ class Delete:
         return self._run((piece for uuid in uuids for piece in self._pieces(uuid)), manner)
 
     def _pieces(self, flow: str) -> Iterator[list[JobDoc]]:
-        """Yield the jobs of a flow, some at a time.
+        """Yield the jobs of a flow, some at a time."""
+        query, ids = {"flow": flow}, self._ids(flow)
+        yield from in_pieces(self.jobs, query, ids, lambda doc: doc.flow == flow, PIECE)
 
-        The embedded database has all that a query finds in memory, even for their keys alone. So
-        jobs of a large flow are asked for by their short ids, which follow each other from the
-        flow's first on, but for those of jobs that it got later.
-        """
-        seen: set[str] = set()
-        for ids in self._ids(flow):
-            found = self.jobs.find({"db_id": {"$in": ids}})
-            piece = [doc for doc in found if doc.flow == flow]
-            seen.update(doc.id for doc in piece)
-            yield piece
-        left = [key for key in self.jobs.keys({"flow": flow}) if key not in seen]
-        for keys in chunks(left, PIECE):
-            yield list(self.jobs.find({"_id": {"$in": keys}}))
-
-    def _ids(self, uuid: str) -> Iterable[list[str]]:
-        """Return short ids that jobs of a flow have, in pieces, if it is large."""
+    def _ids(self, uuid: str) -> Iterable[str]:
+        """Return short ids that jobs of a flow have, if it is large."""
         with suppress(FlowNotFoundError):
             flow = self.jobs.flows.get(uuid)
             number = sum(flow.counts.values())
             if number >= LARGE and flow.db_id:
-                return chunks(islice(ids_from(flow.db_id), number), PIECE)
+                return islice(ids_from(flow.db_id), number)
         return ()
 
     def _run(self, pieces: Iterable[Sequence[JobDoc]], manner: Manner) -> Result:

@@ -14,6 +14,7 @@ from jfcelery.database.chunks import chunks
 from jfcelery.database.documents import JobDoc, job_key
 from jfcelery.database.edges import APART
 from jfcelery.database.ids import id_number, ids_from
+from jfcelery.database.pieces import in_pieces
 from jfcelery.errors import ConflictError
 from jfcelery.flows.insert import generator_token
 from jfcelery.states import JobState
@@ -123,28 +124,14 @@ def jobs_waited_for(jobs: Jobs, docs: Iterable[JobDoc]) -> set[str]:
 
 
 def _waiting(jobs: Jobs, tokens: AbstractSet[str]) -> Iterator[list[JobDoc]]:
-    """Yield the jobs that wait for something by their own documents, in pieces of bounded size.
-
-    The embedded database has all that a query finds in memory. So very many are asked for by
-    their short ids, which follow each other if one job has made them.
-    """
+    """Yield the jobs that wait for something by their own documents, in pieces of bounded size."""
     query = {"unmet": {"$in": list(tokens)}}
     first = list(jobs.find(query, limit=PIECE + 1))
     if len(first) <= PIECE:
         yield from [first] if first else []
         return
-    seen: set[str] = set()
-    start = min((doc.db_id for doc in first), key=id_number)
-    for ids in chunks(ids_from(start), PIECE):
-        found = list(jobs.find({"db_id": {"$in": ids}}))
-        piece = [doc for doc in found if not tokens.isdisjoint(doc.unmet)]
-        if not piece:
-            break
-        seen.update(doc.id for doc in piece)
-        yield piece
-    left = [key for key in jobs.keys(query) if key not in seen]
-    for keys in chunks(left, PIECE):
-        yield list(jobs.find({"_id": {"$in": keys}}))
+    ids = ids_from(min((doc.db_id for doc in first), key=id_number))
+    yield from in_pieces(jobs, query, ids, lambda doc: not tokens.isdisjoint(doc.unmet), PIECE)
 
 
 def _release_apart(jobs: Jobs, end: _End, by: str) -> int:
