@@ -31,6 +31,7 @@ from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.finalize import finalize
 from jfcelery.tasks.poll import poll_host
 from tests.benchmarks.jobs import spread
+from tests.benchmarks.system import note_anew, peak_of
 from tests.support.bench import QUICK, Bench
 from tests.support.waiting import wait_until
 
@@ -64,23 +65,16 @@ store = JobStore(MemoryStore())
 store.connect()
 spread(int(sys.argv[1])).run(store)
 """
-#: What makes Linux note the peak memory of a process anew, written to its `clear_refs`.
-NEW_PEAK = "5"
+#: What Linux says of this process.
+OWN = Path("/proc/self/status")
 
 
-def peak_of(pid: int | str) -> float:
-    """Return the peak memory of a process in MB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1000
-
-
-def show(what: str, seconds: float, jobs: int, memory: float, database: int | None = None) -> None:
+def show(what: str, seconds: float, jobs: int, memory: float, database: Path | None = None) -> None:
     """Print a line of the table; the peak memory of the database starts anew."""
     line = f"{what:<34}{seconds:>9.2f}{seconds / jobs * 1000:>12.2f}{memory:>8.0f}"
     if database is not None:
-        line += f"{peak_of(database):>10.0f}"
-        Path(f"/proc/{database}/clear_refs").write_text(NEW_PEAK)
+        line += f"{peak_of((database / 'status').read_text()):>10.0f}"
+        note_anew(database)
     print(line, flush=True)
 
 
@@ -92,7 +86,7 @@ def run_alone(jobs: int) -> None:
     show("that job, by jobflow alone", time.monotonic() - began, jobs, peak)
 
 
-def take_in(bench: Bench, folder: Path, jobs: int, database: int) -> None:
+def take_in(bench: Bench, folder: Path, jobs: int, database: Path) -> None:
     """Run the job that makes the others, and take its result in; none of the others is sent."""
     checkout(bench.runtime)
     bench.drain()
@@ -111,11 +105,13 @@ def take_in(bench: Bench, folder: Path, jobs: int, database: int) -> None:
     began = time.monotonic()
     if not finalize.run(bench.runtime, doc.uuid, doc.index, doc.epoch):
         raise RuntimeError("the job was not taken in")
-    show("its result is taken in", time.monotonic() - began, jobs, peak_of("self"), database)
+    show(
+        "its result is taken in", time.monotonic() - began, jobs, peak_of(OWN.read_text()), database
+    )
     bench.messages.clear()
 
 
-def run(bench: Bench, number: int, database: int) -> None:
+def run(bench: Bench, number: int, database: Path) -> None:
     """Run some of the new jobs to their ends, together."""
     began, deadline = time.monotonic(), time.monotonic() + PATIENCE + EACH * number
     flows, done = bench.runtime.jobs.flows, 0
@@ -126,7 +122,7 @@ def run(bench: Bench, number: int, database: int) -> None:
         poll_host(bench.runtime, "local")
         done = flows.get(flow).counts.get(JobState.COMPLETED, 0) - 1
     seconds = time.monotonic() - began
-    show(f"{done} of them are run", seconds, done, peak_of("self"), database)
+    show(f"{done} of them are run", seconds, done, peak_of(OWN.read_text()), database)
 
 
 @click.command()
@@ -143,6 +139,7 @@ def main(*, jobs: int, number: int) -> None:
     project = load_file(path)
     services.ensure(project)
     (server,) = (one for one in services.status(project) if one.name == "database")
+    process = Path(f"/proc/{server.pid}")
     try:
         head = f"{'a fan of ' + str(jobs) + ' jobs':<34}{'seconds':>9}{'ms each':>12}{'MB':>8}"
         print(f"{head}{'database':>10}", flush=True)
@@ -150,8 +147,8 @@ def main(*, jobs: int, number: int) -> None:
         with pytest.MonkeyPatch.context() as patch:
             bench = Bench(project, folder, patch)
             submit_flow(Flow([spread(jobs)]), project=project)
-            take_in(bench, folder, jobs, int(server.pid or 0))
-            run(bench, number, int(server.pid or 0))
+            take_in(bench, folder, jobs, process)
+            run(bench, number, process)
             bench.runtime.close()
     finally:
         services.stop(project)

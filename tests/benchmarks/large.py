@@ -29,6 +29,7 @@ from jfcelery import services, submit_flow
 from jfcelery.database.connection import open_queue
 from jfcelery.project import load_file
 from tests.benchmarks.jobs import crowd
+from tests.benchmarks.system import note_anew, peak_of
 from tests.support.bench import QUICK, Bench
 from tests.support.commands import listen
 from tests.support.completing import Cost, complete, insert
@@ -72,8 +73,6 @@ workers:
 """
 
 
-#: What makes Linux note the peak memory of a process anew, written to its `clear_refs`.
-NEW_PEAK = "5"
 #: Jobs of the small flow, and how many jobs of each are taken through their steps.
 SMALL, SAMPLE = 10, 7
 #: The database rests when it uses so much of a core at most for so many seconds; how long it may
@@ -90,12 +89,6 @@ def seconds_of(command: list[str]) -> float:
     began = time.monotonic()
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     return time.monotonic() - began
-
-
-def peak_of(status: str) -> float:
-    """Return the peak memory of a process in MB, from what Linux says of it."""
-    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) / 1000
 
 
 @click.command()
@@ -125,7 +118,7 @@ def main(jobs: int, parts: tuple[str, ...]) -> None:
         note = folder / "status"
         for part in parts or PARTS:
             for name, arguments in COMMANDS.get(part, ()):
-                (process / "clear_refs").write_text(NEW_PEAK)
+                note_anew(process)
                 seconds = seconds_of([*JFC, *arguments, str(note)])
                 _show(name, seconds, start, [note, process / "status"])
         if "steps" in (parts or PARTS):

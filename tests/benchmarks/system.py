@@ -114,6 +114,21 @@ def running_system(*, warm: bool, max_jobs: int | None = None) -> Iterator[Syste
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def peak_of(status: str) -> float:
+    """Return the peak memory of a process in MB, from what Linux says of it in ``status``."""
+    (line,) = (line for line in status.splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1000
+
+
+def note_anew(process: Path) -> None:
+    """Let Linux note the peak memory of a process anew, see proc(5).
+
+    Args:
+        process: Its folder below ``/proc``.
+    """
+    (process / "clear_refs").write_text("5")
+
+
 def memory_of(name: str, pid: int) -> Memory:
     """Return the memory of a process."""
     sizes = {}
