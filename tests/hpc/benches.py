@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from tests.scheduler_io.bench import Bench
 from tests.scheduler_io.schedulers.workers import PlainWorker
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from jfcelery.scheduler_io.hosts.base import CommandResult
     from tests.support.cluster import Cluster
@@ -62,6 +63,15 @@ class ShimmedHost(SshHost):
         """Run a command."""
         head = f"PATH={self.folder}:$PATH\n" if self.active else ""
         return super().run(head + command, stdin=stdin, timeout=timeout, stall=stall, env=env)
+
+
+@contextmanager
+def cleaned_bench(cluster: Cluster, scheduler: str, **options: Any) -> Iterator[Bench]:
+    """Give such a queue to a test, and end what the test left in it."""
+    found = real_bench(cluster, scheduler, **options)
+    yield found
+    found.clean()
+    found.host.close()
 
 
 def real_bench(cluster: Cluster, scheduler: str, **options: Any) -> Bench:

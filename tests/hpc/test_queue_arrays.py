@@ -13,7 +13,7 @@ from jfcelery.project.options import QueueLimit
 from jfcelery.scheduler_io.expected import outlook
 from jfcelery.scheduler_io.queue import Submission
 from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, QueueState
-from tests.hpc.benches import ShimmedHost, real_bench
+from tests.hpc.benches import ShimmedHost, cleaned_bench
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -38,10 +38,8 @@ kill -KILL 0
 @pytest.fixture
 def bench(testbed: Cluster) -> Iterator[Bench]:
     """A Slurm worker with arrays."""
-    found = real_bench(testbed, "slurm", job_arrays=True)
-    yield found
-    found.clean()
-    found.host.close()
+    with cleaned_bench(testbed, "slurm", job_arrays=True) as found:
+        yield found
 
 
 def host_of(bench: Bench) -> ShimmedHost:

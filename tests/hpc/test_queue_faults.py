@@ -22,7 +22,7 @@ from jfcelery.errors import (
 )
 from jfcelery.scheduler_io.schedulers.base import EndReason, QueueState
 from tests.conftest import missing
-from tests.hpc.benches import ShimmedHost, real_bench
+from tests.hpc.benches import ShimmedHost, cleaned_bench
 from tests.support.cluster import Cluster, ClusterMissingError, own_cluster
 from tests.support.waiting import wait_until
 
@@ -57,19 +57,15 @@ def own(home: Path) -> Iterator[Cluster]:
 @pytest.fixture
 def slurm(own: Cluster) -> Iterator[Bench]:
     """A Slurm worker."""
-    found = real_bench(own, "slurm")
-    yield found
-    found.clean()
-    found.host.close()
+    with cleaned_bench(own, "slurm") as found:
+        yield found
 
 
 @pytest.fixture
 def sge(own: Cluster) -> Iterator[Bench]:
     """A Grid Engine worker."""
-    found = real_bench(own, "sge")
-    yield found
-    found.clean()
-    found.host.close()
+    with cleaned_bench(own, "sge") as found:
+        yield found
 
 
 def ctl(own: Cluster, *words: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from jfcelery.errors import SchedulerDownError
 from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, QueueState
-from tests.hpc.benches import ShimmedHost, real_bench
+from tests.hpc.benches import ShimmedHost, cleaned_bench
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.hpc
 
+#: What has an id now: its name and options; and what had it before: its task, and its array's name.
+OTHER = "name, options, task, array"
+OTHERS = [
+    ("jfc-v-1-1", "", "", ""),
+    ("jfc-array-1-other", "--array=0-2", "", ""),
+    ("jfc-array-1-other", "--array=0-2", "_1", "jfc-array-1-mine"),
+    ("jfc-v-1-1", "", "_1", "jfc-array-1-mine"),
+]
 #: Submits somebody's job, or array, and prints its id.
 SUBMIT = "sbatch --parsable -D /tmp -o /dev/null {options} --job-name={name} --wrap={command!r}"
 
@@ -28,10 +36,8 @@ SUBMIT = "sbatch --parsable -D /tmp -o /dev/null {options} --job-name={name} --w
 @pytest.fixture
 def bench(testbed: Cluster) -> Iterator[Bench]:
     """A Slurm worker."""
-    found = real_bench(testbed, "slurm")
-    yield found
-    found.clean()
-    found.host.close()
+    with cleaned_bench(testbed, "slurm") as found:
+        yield found
 
 
 @pytest.fixture
@@ -90,14 +96,7 @@ def test_what_slurm_knows_no_more_was_forgotten_if_it_has_not_begun(bench: Bench
 
 @pytest.mark.parametrize("command", ["true", "sleep 1000"])
 @pytest.mark.parametrize(
-    "name, options, task, array",
-    [
-        ("jfc-v-1-1", "", "", ""),
-        ("jfc-array-1-other", "--array=0-2", "", ""),
-        ("jfc-array-1-other", "--array=0-2", "_1", "jfc-array-1-mine"),
-        ("jfc-array-1-other", "--array=0-2", "_7", "jfc-array-1-mine"),
-        ("jfc-v-1-1", "", "_1", "jfc-array-1-mine"),
-    ],
+    OTHER, [*OTHERS, ("jfc-array-1-other", "--array=0-2", "_7", "jfc-array-1-mine")]
 )
 def test_an_id_that_is_anothers_now_says_nothing_of_a_job(
     bench: Bench,
@@ -136,16 +135,7 @@ def test_a_job_with_a_new_name_was_cancelled_by_a_person(bench: Bench) -> None:
 # What is cancelled ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "name, options, task, array",
-    [
-        ("jfc-v-1-1", "", "", ""),
-        ("jfc-array-1-other", "--array=0-2", "", ""),
-        ("jfc-array-1-other", "--array=0-2", "_1", "jfc-array-1-mine"),
-        ("jfc-v-1-1", "", "_1", "jfc-array-1-mine"),
-        ("somebody", "", "", ""),
-    ],
-)
+@pytest.mark.parametrize(OTHER, [*OTHERS, ("somebody", "", "", "")])
 def test_what_has_the_id_now_is_not_cancelled(
     bench: Bench, others: list[str], name: str, options: str, task: str, array: str
 ) -> None:

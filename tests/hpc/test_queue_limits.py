@@ -12,7 +12,7 @@ from jfcelery.project.options import QueueLimit
 from jfcelery.scheduler_io.queue import Submission
 from jfcelery.scheduler_io.schedulers.base import QueueState
 from tests.conftest import missing
-from tests.hpc.benches import real_bench
+from tests.hpc.benches import cleaned_bench
 from tests.support.cluster import Cluster, ClusterMissingError, own_cluster
 from tests.support.waiting import wait_until
 
@@ -42,10 +42,8 @@ def own(home: Path) -> Iterator[Cluster]:
 @pytest.fixture
 def bench(own: Cluster) -> Iterator[Bench]:
     """A Slurm worker."""
-    found = real_bench(own, "slurm")
-    yield found
-    found.clean()
-    found.host.close()
+    with cleaned_bench(own, "slurm") as found:
+        yield found
 
 
 def _enforce(own: Cluster) -> None:

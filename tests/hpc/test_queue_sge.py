@@ -9,7 +9,7 @@ from qtoolkit.core.data_objects import QResources
 
 from jfcelery.errors import HostError, ResourcesError, SchedulerDownError
 from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, QueueState
-from tests.hpc.benches import ShimmedHost, real_bench
+from tests.hpc.benches import ShimmedHost, cleaned_bench
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -25,10 +25,8 @@ pytestmark = pytest.mark.hpc
 @pytest.fixture
 def bench(testbed: Cluster) -> Iterator[Bench]:
     """A Grid Engine worker."""
-    found = real_bench(testbed, "sge")
-    yield found
-    found.clean()
-    found.host.close()
+    with cleaned_bench(testbed, "sge") as found:
+        yield found
 
 
 def host_of(bench: Bench) -> ShimmedHost:

@@ -10,7 +10,7 @@ import pytest
 from jfcelery.errors import HostError, ResourcesError, SchedulerDownError
 from jfcelery.scheduler_io.queue import Submission
 from jfcelery.scheduler_io.schedulers.base import EndReason, EndReport, QueueState
-from tests.hpc.benches import ShimmedHost, real_bench
+from tests.hpc.benches import ShimmedHost, cleaned_bench, real_bench
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -26,10 +26,8 @@ pytestmark = pytest.mark.hpc
 @pytest.fixture
 def bench(testbed: Cluster) -> Iterator[Bench]:
     """A Slurm worker."""
-    found = real_bench(testbed, "slurm")
-    yield found
-    found.clean()
-    found.host.close()
+    with cleaned_bench(testbed, "slurm") as found:
+        yield found
 
 
 def host_of(bench: Bench) -> ShimmedHost:
