@@ -68,7 +68,7 @@ class Sizes:
     queued: tuple[int, int] = (200, 20)
     pilot: int = 300
     alone: tuple[int, int] = (40, 12)
-    steps: int = 200
+    steps: int = 500
 
 
 #: Enough to see that everything works.

@@ -1,9 +1,10 @@
-"""How many steps Celery runs in a second: ``python tests/benchmarks/steps.py [--jobs 200]``.
+"""How many steps Celery runs in a second: ``python tests/benchmarks/steps.py [--jobs 500]``.
 
 Each step is a Celery task of a job's chain with its state in the database: it reads the job, takes
 the lease, does nothing, commits by compare-and-set, adds to the history and to the flow's counts,
-and publishes the next. Every job goes through two of them. Measured is the time from the first
-commit to the last, by the database's clock, for each number of Celery worker processes.
+and publishes the next. Every job goes through two of them. The first messages of all jobs wait in
+the broker when the Celery workers begin to take them. Measured is the time from the first commit to
+the last, by the database's clock, for each number of Celery worker processes.
 """
 
 from __future__ import annotations
@@ -23,12 +24,13 @@ import click
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from jfcelery.database.connection import open_queue
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import JobState
 from jfcelery.tasks.dispatch import dispatch
 from jfcelery.tasks.pulse import celery_workers
+from jfcelery.tasks.queues import all_queues
 from jfcelery.tasks.runtime import Runtime
+from jfcelery.tasks.sending import sender
 from tests.support.entries import QUICK_JOB, flow_of
 from tests.support.projects import ProjectFactory
 from tests.support.servers import mongo_server, redis_server
@@ -36,8 +38,6 @@ from tests.support.system import System
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from jfcelery.project import Project
 
 #: Numbers of Celery worker processes.
@@ -58,6 +58,9 @@ def steps_per_second(project: Project, folder: Path, processes: int, jobs: int) 
         wait_until(
             lambda: len(celery_workers(project)) == processes, "the Celery workers", every=0.5
         )
+        control, queues = sender(project).app.control, all_queues(project)
+        for queue in queues:
+            control.cancel_consumer(queue, reply=True, timeout=LIMIT, limit=processes)
         # Without a message: no checkout shall be faster than this process.
         flow = flow_of({str(uuid4()): [] for _ in range(jobs)}, payload=QUICK_JOB)
         add_flow(runtime.queue, flow, Placement(worker="nowhere"))
@@ -70,14 +73,18 @@ def steps_per_second(project: Project, folder: Path, processes: int, jobs: int) 
         )
         for doc in docs:
             dispatch(runtime, doc)
-        history = open_queue(project).history
-        wanted = {"flow": flow.uuid, "event": {"$in": ["upload", "submit"]}}
-
-        def times() -> list[datetime]:
-            rows = [row["at"] for row in history.find(wanted, {"at": 1})]
-            return rows if len(rows) == 2 * jobs else []
-
-        found = wait_until(times, "all steps", every=0.5, deadline=LIMIT)
+        for queue in queues:
+            control.add_consumer(queue)
+        ended = {"flow": flow.uuid, "state": JobState.SUBMITTED.value}
+        wait_until(
+            lambda: runtime.queue.jobs.count_documents(ended) == jobs,
+            "all steps",
+            every=0.5,
+            deadline=LIMIT,
+        )
+    wanted = {"flow": flow.uuid, "event": {"$in": ["upload", "submit"]}}
+    found = [row["at"] for row in runtime.queue.history.find(wanted, {"at": 1})]
+    assert len(found) == 2 * jobs
     runtime.close()
     return len(found) / (max(found) - min(found)).total_seconds()
 
@@ -109,7 +116,7 @@ def worker(folder: Path) -> dict[str, Any]:
 
 
 @click.command()
-@click.option("--jobs", type=click.IntRange(1), default=200, show_default=True, help="Jobs.")
+@click.option("--jobs", type=click.IntRange(1), default=500, show_default=True, help="Jobs.")
 @click.option("--json", "as_json", is_flag=True, help="Write JSON instead of a table.")
 def main(*, jobs: int, as_json: bool) -> None:
     """Measure, and print the rates."""
