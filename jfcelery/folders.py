@@ -90,6 +90,11 @@ class RunFolder:
         """Return the name of the link that an attempt begins with: only who makes it goes on."""
         return f".jfc_claim.{attempt}"
 
+    @staticmethod
+    def turn(attempt: int, pilot: str) -> str:
+        """Return the name of the link that tells whether a pilot's launcher begins an attempt."""
+        return f".jfc_turn.{attempt}.{pilot}"
+
     def archived(self, attempt: int) -> RunFolder:
         """Return the folder to which an earlier attempt is moved."""
         return RunFolder(self.path.with_name(f"{self.path.name}.attempt{attempt}"))

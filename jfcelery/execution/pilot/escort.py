@@ -10,12 +10,14 @@ that this one does; then nothing, until the end of the input tells it to end the
 as well.
 
 A launcher may start it late, as on a node that hung, when the job's entry was given back since. So
-it starts no other attempt than the one it was told; and that one's own script finds a claim then.
+it starts no other attempt than the one it was told, and that one only if its pilot has not let it
+wait for other pilots; an attempt that was given back is kept from beginning by a claim.
 """
 
 from __future__ import annotations
 
 import os
+import platform
 import select
 import signal
 import subprocess
@@ -24,7 +26,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from jfcelery.execution.pilot.handle import is_script_of
+from jfcelery.execution.pilot.handle import is_script_of, takes_turn
 from jfcelery.execution.pilot.processes import ENTRY_VARIABLE, PILOT_VARIABLE, kill_bearers
 from jfcelery.folders import RunFolder
 
@@ -134,11 +136,14 @@ def _is_there(folder: Path, job: str) -> bool:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the job of ``RUN_DIR PILOT ENTRY SLOT``; a launcher need not pass on the environment."""
-    folder, pilot, entry, slot = arguments
+    """Run the job of ``RUN_DIR PILOT ENTRY ATTEMPT SLOT``: a launcher may pass on no variables."""
+    folder, pilot, entry, attempt, slot = arguments
     job = entry.partition("-")[2]  # behind its order
     if not _is_there(Path(folder), job):
         print(f"{folder} is gone, or holds another attempt than {job}", file=sys.stderr)  # noqa: T201
+        return STALE
+    if not takes_turn(Path(folder), int(attempt), pilot, f"{platform.node()}:{os.getpid()}"):
+        print(f"{pilot} does not wait for {job} any more", file=sys.stderr)  # noqa: T201
         return STALE
     own = {
         PILOT_VARIABLE: pilot,

@@ -12,9 +12,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jfcelery.execution.pilot.escort import GREETING
+from jfcelery.execution.pilot.handle import takes_turn
 from jfcelery.execution.pilot.processes import ENTRY_VARIABLE
 from jfcelery.execution.pilot.task import Task
-from jfcelery.folders import RunFolder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 #: Seconds that an escort has to end its job; then the launcher itself is told to. More than GRACE.
 FAR_PATIENCE = 10.0
+#: What a pilot writes down that lets a job wait for others.
+PUT_BACK = "put-back"
 
 
 class FarTask(Task):
@@ -48,21 +50,22 @@ class FarTask(Task):
         self._is_urged = False
         super().__init__(entry, slot, environment)
 
-    @property
-    def has_begun(self) -> bool:
-        """Whether the launcher came as far as the job's script.
-
-        Its end without an error tells; else the script's file does, which was written on another
-        node, so that NFS may hide it here for a while.
-        """
-        status = self.entry.folder / RunFolder.status(self.entry.attempt)
-        return self._process.returncode == 0 or status.exists()
-
     def tell(self) -> None:
         """Tell the job's escort to end it."""
         if self._told is None:
             self._told = time.monotonic()
             self._hang_up()
+
+    def never_begins(self) -> bool:
+        """Return whether the launcher did not come as far as the job's escort, and never will.
+
+        On a node that hung it may start an escort long after it has failed here: that one begins
+        nothing then.
+        """
+        if self._process.returncode == 0:
+            return False
+        entry = self.entry
+        return takes_turn(entry.folder, entry.attempt, self._pilot, PUT_BACK)
 
     def has_ended(self) -> bool:
         """Return whether the launcher has ended, and so the job with all that it started.
@@ -82,7 +85,7 @@ class FarTask(Task):
         self, environment: Mapping[str, str], stdout: BinaryIO, stderr: BinaryIO
     ) -> subprocess.Popen[bytes]:
         words = [sys.executable, "-m", "jfcelery.execution.pilot.escort", str(self.entry.folder)]
-        words += [self._pilot, self.entry.name, str(self.slot.number)]
+        words += [self._pilot, self.entry.name, str(self.entry.attempt), str(self.slot.number)]
         # The escort's job alone bears the entry's name: a launcher ends by itself. It is not
         # started in the run folder, where a job may have left what Python takes for a module.
         process = subprocess.Popen(

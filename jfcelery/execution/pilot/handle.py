@@ -67,6 +67,28 @@ def limit_of(name: str) -> float | None:
     return float(seconds) if seconds.isdigit() else None
 
 
+def takes_turn(folder: Path, attempt: int, pilot: str, word: str) -> bool:
+    """Return whether of two that exclude each other the one with this word came first.
+
+    The escort of a job begins it, or its pilot, whose launcher failed, lets it wait for others.
+
+    Args:
+        folder: The run folder.
+        attempt: Number of the attempt.
+        pilot: Name of the pilot.
+        word: Names who asks.
+
+    Raises:
+        OSError: That cannot be settled.
+    """
+    turn = folder / RunFolder.turn(attempt, pilot)
+    try:
+        turn.symlink_to(word)
+    except FileExistsError:  # over NFS also where it is ours, and the first answer got lost
+        return str(turn.readlink()) == word
+    return True
+
+
 class Handle:
     """One pilot's hold on a pool.
 

@@ -183,7 +183,7 @@ class Pilot:
         if task.is_told:
             self.handle.give_back(task.entry.name)
             self.returned += 1
-        elif not task.has_begun:
+        elif task.never_begins():
             self._cannot_start(task.entry, _last_line(task.entry.folder / RunFolder.QUEUE_ERR))
             self.begun -= 1
         else:

@@ -43,11 +43,6 @@ class Task:
             self._process = self._start(env, stdout, stderr)
 
     @property
-    def has_begun(self) -> bool:
-        """Whether the job's script was started."""
-        return True
-
-    @property
     def is_told(self) -> bool:
         """Whether it was told to end."""
         return self._told is not None
@@ -62,6 +57,10 @@ class Task:
         if self._told is None:
             self._told = time.monotonic()
             self._send(signal.SIGTERM)
+
+    def never_begins(self) -> bool:
+        """Return whether the script of the job, which has ended, was not and will not be begun."""
+        return False
 
     def has_ended(self) -> bool:
         """Return whether the job has ended with all that it started; kill it if its time is up."""

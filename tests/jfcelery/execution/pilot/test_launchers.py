@@ -111,6 +111,26 @@ def test_a_job_that_no_launcher_can_start_waits_for_another_pilot(ground: Ground
     assert "no such node" in (ground.folder / "pilot.err").read_text()
 
 
+def test_an_escort_that_is_late_begins_nothing_that_waits_for_others(ground: Ground) -> None:
+    """Its node hung, the launcher failed meanwhile; another pilot may be about to begin it."""
+    folder = ground.add("a", "echo x >>ran")
+    code = ground.folder / "code"
+    launcher = f"bash -c '(sleep 1; \"$@\"; echo $? >{code}.new; mv {code}.new {code}) & exit 1' -"
+    assert ground.start(launcher=launcher, max_wait=None).wait(120) == UNABLE
+    wait_until(code.exists, "the escort to end")
+    assert int(code.read_text()) == STALE
+    assert ground.names(WAITING) == ["a"]
+    assert not (folder / "ran").exists()
+
+
+def test_a_job_that_an_escort_has_begun_does_not_wait_for_others(ground: Ground) -> None:
+    """Though the launcher fails, and what the job writes on its node is not seen here."""
+    folder = ground.add("a", "touch begun; sleep 300")
+    begun = f"until [ -e {folder}/begun ]; do sleep 0.05; done"
+    assert ground.start(launcher=f"bash -c '\"$@\" & {begun}; exit 1' -").wait(120) == 0
+    assert not list(ground.pool.rglob("*-jfc-*"))
+
+
 def test_a_job_of_a_launcher_that_ended_well_is_not_run_again(ground: Ground) -> None:
     """Also where its status file, which is written on another node, is not seen yet."""
     for name in "ab":
@@ -122,13 +142,14 @@ def test_a_job_of_a_launcher_that_ended_well_is_not_run_again(ground: Ground) ->
 
 def test_an_escort_starts_no_other_attempt(tmp_path: Path) -> None:
     """The launcher was late: the folder is another attempt's since, or seems to be what it was."""
-    argv = [sys.executable, "-c", HASTY, str(tmp_path), PILOT, "1-jfc-a-1-1", "0"]
+    argv = [sys.executable, "-c", HASTY, str(tmp_path), PILOT, "1-jfc-a-1-1", "1", "0"]
     script = tmp_path / RunFolder.SCRIPT
     for number, patience, code in ((10, 0.2, STALE), (2, 0.2, STALE), (1, 0.2, 0)):
         script.write_text(f"# Queue job jfc-a-1-{number}\necho {number} >>ran\n")
         found = subprocess.run([*argv, str(patience)], stdin=subprocess.DEVNULL, check=False)
         assert found.returncode == code
     script.write_text("# Queue job jfc-a-1-2\n")
+    (tmp_path / RunFolder.turn(1, PILOT)).unlink()
     with subprocess.Popen([*argv, "60"], stdin=subprocess.DEVNULL) as process:
         time.sleep(0.5)
         script.write_text("# Queue job jfc-a-1-1\necho again >>ran\n")
