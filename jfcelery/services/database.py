@@ -82,6 +82,9 @@ class DatabaseService(Service):
             *("--cache-size", settings().database_cache),
             *("--write-tickets", "2"),
             "--sync-on-commit",  # else a kill loses what was acknowledged
+            # Else drivers number their writes, so that they can repeat them, and from 10,000 on the
+            # server sorts all that it remembers of these at each further one.
+            "--standalone",
         ]
 
     def _usual_port(self) -> str:

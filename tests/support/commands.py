@@ -74,6 +74,11 @@ class Commands(CommandListener):
         with self._lock:
             return [f"{name} {command.get(name)}" for name, command in self._seen]
 
+    def fields(self) -> set[str]:
+        """Return the names of the fields that the commands had."""
+        with self._lock:
+            return {field for _, command in self._seen for field in command}
+
     def asked(self) -> Iterator[Asked]:
         """Yield every filter that was sent."""
         with self._lock:

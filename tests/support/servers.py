@@ -79,6 +79,7 @@ def mongo_server(folder: Path, address: str = LOOPBACK) -> Iterator[Server]:
     binary = str(find_database())
     argv = [binary, "--host", address, "--port", "0", "--storage-path", str(folder / "data")]
     argv += ["--log-file-max", "64MB", "--cache-size", "256M", "--write-tickets", "2"]
+    argv += ["--standalone"]
     with running(argv, folder) as process:
         port = wait_until(lambda: announced_port(process, folder), "the database to listen")
         yield Server(f"mongodb://{address}:{port}/?directConnection=true", process, folder)

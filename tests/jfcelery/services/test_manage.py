@@ -17,6 +17,7 @@ from jfcelery import services
 from jfcelery.errors import BrokerUnavailableError
 from jfcelery.project import Project
 from jfcelery.services.client import client_of
+from tests.support.commands import Commands
 from tests.support.embedded import broker, database, embedded_project, instances, record_of, script
 from tests.support.waiting import wait_until
 
@@ -64,6 +65,16 @@ def test_database_takes_writes_of_the_generated_user(standing: Project) -> None:
     with pymongo.MongoClient[dict[str, Any]](found.uri, **found.options) as client:
         client[found.name]["things"].insert_one({"_id": 1, "a": 2})
         assert client[found.name]["things"].find_one() == {"_id": 1, "a": 2}
+
+
+def test_no_driver_numbers_its_writes(standing: Project) -> None:
+    """As it would by default: the server would have to remember what it did, which costs it."""
+    found, commands = services.database_endpoint(standing), Commands()
+    options = {**found.options, "event_listeners": [commands]}
+    with pymongo.MongoClient[dict[str, Any]](found.uri, **options) as client:
+        client[found.name]["written"].insert_one({"_id": 1})
+    assert "documents" in commands.fields()
+    assert "txnNumber" not in commands.fields()
 
 
 def test_broker_refuses_strangers(standing: Project) -> None:
