@@ -4,7 +4,8 @@
 
 The cluster is a real Slurm on the testbed, behind a link whose round trip takes 50 ms. The jobs do
 nothing and start no Python: what is measured is all that jfcelery does for a job, from the call
-that adds the flow to the last job's output in the JobStore.
+that adds the flow to the last job's output in the JobStore. What Slurm can do on the same cores is
+measured as well: as many scripts that do nothing, submitted one by one on the cluster itself.
 """
 
 from __future__ import annotations
@@ -97,6 +98,16 @@ def measure(place: Place, factory: ProjectFactory, workers: int, jobs: int) -> T
     return Throughput(workers, jobs, seconds)
 
 
+def slurm_alone(place: Place, jobs: int) -> float:
+    """Return the seconds in which Slurm runs scripts that do nothing, without jfcelery."""
+    one = "sbatch --quiet --ntasks=1 --output=/dev/null --wrap true >/dev/null"
+    command = f"for n in $(seq {jobs}); do {one} || exit; done"
+    began = time.monotonic()
+    place.cluster.bed.on("hpca", "bash", "-c", command, user="hpc", timeout=LIMIT)
+    wait_until(lambda: not place.queued(), "Slurm to be empty", deadline=LIMIT, every=0.2)
+    return time.monotonic() - began
+
+
 @click.command()
 @click.option("--jobs", type=click.IntRange(1), default=200, show_default=True, help="Jobs.")
 @click.option(
@@ -120,13 +131,16 @@ def main(*, jobs: int, workers: tuple[int, ...], state: Path | None, as_json: bo
         (place.folder / "projects").mkdir()
         factory = ProjectFactory(place.folder / "projects", place.mongo, place.redis)
         found = [measure(place, factory, number, jobs) for number in workers]
+        floor = slurm_alone(place, jobs)
     if as_json:
         rows = [{**asdict(one), "per_minute": one.per_minute} for one in found]
-        print(json.dumps({"round_trip_ms": 2 * LATENCY, "throughput": rows}, indent=2))
+        told = {"round_trip_ms": 2 * LATENCY, "throughput": rows, "slurm_alone_seconds": floor}
+        print(json.dumps(told, indent=2))
         return
     print(f"{'Celery workers':<16}{'jobs':>6}{'seconds':>10}{'jobs/min':>10}")
     for one in found:
         print(f"{one.workers:<16}{one.jobs:>6}{one.seconds:>10.1f}{one.per_minute:>10.0f}")
+    print(f"{'Slurm alone':<16}{jobs:>6}{floor:>10.1f}{jobs / floor * 60:>10.0f}")
     print(f"over a link with a round trip of {2 * LATENCY} ms, on {os.cpu_count()} cores")
 
 

@@ -38,6 +38,8 @@ from tests.support.system import System
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from jfcelery.project import Project
 
 #: Numbers of Celery worker processes.
@@ -83,7 +85,7 @@ def steps_per_second(project: Project, folder: Path, processes: int, jobs: int) 
             deadline=LIMIT,
         )
     wanted = {"flow": flow.uuid, "event": {"$in": ["upload", "submit"]}}
-    found = [row["at"] for row in runtime.queue.history.find(wanted, {"at": 1})]
+    found: list[datetime] = [row["at"] for row in runtime.queue.history.find(wanted, {"at": 1})]
     assert len(found) == 2 * jobs
     runtime.close()
     return len(found) / (max(found) - min(found)).total_seconds()
