@@ -117,7 +117,7 @@ def _load(path: Path, _changed: int, given: tuple[tuple[str, str], ...]) -> Sett
         from_env = {name.removeprefix(PREFIX).lower(): text for name, text in given}
         lines = []
         for problem in problems_of(error, {**values, **from_env}, Settings):
-            top = problem.key.partition(".")[0]
+            top = str(next(iter(problem.path), ""))
             where = PREFIX + top.upper() if top in from_env else f"{path}: {problem.key}"
             lines.append(f"{where}: {problem.text}")
         raise ConfigError("\n".join(lines)) from None

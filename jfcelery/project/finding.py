@@ -89,13 +89,13 @@ class Projects:
         return [file for file in self.files if file.error]
 
     def get(self, name: str) -> ProjectFile:
-        """Return the file of a project.
+        """Return the file of a project; one that cannot be read so far is known by its own name.
 
         Raises:
             ProjectNotFoundError: No file gives that name.
         """
-        for file in self.files:
-            if file.name == name:
+        for file in sorted(self.files, key=lambda file: file.name is None):
+            if name == (file.name or file.path.stem):
                 return file
         message = f"no project {name!r} in {self.folder}"
         remedy = did_you_mean(name, self.names) if self.names else _GENERATE

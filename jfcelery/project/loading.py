@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from jfcelery.errors import ProjectNotFoundError
 from jfcelery.project.files import SyntaxProblem, format_of, parse
-from jfcelery.project.problems import Problem, ProjectFileError, key_of, problems_of
+from jfcelery.project.problems import Problem, ProjectFileError, problems_of
 from jfcelery.project.project import Project
 from jfcelery.project.references import resolve
 
@@ -58,6 +58,9 @@ def load_text(text: str, path: Path) -> Project:
         raise ProjectFileError(path, [problem])
     try:
         project = _validated(data, path)
+    except ProjectFileError as error:
+        located = [problem.located(text) for problem in error.problems]
+        raise ProjectFileError(path, located) from None
     except RecursionError:
         problem = Problem("", "a part of it holds itself; remove the alias (*name) that does so")
         raise ProjectFileError(path, [problem]) from None
@@ -73,7 +76,7 @@ def digest_of(text: str) -> str:
 
 def _validated(data: dict[str, Any], path: Path) -> Project:
     resolved, unresolved = resolve(data, path.parent)
-    problems = [Problem(key_of(u.path), u.text) for u in unresolved]
+    problems = [Problem.at(u.path, u.text) for u in unresolved]
     try:
         project = Project.model_validate(resolved, context={"folder": path.parent})
     except ValidationError as error:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 import typing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel
 
 from jfcelery.errors import ProjectInvalidError
+from jfcelery.project.places import line_of, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,17 +20,28 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_core import ErrorDetails
 
-#: What to do about common mistakes, by pydantic's type of the error.
-_REMEDIES = {
-    "string_type": "put it in quotes",
-    "missing": "add it",
-    "bool_parsing": "write true or false",
-    "list_type": "write a list: [one, two]",
-    "tuple_type": "write a list: [one, two]",
-    "dict_type": "write keys and values",
-    "model_type": "write keys and values",
-    "model_attributes_type": "write keys and values",
+#: What is wrong, and what to write, by pydantic's type of the error.
+_WHOLE_NUMBER, _NUMBER = "must be a whole number", "must be a number"
+_BOOL, _LIST = "must be true or false", "must be a list; write [one, two]"
+_MAPPING = "must hold keys and values; write `key: value` below it"
+_WORDS = {
+    "missing": "missing; add it",
+    "string_type": "must be a text; put it in quotes",
+    "int_type": _WHOLE_NUMBER,
+    "int_parsing": _WHOLE_NUMBER,
+    "int_from_float": _WHOLE_NUMBER,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "bool_type": _BOOL,
+    "bool_parsing": _BOOL,
+    "list_type": _LIST,
+    "tuple_type": _LIST,
+    "dict_type": _MAPPING,
+    "model_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
 }
+#: How alike a key must be to one that there is, of 1, for that to be meant.
+_NEAR = 0.7
 
 
 @dataclass(frozen=True)
@@ -37,12 +49,29 @@ class Problem:
     """Something wrong in a project file.
 
     Args:
-        key: The keys that lead to it, joined by dots; empty for the file as a whole.
+        key: The keys that lead to it, in words; empty for the file as a whole.
         text: What is wrong, and the remedy.
+        path: The keys, and the indices of lists.
+        line: Where it stands in the file, counted from one; None if that is not known.
     """
 
     key: str
     text: str
+    path: tuple[str | int, ...] = ()
+    line: int | None = None
+
+    @classmethod
+    def at(cls, path: Sequence[str | int], text: str) -> Problem:
+        """Return what is wrong at a path of keys."""
+        return cls(words_of(path), text, tuple(path))
+
+    def located(self, text: str) -> Problem:
+        """Return it with its line in the text of the file."""
+        return replace(self, line=line_of(text, self.path))
+
+    def __str__(self) -> str:
+        line = "" if self.line is None else f"line {self.line}"
+        return ": ".join(filter(None, (line, self.key, self.text)))
 
 
 class ProjectFileError(ProjectInvalidError):
@@ -56,13 +85,8 @@ class ProjectFileError(ProjectInvalidError):
     def __init__(self, path: Path | None, problems: Iterable[Problem]) -> None:
         self.path = path
         self.problems = tuple(problems)
-        lines = (": ".join(filter(None, (str(path or ""), p.key, p.text))) for p in self.problems)
+        lines = (f"{path}: {problem}" if path else str(problem) for problem in self.problems)
         super().__init__("\n".join(lines))
-
-
-def key_of(path: Sequence[str | int]) -> str:
-    """Return keys joined by dots, as people write them."""
-    return ".".join(str(key) for key in path)
 
 
 def problems_of(error: ValidationError, data: Any, model: type[BaseModel]) -> list[Problem]:
@@ -73,14 +97,14 @@ def problems_of(error: ValidationError, data: Any, model: type[BaseModel]) -> li
         data: What it was given.
         model: The model it should have become.
     """
-    texts: dict[str, list[str]] = {}
+    texts: dict[tuple[str | int, ...], list[str]] = {}
     for details in error.errors(include_url=False, include_input=False):
         path = _path_in_file(details, data)
-        known = texts.setdefault(key_of(path), [])
+        known = texts.setdefault(tuple(path), [])
         text = _text(details, model)
         if text not in known:
             known.append(text)
-    return [Problem(key, ", or ".join(found)) for key, found in texts.items()]
+    return [Problem.at(path, ", or ".join(found)) for path, found in texts.items()]
 
 
 def _path_in_file(details: ErrorDetails, data: Any) -> list[str | int]:
@@ -98,8 +122,8 @@ def _path_in_file(details: ErrorDetails, data: Any) -> list[str | int]:
             here = here[key] if key < len(here) else None
         elif last and details["type"] == "missing":
             path.append(key)
-    inner = details.get("ctx", {}).get("path")
-    return [*path, inner] if inner else path
+    inner = details.get("ctx", {}).get("path") or ""
+    return path + [int(key) if key.isdigit() else key for key in inner.split(".") if key]
 
 
 def _text(details: ErrorDetails, model: type[BaseModel]) -> str:
@@ -111,17 +135,14 @@ def _text(details: ErrorDetails, model: type[BaseModel]) -> str:
     if kind == "union_tag_invalid":
         context = details.get("ctx", {})
         return f"unknown type {context.get('tag')!r}; use one of {context.get('expected_tags')}"
+    if words := _WORDS.get(kind):
+        return words
     text = re.sub(r"^(Value error|Assertion failed), ", "", details["msg"])
-    if text.startswith("Input should"):
-        text = text[0].lower() + text[1:]
-    if kind == "missing":
-        text = "missing"
-    remedy = _REMEDIES.get(kind)
-    return f"{text}; {remedy}" if remedy else text
+    return re.sub(r"^Input should ", "must ", text)
 
 
 def _unknown_key(key: str, known: set[str]) -> str:
-    near = get_close_matches(key, sorted(known), n=1)
+    near = get_close_matches(key, sorted(known), n=1, cutoff=_NEAR)
     if near:
         return f"unknown key; did you mean {near[0]!r}?"
     return f"unknown key; remove it, or use one of {', '.join(sorted(known))}"

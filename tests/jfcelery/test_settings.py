@@ -73,7 +73,7 @@ def test_a_change_is_noticed(file: Path) -> None:
     "text, words",
     [
         ("projct: a", "projct: unknown key; did you mean 'project'?"),
-        ("cli_log_level: loud", "cli_log_level: input should be 'error', 'warn', 'info'"),
+        ("cli_log_level: loud", "cli_log_level: must be 'error', 'warn', 'info'"),
         ("- a", "no settings; write `project: NAME`"),
         ("project: [", "line 1"),
     ],
@@ -93,7 +93,7 @@ def test_a_wrong_variable_is_named(file: Path, monkeypatch: pytest.MonkeyPatch) 
     """The line begins with the name of the variable."""
     monkeypatch.setenv("JFCELERY_CLI_FULL_EXC", "perhaps")
 
-    with pytest.raises(ConfigError, match=r"^JFCELERY_CLI_FULL_EXC: .*write true or false"):
+    with pytest.raises(ConfigError, match=r"^JFCELERY_CLI_FULL_EXC: .*must be true or false"):
         settings()
 
 

@@ -80,7 +80,7 @@ def test_a_replacement_that_breaks_the_file_says_so(tmp_path: Path) -> None:
 
     change = replace_text(path, "info", "loud")
 
-    assert "log_level: input should be" in str(change.error)
+    assert "log_level: must be" in str(change.error)
     change.apply()
     assert "loud" in path.read_text()
 

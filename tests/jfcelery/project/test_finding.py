@@ -60,6 +60,16 @@ def test_a_project_is_loaded_by_name(projects_folder: Path) -> None:
         load_project("goood")
 
 
+def test_a_file_whose_syntax_is_broken_is_known_by_its_own_name(projects_folder: Path) -> None:
+    """Whoever asks for it sees what is wrong with it, not that there is no such project."""
+    put(projects_folder, "mine.yaml", "name: mine\nworkers:\n  a:\n    type: local\n   b: c\n")
+
+    with pytest.raises(ProjectFileError, match=r"mine.yaml: line 5"):
+        load_project("mine")
+    put(projects_folder, "other.yaml", "name: mine")
+    assert load_project("mine").source == projects_folder / "other.yaml"
+
+
 def test_the_setting_chooses_among_several(
     projects_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ def lines_of(load: Load, **sections: Any) -> list[str]:
     """Return the lines of the error that loading raises."""
     with pytest.raises(ProjectFileError) as caught:
         load(**sections)
-    return str(caught.value).splitlines()
+    return [re.sub(r": line \d+", "", line) for line in str(caught.value).splitlines()]
 
 
 def one_worker(load: Load, **options: Any) -> str:
@@ -46,17 +47,21 @@ def one_worker(load: Load, **options: Any) -> str:
         (LOCAL | {"execution_cmd": "run"}, "workers.w.execution_cmd", "write '{}' where the path"),
         (LOCAL | {"scheduler_type": "slrm"}, "workers.w.scheduler_type", "did you mean 'slurm'?"),
         (LOCAL | {"scheduler_type": "x"}, "workers.w.scheduler_type", "use one of slurm, pbs, sge"),
-        (LOCAL | {"scheduler_type": 3}, "workers.w.scheduler_type", "valid string"),
+        (LOCAL | {"scheduler_type": 3}, "workers.w.scheduler_type", "must be a text"),
         (LOCAL | {"type": "lokal"}, "workers.w", "unknown type 'lokal'; use one of 'local'"),
         ({"scheduler_type": "shell"}, "workers.w", "`type` is missing; add one of local, remote"),
-        (REMOTE | {"port": "x"}, "workers.w.port", "valid integer"),
-        (LOCAL | {"recovery": [{"on": ["LATE"]}]}, "workers.w.recovery.0.on.0", "'LATE' is no end"),
+        (REMOTE | {"port": "x"}, "workers.w.port", "must be a whole number"),
+        (
+            LOCAL | {"recovery": [{"on": ["LATE"]}]},
+            "workers.w.recovery (entry 1).on (entry 1)",
+            "'LATE' is no end",
+        ),
         (REMOTE | {"port": 70000}, "workers.w.port", "less than or equal to 65535"),
         (REMOTE | {"password": 1234}, "workers.w.password", "put it in quotes"),
         (REMOTE | {"gateway": {"hst": "g", "host": "g"}}, "workers.w.gateway.hst", "'host'?"),
         (REMOTE | {"gateway": {}}, "workers.w.gateway.host", "missing; add it"),
-        (REMOTE | {"gateway": 3}, "workers.w.gateway", "write keys and values"),
-        (REMOTE | {"key_filename": 3}, "workers.w.key_filename", "valid string"),
+        (REMOTE | {"gateway": 3}, "workers.w.gateway", "must hold keys and values"),
+        (REMOTE | {"key_filename": 3}, "workers.w.key_filename", "must be a text"),
         (REMOTE | {"type": "separated_transfer"}, "workers.w.transfer", "missing; add it"),
         (
             LOCAL | {"batch": {"jobs_handle_dir": "a", "work_dir": "/b"}},
@@ -160,10 +165,10 @@ def test_a_queue_needs_mongodb(load: Load, store: dict[str, Any]) -> None:
         ({"name": None}, "name", "put it in quotes"),
         ({"log_level": "loud"}, "log_level", "'error', 'warn', 'info' or 'debug'"),
         ({"runner": {"max_step_attempts": 0}}, "runner.max_step_attempts", "greater than or equal"),
-        ({"runner": {"delta_retry": 3}}, "runner.delta_retry", "write a list"),
-        ({"runner": {"delta_retry": [1, -1]}}, "runner.delta_retry.1", "greater than or equal"),
-        ({"workers": []}, "workers", "write keys and values"),
-        ({"workers": {"w": "local"}}, "workers.w", "write keys and values"),
+        ({"runner": {"delta_retry": 3}}, "runner.delta_retry", "must be a list"),
+        ({"runner": {"delta_retry": [1, -1]}}, "runner.delta_retry (entry 2)", "greater than or"),
+        ({"workers": []}, "workers", "must hold keys and values"),
+        ({"workers": {"w": "local"}}, "workers.w", "must hold keys and values"),
         ({"exec_config": {"e": {"module": []}}}, "exec_config.e.module", "did you mean 'modules'?"),
         ({"broker": {"url": f"amqp://u:{SECRET}@h"}}, "broker.url", "write redis://HOST:PORT/0"),
         ({"broker": {"url": f"redis://u:a/{SECRET}@h"}}, "broker.url", "as %40, %3A, %2F"),
@@ -205,8 +210,11 @@ def test_a_queue_needs_mongodb(load: Load, store: dict[str, Any]) -> None:
             "jobstore.docs_store.collection_name",
             "is the collection of `queue.store.collection_name` too",
         ),
-        ({"limits": {"queue_jobs": [{"max_job": 1, "max_jobs": 1}]}}, "limits.queue_jobs.0.max_job",
-         "did you mean 'max_jobs'?"),
+        (
+            {"limits": {"queue_jobs": [{"max_job": 1, "max_jobs": 1}]}},
+            "limits.queue_jobs (entry 1).max_job",
+            "did you mean 'max_jobs'?",
+        ),
     ],
 )  # fmt: skip
 def test_a_wrong_section_is_named(
@@ -239,6 +247,43 @@ def test_all_problems_come_at_once(load: Load) -> None:
 
     assert len(lines) == 3
     assert all(line.startswith("/projects/test.json: ") for line in lines)
+
+
+def test_a_mistake_is_named_by_its_line(load: Load) -> None:
+    """People look for a line and for what they wrote there; entries are counted from one."""
+    text = """\
+name: test
+workers:
+  here:
+    type: local
+    scheduler_type: shell
+    work_dir: /work
+    max_jobs: many
+notifications:
+  - urls: ["json://h"]
+    events: [job_failed]
+    on:
+      - TIMEOUT
+      - FAILD
+  - events: [job_failed]
+recovery:
+  - on: [TIMEOUT]
+    worker: far
+"""
+    with pytest.raises(ProjectFileError) as caught:
+        load(text)
+    first, second, third = str(caught.value).splitlines()
+
+    assert first == "/projects/test.yaml: line 7: workers.here.max_jobs: must be a whole number"
+    assert second.startswith(
+        "/projects/test.yaml: line 13: notifications (entry 1).on (entry 2): 'FAILD' is no end"
+    )
+    assert third == "/projects/test.yaml: line 14: notifications (entry 2).urls: missing; add it"
+    repaired = text.replace("many", "3").replace("FAILD", "FAILED").replace("- events", "- urls")
+    with pytest.raises(
+        ProjectFileError, match=r": line 18: recovery \(entry 1\).worker: the project has no worker"
+    ):
+        load(repaired.replace("urls: [job_failed]", 'urls: ["json://h"]\n    events: [job_failed]'))
 
 
 @pytest.mark.parametrize(

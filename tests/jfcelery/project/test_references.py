@@ -96,8 +96,8 @@ def test_a_variable_that_is_not_set_is_named(load: Load) -> None:
         load(workers={"w": REMOTE | {"password": "${JFCT_NOT_SET}"}})
 
     assert str(caught.value) == (
-        "/projects/test.json: workers.w.password: environment variable 'JFCT_NOT_SET' is not set; "
-        "export it, or write $${ for a plain ${"
+        "/projects/test.json: line 9: workers.w.password: environment variable 'JFCT_NOT_SET' is "
+        "not set; export it, or write $${ for a plain ${"
     )
 
 
@@ -107,7 +107,7 @@ def test_a_file_that_cannot_be_read_is_named(load: Load) -> None:
         load(broker={"url": "file:nothing/here"})
 
     assert str(caught.value).startswith(
-        "/projects/test.json: broker.url: cannot read /projects/nothing/here (No such file"
+        "/projects/test.json: line 4: broker.url: cannot read /projects/nothing/here (No such file"
     )
 
 
