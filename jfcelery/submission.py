@@ -68,7 +68,9 @@ def submit_flow(
         InputError: A job refers to one outside of the flow, or is part of another.
         ConfigError: A worker, execution configuration, store or resource key is unknown.
         SerializationError: A job cannot be turned into JSON.
-        ServiceError: The database or the broker cannot be reached; nothing was added.
+        ConflictError: Another process is adding the same flow, or was when it died.
+        ServiceError: The database or the broker cannot be reached. Submit the flow again: nothing
+            of it runs, unless the database had all of it and could not say so; then that is told.
     """
     chosen = load_project(project) if project is None or isinstance(project, str) else project
     chosen.get_worker(worker)  # says so where there is none

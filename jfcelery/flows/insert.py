@@ -14,7 +14,13 @@ from jfcelery.database.identity import owned
 from jfcelery.database.ids import reserve_ids
 from jfcelery.database.payloads import payload_document
 from jfcelery.errors import ConflictError, InputError
-from jfcelery.flows.storing import BULK, insert_documents, remove_insertion
+from jfcelery.flows.storing import (
+    BULK,
+    insert_documents,
+    inserter,
+    make_way,
+    remove_insertion,
+)
 from jfcelery.states import FlowState, JobState
 
 if TYPE_CHECKING:
@@ -55,14 +61,16 @@ def add_flow(
     """Add a flow: all of it, or nothing.
 
     The flow's document comes first and says ``inserting`` until all jobs are in; until then the
-    checkout passes its jobs over. What an interrupted insertion leaves the sweeper removes.
+    checkout passes its jobs over. What an interrupted insertion leaves is removed by the next one
+    of the same jobs on this machine, or by the sweeper.
 
     Returns:
         The short ids of its jobs.
 
     Raises:
         InputError: The flow, or one of its jobs, is in the queue already.
-        ConflictError: It took so long that the sweeper took it for interrupted, and removed it.
+        ConflictError: It is being inserted by another process, or took so long that the sweeper
+            took it for interrupted, and removed it.
     """
     _refuse_known(queue, entries)
     now = queue.clock.now()
@@ -96,6 +104,7 @@ def add_flow(
         "updated_on": now,
         "version": 1,
         "inserting": True,
+        "inserter": inserter(),
     }
     _insert_flow(queue, flow)
     try:
@@ -115,10 +124,16 @@ def _counts(entries: FlowEntries, awaited: AbstractSet[str]) -> dict[str, int]:
 
 
 def _refuse_known(queue: QueueDatabase, entries: FlowEntries) -> None:
+    make_way(queue, entries.uuid)
+    fields = {"db_id": 1, "job.name": 1, "flow": 1}
     for piece in chunks((job_key(e.uuid, e.index) for e in entries.jobs), BULK):
-        with translated():
-            known = queue.jobs.find_one({"_id": {"$in": piece}}, {"db_id": 1, "job.name": 1})
-        if known is not None:
+        while True:
+            with translated():
+                known = queue.jobs.find_one({"_id": {"$in": piece}}, fields)
+            if known is None:
+                break
+            if make_way(queue, known["flow"]):
+                continue
             raise InputError(
                 f"Job {known['job']['name']!r} is in the queue already, as {known['db_id']}.",
                 remedy=f"Make it anew to run it twice; 'jfc job rerun {known['db_id']}' runs it "
@@ -140,7 +155,7 @@ def _end_insertion(queue: QueueDatabase, entries: FlowEntries) -> None:
     with translated():
         result = queue.flows.update_one(
             {"_id": entries.uuid, "removing": {"$exists": False}},
-            {"$set": {"inserting": False, "version": 2}},
+            {"$set": {"inserting": False, "version": 2}, "$unset": {"inserter": ""}},
         )
     if not result.matched_count:
         raise ConflictError(

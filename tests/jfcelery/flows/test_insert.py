@@ -145,7 +145,7 @@ def test_an_insertion_whose_end_was_not_acknowledged_stays_whole(
 
     def unanswered(collection: Any, query: Any, change: Any, **options: Any) -> Any:
         result = update_one(collection, query, change, **options)
-        if change == {"$set": {"inserting": False, "version": 2}}:
+        if change.get("$set") == {"inserting": False, "version": 2}:
             raise AutoReconnect
         return result
 
