@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections import Counter
 from datetime import timedelta
@@ -18,6 +19,7 @@ from jfcelery.controller.reasons import reasons
 from jfcelery.database.batches import Batches
 from jfcelery.execution.pilot.clock import began_at
 from jfcelery.execution.pilot.handle import limit_of
+from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.folders import RunFolder
 from jfcelery.states import BatchState, JobState
 from jfcelery.submission import submit_flow
@@ -26,6 +28,7 @@ from jfcelery.tasks.pilots import pilot_places, tend
 from jfcelery.tasks.pool import pool_of, requeue
 from jfcelery.tasks.sweep import sweep
 from tests.support.bench import alive
+from tests.support.entries import QUICK_JOB, flow_of
 from tests.support.jobs import is_imported
 from tests.support.launching import has_ended
 from tests.support.pooled import (
@@ -80,6 +83,23 @@ def test_the_jobs_of_a_pilot_start_warm(batch_bench: MakeBatchBench) -> None:
     controller = JobController.from_project(bench.project)
     first, second = (controller.get_job_output(uuid) for uuid in flow.job_uuids)
     assert first == second
+
+
+def test_a_job_with_a_configuration_of_its_own_starts_cold(
+    batch_bench: MakeBatchBench, tmp_path: Path
+) -> None:
+    """That may put another Python into its path than the one that has imported jobflow."""
+    jfc = tmp_path / "mine" / "jfc"
+    jfc.parent.mkdir()
+    command = f'exec {sys.executable} -m jfcelery.execution "$3"'
+    jfc.write_text(f'#!/bin/bash\necho "$1 $2" >>"$0.ran"\n{command}\n')
+    jfc.chmod(0o755)
+    bench = batch_bench(worker={"execution_cmd": None, "max_jobs": 1})
+    flow = Flow([Job(os.getppid)])
+    own = {"export": {"PATH": f"{jfc.parent}:$PATH"}}
+    submit_flow(flow, project=bench.project, exec_config=own)
+    assert bench.run_until_rest(flow.uuid, rounds=2000) == {flow.job_uuids[0]: "C"}
+    assert jfc.with_name("jfc.ran").read_text() == "execution run\n"
 
 
 def test_what_is_preloaded_is_there_when_a_job_of_a_pilot_starts(
@@ -310,6 +330,24 @@ def test_a_job_in_a_pool_that_its_worker_lost_is_told_of(
     found = reasons(bench.project, bench.runtime.queue, job(bench, "a"))
     assert "has no `batch:` any more" in found[0].text
     assert found[0].command.startswith("jfc job rerun")
+
+
+def test_a_pilot_takes_the_job_of_the_highest_priority(batch_bench: MakeBatchBench) -> None:
+    """Of those that wait when it has room, whichever came first."""
+    bench = batch_bench(worker={"execution_cmd": f"{HELD} {{}}", "max_jobs": 1}, max_wait=None)
+    flows = {"first": add(bench, "first")}
+    go_on_until(bench, lambda: len(lines(bench, "begun")) == 1, "the first job to begin")
+    for name, priority in (("low", -3), ("middle", 0), ("high", 7)):
+        flow = flow_of({name: []}, payload=QUICK_JOB, priority=priority)
+        add_flow(bench.runtime.queue, flow, Placement(worker="here"))
+        flows[name] = flow.uuid
+    waiting = bench.folder / "pool" / "pool"
+    go_on_until(bench, lambda: len(list(waiting.iterdir())) == 3, "the others to wait")
+    (bench.folder / "go").touch()
+    for name, uuid in flows.items():
+        assert bench.run_until_rest(uuid) == {name: "C"}
+    begun = [line.partition("_")[0] for line in lines(bench, "begun")]
+    assert begun == ["first", "high", "middle", "low"]
 
 
 def test_of_jobs_added_at_once_the_first_goes_first(batch_bench: MakeBatchBench) -> None:

@@ -119,6 +119,25 @@ def test_a_drained_pilot_ends_its_job_and_takes_no_more(batch_bench: MakeBatchBe
     assert sorted(bench.starts()) == ["a_1 1", "b_1 1"]
 
 
+def test_no_pilot_comes_where_none_may_be(batch_bench: MakeBatchBench) -> None:
+    """With `max_jobs: 0` jobs wait in the pool, before a maintenance for example."""
+    bench = batch_bench(worker={"execution_cmd": f"{HELD} {{}}", "max_jobs": 1}, max_wait=None)
+    flow = add(bench, "a", "b")
+    go_on_until(bench, lambda: len(lines(bench, "begun")) == 1, "a job to begin")
+    worker = bench.project.get_worker("here")
+    bench.project.workers["here"] = worker.model_copy(update={"max_jobs": 0})
+    assert JobController(bench.project).drain_batches() == 1
+    (bench.folder / "go").touch()
+    go_on_until(bench, lambda: pilots(bench)[0].state is BatchState.FINISHED, "its end")
+    for _ in range(3):
+        bench.beat()
+        bench.drain()
+    assert sorted(bench.states(flow).values()) == ["BS", "C"]
+    assert len(pilots(bench)) == 1
+    bench.project.workers["here"] = worker
+    go_on_until(bench, lambda: set(bench.states(flow).values()) == {"C"}, "the other job to run")
+
+
 def test_a_pilot_that_drains_makes_room_at_once(batch_bench: MakeBatchBench) -> None:
     """What waits need not wait for its end, as far as `max_jobs` allows."""
     own = {"execution_cmd": f"{HELD} {{}}", "max_jobs": 2}

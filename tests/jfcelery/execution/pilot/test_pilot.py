@@ -26,6 +26,10 @@ from jfcelery.execution.pilot import pilot
 pilot.PATIENCE = 1.0
 sys.exit(pilot.run_pilot(sys.argv[1]))
 """
+#: Runs a pilot that tells at every look that it lives.
+TALKATIVE = IMPATIENT.replace("PATIENCE = 1.0", "BEAT = 0.0")
+#: Runs a pilot that takes jobs up to the end of its time.
+RECKLESS = IMPATIENT.replace("pilot.PATIENCE = 1.0", "pilot.TimeLeft.is_up = False")
 
 
 def test_a_pilot_runs_all_that_waits_and_ends(ground: Ground) -> None:
@@ -50,6 +54,21 @@ def test_a_pilot_waits_anew_after_each_job(ground: Ground) -> None:
     ground.add("b", "true")
     assert process.wait(120) == 0
     assert not list(ground.pool.rglob(f"{ORDER}-jfc-*"))
+
+
+def test_a_pilot_tells_again_and_again_that_it_lives(ground: Ground) -> None:
+    """Also while nothing changes: who hears nothing of a pilot for long takes it for dead."""
+    first = ground.add("a", HOLDS)
+    ground.program = ["-c", TALKATIVE]
+    process = ground.start()
+    wait_until((first / "begun").exists, "the job to begin")
+    said = ground.pool / PILOTS / PILOT
+    wait_until(lambda: "running=1\n" in said.read_text(), "the pilot to say so")
+    for _ in range(2):
+        before = said.stat().st_mtime_ns
+        wait_until(lambda: said.stat().st_mtime_ns > before, "the pilot to say it again")  # noqa: B023
+    (ground.folder / "go").touch()
+    assert process.wait(120) == 0
 
 
 def test_a_pilot_runs_no_more_jobs_than_it_may(ground: Ground) -> None:
@@ -91,6 +110,21 @@ def test_a_pilot_starts_no_job_that_cannot_end(ground: Ground) -> None:
     wait_until((first / "begun").exists, "the first job to begin")
     time.sleep(60 * FRESH)
     ground.add("b", "true", "2.60")
+    (ground.folder / "go").touch()
+    assert process.wait(120) == 0
+    assert (ground.names(WAITING), ground.names(LOST)) == (["b"], [])
+
+
+def test_a_pilot_starts_none_if_the_longest_so_far_took_longer_than_is_left(
+    ground: Ground,
+) -> None:
+    """Jobs that do not say how long they take may take as long as others did."""
+    first = ground.add("a", HOLDS)
+    ground.program = ["-c", RECKLESS]
+    process = ground.start(walltime=10, max_wait=None)
+    wait_until((first / "begun").exists, "the first job to begin")
+    time.sleep(5.5)
+    ground.add("b", "true")
     (ground.folder / "go").touch()
     assert process.wait(120) == 0
     assert (ground.names(WAITING), ground.names(LOST)) == (["b"], [])

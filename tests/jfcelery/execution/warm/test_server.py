@@ -153,6 +153,19 @@ def test_each_environment_has_a_server(warmer: Launcher, prepare: Prepare) -> No
     assert "servers run already" in warmer.log()
 
 
+def test_no_job_gets_the_bounds_of_another(warmer: Launcher, prepare: Prepare) -> None:
+    """Cores and limits are those that its own script has, whoever started the server before."""
+    core = max(os.sched_getaffinity(0))
+    for before in ("", f"taskset -pc {core} $$ >/dev/null", "ulimit -n 321"):
+        for _ in range(2):  # the second one is served by a server of its own
+            folder = prepare(spoiling.looks())
+            assert warmer.run(folder, before=before) == 0
+            seen = output_of(folder)
+            cores = [core] if "taskset" in before else sorted(os.sched_getaffinity(0))
+            assert seen["cpus"] == cores
+            assert (seen["limits"]["RLIMIT_NOFILE"] == [321, 321]) == ("ulimit" in before)
+
+
 def test_a_relative_search_path(warmer: Launcher, prepare: Prepare) -> None:
     """Where modules are found relative to the working directory, jobs run cold."""
     folder = prepare(spoiling.looks())
