@@ -164,3 +164,38 @@ def test_pilots_are_drained(make_project: ProjectFactory, testbed: Cluster, tmp_
             raise
     assert [doc.begun for doc in controller.get_batches(worker="runs")] == [1, 1]
     assert "drained before it began" in waiting()[0].why
+
+
+@pytest.mark.parametrize(
+    "host,scheduler,limit",
+    [("hpca", "slurm", {"time": "00:01:00"}), ("hpcb", "sge", {"walltime": "00:01:00"})],
+)
+def test_a_job_that_runs_at_the_time_limit_of_its_pilot_is_given_back(
+    make_project: ProjectFactory,
+    testbed: Cluster,
+    tmp_path: Path,
+    host: str,
+    scheduler: str,
+    limit: dict[str, str],
+) -> None:
+    """By the pilot itself, between the last two signals; it runs again in another one."""
+    worker = batch_worker(testbed, host, scheduler, {"max_jobs": 1, "resources": limit})
+    project = make_project(workers={host: worker}, poll={"min_interval": 0.5})
+    folder = worker["work_dir"]
+    watch = Watch(project, testbed, host, folder)
+    testbed.bed.on(host, "mkdir", "-p", folder, user="hpc")
+    flow = held_jobs(folder, 1)
+    with running(project, tmp_path) as system:
+        submit_flow(flow, project=project)
+        try:
+            watch.until(lambda: len(watch.lines("begun")) == 2, "the job to begin again")
+            watch.let_go()
+            wait_for(flow, int(PATIENCE), progress=False, project=project)
+        except BaseException as error:
+            error.add_note(system.logs())
+            raise
+    (doc,) = Jobs(watch.queue).find({"flow": flow.uuid})
+    assert (doc.state, doc.attempt) == (JobState.COMPLETED, 2)
+    assert watch.lines("twice") == []
+    (ended,) = watch.pilots(BatchState.FINISHED)
+    assert (ended.begun, ended.returned) == (1, 1)

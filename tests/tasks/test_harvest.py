@@ -71,7 +71,9 @@ def events(bench: Bench, name: str) -> list[str]:
     return [change.event for change in history if change.event != "run"]
 
 
-def test_many_jobs_take_one_round_trip(bench: Bench, host: SimulatedHost) -> None:
+def test_many_jobs_take_one_round_trip(
+    bench: Bench, host: SimulatedHost, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One stream brings all files; all jobs are COMPLETED, with their outputs, one checkout asked.
 
     In the history each job goes through the same states as alone.
@@ -79,13 +81,22 @@ def test_many_jobs_take_one_round_trip(bench: Bench, host: SimulatedHost) -> Non
     flow, message = ended(bench)
     assert message.label.startswith("6 jobs db=")
     host.log.clear()
+    store = bench.runtime.jobstore(None)
+    kind, written = type(store.docs_store), list[int]()
+    update = kind.update
+
+    def counted(self: Any, docs: Any, *args: Any, **options: Any) -> None:
+        written.append(len(docs))
+        update(self, docs, *args, **options)
+
+    monkeypatch.setattr(kind, "update", counted)
     bench.deliver(message)
+    assert written == [6]
     assert [operation for operation, _ in host.log] == ["fetch_all"]
     assert bench.states(flow) == dict.fromkeys(NAMES, "C")
     assert bench.messages == [Message(["jfcelery.checkout"], ())]
     expected = ["insert", "checkout", "upload", "submit", "end", "download", "finalize"]
     assert events(bench, "f") == expected
-    store = bench.runtime.jobstore(None)
     assert {doc["uuid"] for doc in store.query({}, ["uuid"])} == set(NAMES)
     for doc in bench.runtime.jobs.find({}):
         assert (doc.release, doc.lock_id, doc.attempt) == (False, None, 1)

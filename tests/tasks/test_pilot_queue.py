@@ -13,6 +13,7 @@ import pytest
 from jfcelery.database.batches import Batches
 from jfcelery.execution.pilot.plan import Plan
 from jfcelery.project.options import HIDDEN_TIME
+from jfcelery.project.worker import LocalWorker
 from jfcelery.scheduler_io.queue import WorkerQueue
 from jfcelery.scheduler_io.schedulers.base import ABSENT, Answer, QueueState
 from jfcelery.states import BatchState, JobState
@@ -129,3 +130,21 @@ def test_a_pilot_that_listings_lack_is_dead_only_after_a_while(
         tend(bench.runtime, "here")
     assert pilots(bench)[0].state is BatchState.FINISHED
     assert "many listings in a row lack it" in pilots(bench)[0].why
+
+
+@pytest.mark.parametrize(
+    "scheduler,given,wanted",
+    [
+        ("slurm", "", "#SBATCH --signal=B:USR1@90"),
+        ("slurm", "#SBATCH --exclusive\n", "#SBATCH --exclusive\n#SBATCH --signal=B:USR1@90"),
+        ("slurm", "#SBATCH --signal=B:USR1@300", "#SBATCH --signal=B:USR1@300"),
+        ("sge", "", "#$ -notify"),
+        ("sge", "#$ -notify", "#$ -notify"),
+        ("pbs", "", None),
+    ],
+)
+def test_a_pilot_is_warned_before_its_end(scheduler: str, given: str, wanted: str | None) -> None:
+    """By the signal of its scheduler, unless its worker's resources ask for one already."""
+    resources = {"nodes": 1, "qverbatim": given} if given else {"nodes": 1}
+    worker = LocalWorker(scheduler_type=scheduler, work_dir=Path("/w"), resources=resources)
+    assert pilot_queue.warned(worker) == {"nodes": 1, **({"qverbatim": wanted} if wanted else {})}

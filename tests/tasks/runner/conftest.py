@@ -12,6 +12,7 @@ from jfcelery.services.processes import ProcessIdentity, command_line
 from jfcelery.tasks.runner.folder import RunnerFolder
 from jfcelery.tasks.runner.layout import Layout
 from jfcelery.tasks.runner.lifecycle import Runner
+from tests.support.system import ROOT
 from tests.support.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -33,8 +34,11 @@ def folder(tmp_path: Path) -> RunnerFolder:
 
 
 @pytest.fixture
-def make_runner(make_project: ProjectFactory) -> Iterator[Callable[[Project], Runner]]:
+def make_runner(
+    make_project: ProjectFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[Project], Runner]]:
     """A function that returns a project's runner; whatever it starts is ended."""
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # jobs find their functions there
     made: list[Runner] = []
 
     def make(project: Project) -> Runner:

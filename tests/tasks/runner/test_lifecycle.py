@@ -29,7 +29,7 @@ from jfcelery.tasks.runner.records import SUPERVISOR, Records
 from jfcelery.tasks.runner.status import RunnerState
 from jfcelery.wait import wait_for
 from tests.support.jobs import identity
-from tests.support.system import ROOT
+from tests.support.launching import pids_of
 from tests.support.waiting import DEADLINE, wait_until
 from tests.tasks.runner.conftest import SMALL, processes_of
 
@@ -73,12 +73,11 @@ def run_flow(project: Project) -> None:
     assert counts == {JobState.COMPLETED: 2}
 
 
-def test_start_and_stop(runner: Runner, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_and_stop(runner: Runner) -> None:
     """The processes of the default layout run a flow to its end; afterwards none is left.
 
     What could be used to talk to the supervisor is its owner's alone.
     """
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # jobs find their functions there
     info = runner.start(Layout(flower=False))
     assert info.state is RunnerState.RUNNING
     assert {p.name for p in info.processes} == {SUPERVISOR, "control-1", "hosts-1"}
@@ -256,12 +255,14 @@ class Foreground:
 
 
 def test_foreground(runner: Runner) -> None:
-    """In the foreground all logs are on stdout, and a signal ends everything cleanly."""
+    """In the foreground all logs are on stdout, and a signal ends all, warm servers too."""
     foreground = Foreground.start(runner.project)
     try:
         await_state(runner, RunnerState.RUNNING)
         assert runner.info().foreground
         assert process(runner, SUPERVISOR).pid == foreground.process.pid
+        run_flow(runner.project)
+        assert pids_of("jfcelery.execution.warm.server", str(runner.project.base_dir))
     finally:
         status, output = foreground.end(signal.SIGTERM)
     assert status == 0
@@ -292,10 +293,9 @@ def test_embedded_services(make_runner: RunnerFactory, make_project: ProjectFact
 
 
 def test_embedded_services_come_back(
-    make_runner: RunnerFactory, make_project: ProjectFactory, monkeypatch: pytest.MonkeyPatch
+    make_runner: RunnerFactory, make_project: ProjectFactory
 ) -> None:
     """A service that is killed below a running system is started again by it; work goes on."""
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))  # jobs find their functions there
     runner = make_runner(make_project(queue=None, broker=None))
     runner.start(SMALL)
     before = {s.name: s.pid for s in services.status(runner.project)}

@@ -7,6 +7,8 @@ import os
 import shutil
 import signal
 import socket
+import sysconfig
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,7 +24,6 @@ from tests.support.warm import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Prepare = Callable[..., Path]
 
@@ -129,6 +130,36 @@ def test_settings_are_never_stale(
     finally:
         path.unlink()
     assert ".jobflow.yaml has changed" in warmer.log()
+
+
+def test_installed_packages_are_never_stale(
+    warmer: Launcher, prepare: Prepare, tmp_path: Path
+) -> None:
+    """What was installed since may change what an import finds."""
+    warmer.environment["PYTHONUSERBASE"] = str(tmp_path)
+    packages = Path(sysconfig.get_path("purelib", "posix_user", {"userbase": str(tmp_path)}))
+    packages.mkdir(parents=True)
+    os.utime(packages, (1, 1))
+    assert warmer.run(prepare(add(1, 2))) == 0
+    assert not warmer.log()
+    (packages / "installed").mkdir()
+    assert warmer.run(prepare(add(1, 2))) == 0
+    assert f"{packages} has changed" in warmer.log()
+
+
+def test_a_file_of_settings_that_a_variable_names_is_never_stale(
+    warmer: Launcher, prepare: Prepare, tmp_path: Path
+) -> None:
+    """Such as JOBFLOW_CONFIG_FILE."""
+    path = tmp_path / "settings"
+    path.write_text("")
+    os.utime(path, (1, 1))
+    warmer.environment["SOME_CONFIG_FILE"] = str(path)
+    assert warmer.run(prepare(add(1, 2))) == 0
+    assert not warmer.log()
+    path.write_text("{}")
+    assert warmer.run(prepare(add(1, 2))) == 0
+    assert f"{path} has changed" in warmer.log()
 
 
 @pytest.mark.parametrize("module", ["no_such_module", "tests.support.threaded"])
