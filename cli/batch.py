@@ -19,12 +19,14 @@ from jfcelery.states import BatchState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime
 
     from rich.table import Table
 
     from jfcelery.controller import JobController
     from jfcelery.database.batches import BatchDoc
+
+#: Characters up to which the id of a queue job is shown whole in a narrow terminal.
+LONGEST_NUMBER = 10
 
 _STATES = click.option(
     "--state",
@@ -220,17 +222,18 @@ def _data(doc: BatchDoc) -> dict[str, Any]:
 def _table(docs: Sequence[BatchDoc], verbosity: int, *, short: bool = False) -> Table:
     from jfcelery.cli.output import escape, identifier, local_time, short_time, table, zone
 
-    headers = ["Process id", "Worker", "State", "Jobs", "Run", "Unique id", f"Added\n\\[{zone()}]"]
+    headers = ["Unique id", "Queue id", "Worker", "State", "Jobs", "Begun", f"Added\n\\[{zone()}]"]
     more = ["Host", "Slots", "Given back", "Why"] if verbosity else []
-    shown = table("", headers + more, whole={"Process id", "State"})
+    shown = table("", headers + more, whole=set(headers) - {"Worker"})
     for doc in docs:
+        number = doc.process_id or "-"
         cells = [
-            escape(doc.process_id or "-"),
+            identifier(doc.batch_uid, short=short),
+            escape(identifier(number, short=short and len(number) > LONGEST_NUMBER)),
             escape(doc.worker),
             _state(doc),
             str(doc.running),
             str(doc.begun),
-            identifier(doc.batch_uid, short=short),
             short_time(doc.created_on) if short else local_time(doc.created_on),
         ]
         if verbosity:
@@ -251,36 +254,27 @@ def _state(doc: BatchDoc) -> str:
     return styled_state(doc.state) + (", draining" if _drains(doc) else "")
 
 
-def _times(doc: BatchDoc) -> list[tuple[str, datetime | None]]:
-    return [
-        ("added", doc.created_on),
-        ("started", doc.start_time),
-        ("heard of", doc.heard_on),
-        ("ended", doc.end_time),
-    ]
-
-
 def _show(doc: BatchDoc, jobs: Sequence[str]) -> None:
-    from jfcelery.cli.output import local_time, zone
+    from jfcelery.cli.render import print_mapping
     from jfcelery.project.walltime import clock
 
-    rows = {
+    content = {
         "unique id": doc.batch_uid,
-        "process id": doc.process_id or "not submitted yet",
+        "queue id": doc.process_id or "not submitted yet",
         "worker": doc.worker,
         "state": doc.state.value + (", draining" if _drains(doc) else ""),
-        "queue": doc.queue_state or "",
-        "host": doc.host or "",
-        "slots": "" if doc.slots is None else str(doc.slots),
-        "jobs run": str(doc.begun),
-        "given back": str(doc.returned),
-        "passes over": f"jobs that ask for {clock(doc.passes_over)}" if doc.passes_over else "",
-        "folder": doc.run_dir or "",
-        **{name: f"{local_time(at, seconds=True)} {zone()}" for name, at in _times(doc) if at},
-        "why": doc.why,
+        "queue": doc.queue_state,
+        "host": doc.host,
+        "slots": doc.slots,
+        "jobs begun": doc.begun,
+        "given back": doc.returned,
+        "passes over": f"jobs that ask for {clock(doc.passes_over)}" if doc.passes_over else None,
+        "folder": doc.run_dir,
+        "added": doc.created_on,
+        "started": doc.start_time,
+        "heard of": doc.heard_on,
+        "ended": doc.end_time,
+        "why": doc.why or None,
+        "jobs": list(jobs),
     }
-    for key, value in rows.items():
-        if value:
-            click.echo(f"{key:>12}: {value}")
-    for position, line in enumerate(jobs):
-        click.echo(f"{'jobs' if position == 0 else '':>12}{':' if position == 0 else ' '} {line}")
+    print_mapping(content)

@@ -67,7 +67,7 @@ def worker_infos(project: Project, queue: QueueDatabase) -> list[WorkerInfo]:
             queued=queued.get(name, 0),
             max_jobs=worker.max_jobs,
             is_batch=worker.batch is not None,
-            state=_state(records.get(worker.host_key)),
+            state=_state(records.get(worker.host_key), str(worker.cli_info.get("host"))),
             details=worker.cli_info,
         )
         for name, worker in project.workers.items()
@@ -84,12 +84,13 @@ def _number(queue: QueueDatabase, states: Iterable[JobState]) -> dict[str, int]:
         return {row["_id"]: row["number"] for row in queue.jobs.aggregate(pipeline)}
 
 
-def _state(host: HostStatus) -> str:
+def _state(host: HostStatus, name: str) -> str:
+    reason = host.reason.removeprefix(f"{name}: ")  # which stands beside it wherever it is shown
     if host.paused:
-        return f"paused: {host.reason}{_since(host)}"
+        return f"paused: {reason}{_since(host)}"
     if host.open:
         when = f", tried again at {host.next_try:%H:%M:%S} UTC" if host.next_try else ""
-        return f"held back: {host.reason}{_since(host)}{when}"
+        return f"held back: {reason}{_since(host)}{when}"
     return "ok"
 
 

@@ -36,6 +36,25 @@ def test_pilots_are_listed_by_what_selects_them(jfc: Jfc, pilots: list[str]) -> 
     assert "done" in jfc("batch", "list", "-v", columns=200).stdout
 
 
+def test_each_pilot_has_one_line_of_a_narrow_terminal(
+    jfc: Jfc, pilots: list[str], controller: JobController
+) -> None:
+    """Ids of local processes are long, and cut there; `jfc batch info` shows what is whole."""
+    number = "17102-1528240-b24ccd46.4026531836@workstation"
+    Batches(controller.queue).update(
+        controller.find_batches("11")[0], {"process_id": number, "run_dir": f"/{'folder/' * 20}"}
+    )
+    shown = jfc("batch", "list")
+    rows = shown.stdout.split("\u2500\n")[1].splitlines()
+    assert shown.widest <= 80
+    assert {row.split()[0] for row in rows} == {f"{uid[:8]}…" for uid in pilots}
+    assert len(rows) == 2
+    assert sum(f" {number[:8]}… " in row for row in rows) == 1
+    info = jfc("batch", "info", pilots[0][:8])
+    assert info.widest <= 80
+    assert f"\nqueue id    {number}" in info.stdout
+
+
 def test_a_pilot_is_shown_by_either_id(jfc: Jfc, pilots: list[str]) -> None:
     """The id of its queue job, or its unique id; another one is refused."""
     assert pilots[0] in jfc("batch", "info", "11").stdout

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import io
 import os
 import pty
 import re
@@ -16,10 +17,15 @@ from typing import TYPE_CHECKING
 
 import pyte
 import pytest
+from rich.console import Console
 
 from jfcelery.cli.watch.session import Session
 from jfcelery.cli.watch.terminal import first_key
+from jfcelery.database.hosts import HostRecords
+from jfcelery.database.jobs import Jobs
+from jfcelery.errors import ConnectionLostError
 from jfcelery.states import JobState
+from tests.support.queued import WAY, Queued
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -191,6 +197,51 @@ def test_the_view_is_printed_once_without_a_terminal(jfc: Jfc, make_flow: MakeFl
     assert "1 RERR" in answer.stdout
     assert "OutputMissingError" in jfc("watch", flow.ids["a"], "--once").stdout
     assert jfc("watch").status == 2
+
+
+def shown(session: Session) -> list[str]:
+    """Return the lines of a terminal of 80 by 24."""
+    session.look()
+    out = Console(width=80, height=24, file=io.StringIO(), record=True)
+    out.print(session.screen(80, 24))
+    return [line.rstrip() for line in out.export_text().splitlines()]
+
+
+def test_what_must_be_read_is_not_cut(controller: JobController) -> None:
+    """Names keep their beginnings; of the chosen job the whole reason stands below."""
+    names = {f"relaxation {n} of a cell": [] for n in range(40)}
+    flow = Queued(controller.queue, names, name="flow", worker="a-worker-with-a-long-name")
+    bad = flow.bring("relaxation 0 of a cell", _S.FAILED)
+    words = "ValueError: the self-consistent field did not converge within 200 iterations; see out"
+    Jobs(controller.queue).update(bad, {"error": f"{words}\ntrace", "error_class": "ValueError"})
+    HostRecords(controller.queue).failed("local", ConnectionLostError(words))
+    lines = shown(Session(controller, flow.flow))
+    text = "\n".join(lines)
+
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    (row,) = (line for line in lines if "FAILED" in line and line.startswith(f"{bad.db_id} "))
+    assert " relaxation 0 of a cell " in row
+    assert row.endswith(" ValueError")
+    assert f"{bad.db_id} relaxation 0 of a cell: {words}" in text.replace("\n", " ")
+    assert f"held back: {words}" in text.replace("\n", " ")
+    assert lines[0].startswith(f"jfcelery {controller.project.name}  {min(flow.ids.values())} flow")
+
+
+def test_an_open_flow_tells_of_its_own_jobs(controller: JobController, make_flow: MakeFlow) -> None:
+    """Those of other flows are counted where all flows are listed, in as many lines as it takes."""
+    make_flow({"other": []})
+    states = [state for _, state in WAY] + [_S.COMPLETED, _S.FAILED, _S.REMOTE_ERROR]
+    every = make_flow({state.value: [] for state in states} | {"child": ["FAILED"], "READY": []})
+    for state in states:
+        every.bring(state.value, state)
+
+    inside = "\n".join(shown(Session(controller, every.flow)))
+    outside = "\n".join(shown(Session(controller)))
+
+    assert "1 READY" in inside
+    assert "2 READY" in outside
+    assert [state for state in [*states, _S.WAITING] if f"1 {state}" not in inside] == [], inside
 
 
 def test_keys_choose_ask_and_act(controller: JobController, make_flow: MakeFlow) -> None:
