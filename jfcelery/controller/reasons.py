@@ -156,6 +156,8 @@ def _active(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Rea
     if doc.state in QUEUED_STATES:
         state = _seen(project, doc)
         if doc.state in POOL_STATES:
+            if doc.state is _S.BATCH_SUBMITTED and worker is not None and worker.max_jobs == 0:
+                yield Reason(f"No pilots are submitted for worker {doc.worker}: `max_jobs: 0`.")
             yield from _passed_over(queue, doc)
             pilot = doc.remote.batch_uid if doc.state is JobState.BATCH_RUNNING else None
             command = f"jfc batch info {pilot}" if pilot else f"jfc batch list -wk {doc.worker}"

@@ -6,6 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.controller import JobController
+from jfcelery.controller.reasons import reasons
 from jfcelery.database.batches import Batches
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import BatchState, JobState
@@ -120,7 +121,7 @@ def test_a_drained_pilot_ends_its_job_and_takes_no_more(batch_bench: MakeBatchBe
 
 
 def test_no_pilot_comes_where_none_may_be(batch_bench: MakeBatchBench) -> None:
-    """With `max_jobs: 0` jobs wait in the pool, before a maintenance for example."""
+    """With `max_jobs: 0` jobs wait in the pool, before a maintenance for example; they say so."""
     bench = batch_bench(worker={"execution_cmd": f"{HELD} {{}}", "max_jobs": 1}, max_wait=None)
     flow = add(bench, "a", "b")
     go_on_until(bench, lambda: len(lines(bench, "begun")) == 1, "a job to begin")
@@ -134,6 +135,9 @@ def test_no_pilot_comes_where_none_may_be(batch_bench: MakeBatchBench) -> None:
         bench.drain()
     assert sorted(bench.states(flow).values()) == ["BS", "C"]
     assert len(pilots(bench)) == 1
+    (waiting,) = (doc for doc in docs(bench) if doc.state is JobState.BATCH_SUBMITTED)
+    why = reasons(bench.project, bench.runtime.queue, waiting)
+    assert why[0].text == "No pilots are submitted for worker here: `max_jobs: 0`."
     bench.project.workers["here"] = worker
     go_on_until(bench, lambda: set(bench.states(flow).values()) == {"C"}, "the other job to run")
 
