@@ -88,6 +88,7 @@ def progress_of(current: Current, uuid: str) -> Safe:
     values = {
         "state": badge(info.state),
         "jobs": bar(counts, f"Progress of {info.name}"),
+        "by state": _by_state(counts, uuid),
         "uuid": info.flow_id,
         "added": when(info.created_on),
         "changed": when(info.updated_on),
@@ -96,6 +97,16 @@ def progress_of(current: Current, uuid: str) -> Safe:
         "metadata": info.flow_metadata,
     }
     return facts(values)
+
+
+def _by_state(counts: dict[str, int], uuid: str) -> Safe:
+    """Return how many jobs are in each state, each a link to them."""
+    return Safe(
+        " ".join(
+            link(f"/jobs?flow={uuid}&state={state}", Safe(f"{number} {badge(state)}"))
+            for state, number in counts.items()
+        )
+    )
 
 
 def graph_of(current: Current, uuid: str) -> Safe:

@@ -9,8 +9,9 @@ from fastapi import Request
 from nicegui import ui
 
 from jfcelery.controller.arguments import one_job
+from jfcelery.controller.filters import FlowFilter
 from jfcelery.controller.outputs import job_output
-from jfcelery.controller.queries import find_one_job, job_infos
+from jfcelery.controller.queries import find_flows, find_one_job, job_infos, raw_jobs
 from jfcelery.controller.reasons import reasons
 from jfcelery.database.failures import with_whole_errors
 from jfcelery.database.history import History
@@ -30,6 +31,7 @@ from jfcelery.web.pages.markup import (
     duration,
     facts,
     flow_link,
+    job_link,
     table,
     text,
     tree,
@@ -37,13 +39,16 @@ from jfcelery.web.pages.markup import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from jfcelery.database.connection import QueueDatabase
     from jfcelery.database.documents import JobDoc
     from jfcelery.web.current import Current
 
 #: Fields that the list of facts leaves to other parts of the page.
-_ELSEWHERE = {"state", "error", "error_class", "remote", "name", "flow", "recovery"}
+_ELSEWHERE = {"state", "error", "error_class", "remote", "name", "flow", "recovery", "hosts"}
+#: Most parents that are named.
+MOST_PARENTS = 10
 
 
 def add_job(current: Current) -> None:
@@ -62,7 +67,7 @@ def add_job(current: Current) -> None:
             ActionBar(current, caller, lambda: JobSelection(db_ids=[db_id]))
             with card("State"):
                 live(current, state_of, db_id)
-            with ui.element("div").classes("cards"):
+            with ui.element("div").classes("cards uneven"):
                 with card("What is known"):
                     live(current, facts_of, db_id)
                 with card("History"):
@@ -100,21 +105,43 @@ def state_of(current: Current, db_id: str) -> Safe:
 
 def facts_of(current: Current, db_id: str) -> Safe:
     """Return everything that `jfc job info` shows and that has a value."""
-    doc = _find(current, db_id)
-    (info,) = job_infos(current.controller().queue, [doc])
-    values: dict[str, object] = {"flow": flow_link(doc.flow, doc.flow)}
+    queue, doc = current.controller().queue, _find(current, db_id)
+    (info,) = job_infos(queue, [doc])
+    values: dict[str, object] = {"flow": _flow(queue, doc.flow)}
     for name, value in info.model_dump(mode="python").items():
         if name in _ELSEWHERE:
             continue
         values[name] = when(value) if hasattr(value, "astimezone") else value
+    values["parents"] = _parents(queue, info.parents)
+    # They are called so in jobflow; a host is something else here.
+    values["inner flows"] = [uuid for uuid in info.hosts if uuid != doc.flow]
     values["run_time"] = duration(info.run_time)
     remote = info.remote.model_dump(mode="json", exclude_defaults=True)
+    if info.remote.end:
+        remote["end"] = f"{info.remote.end.reason}: {info.remote.end.words}".removesuffix(": ")
     for name, value in remote.items():
         if name != "error":
             values[f"remote {name}"] = value
     if info.recovery:
         values["recovery"] = info.recovery.why
     return facts(values)
+
+
+def _flow(queue: QueueDatabase, uuid: str) -> Safe:
+    """Return a link to a flow, by its number and name."""
+    (flow,) = find_flows(queue, FlowFilter(flow_ids=(uuid,))) or (None,)
+    return flow_link(uuid, f"{flow.db_id} {flow.name}" if flow else uuid)
+
+
+def _parents(queue: QueueDatabase, uuids: Sequence[str]) -> Safe:
+    """Return links to the first parents, by their numbers and names, and the number of others."""
+    query = {"uuid": {"$in": list(uuids[:MOST_PARENTS])}}
+    found = raw_jobs(queue, query, ("uuid", "index", "db_id", "job.name"))
+    newest = {raw["uuid"]: raw for raw in sorted(found, key=lambda raw: raw["index"])}
+    raws = (newest[uuid] for uuid in uuids if uuid in newest)
+    links = (f"{job_link(raw['db_id'])} {text(raw['job']['name'])}" for raw in raws)
+    more = len(uuids) - MOST_PARENTS
+    return Safe(", ".join(links) + (f" and {more} more" if more > 0 else ""))
 
 
 def history_of(current: Current, db_id: str) -> Safe:

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: Most items of a list or mapping that a tree shows, and its greatest depth.
 MOST_ITEMS, MOST_DEPTH = 200, 12
+#: Most entries of a mapping that is shown as a list of facts.
+MOST_FACTS = 20
 #: Most characters of one value in a tree.
 MOST_CHARACTERS = 2000
 #: Which look a state has: see the style sheet.
@@ -117,17 +119,31 @@ def _key(row: Sequence[object]) -> str:
 
 
 def facts(values: Mapping[str, object]) -> Safe:
-    """Return names and values as a list; what has no value is left out."""
+    """Return names and values as a list; what has no value is left out.
+
+    Mappings are lists within it, whose names are a person's own; lists of more than plain values,
+    and what is large, are trees.
+    """
+    named = {name.replace("_", " "): value for name, value in values.items()}
+    return _listed(named)
+
+
+def _listed(values: Mapping[str, object]) -> Safe:
     rows = "".join(
-        f"<dt>{text(name.replace('_', ' '))}</dt><dd>{text(_joined(value))}</dd>"
+        f"<dt>{text(name)}</dt><dd>{_value(value)}</dd>"
         for name, value in values.items()
         if value not in (None, "", [], {}, ())
     )
     return Safe(f'<dl class="facts">{rows}</dl>')
 
 
-def _joined(value: object) -> object:
-    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else value
+def _value(value: object) -> Safe:
+    if isinstance(value, dict):
+        return _listed(value) if len(value) <= MOST_FACTS else tree(value)
+    if isinstance(value, list | tuple):
+        nested = any(isinstance(item, dict | list | tuple) for item in value)
+        return tree(list(value)) if nested else text(", ".join(map(str, value)))
+    return text(value)
 
 
 def bar(counts: Mapping[str, int], label: str) -> Safe:
@@ -156,7 +172,8 @@ def tree(value: Any, name: str = "", *, depth: int = 0) -> Safe:
     label = f"<b>{text(name)}</b> " if name else ""
     if isinstance(value, dict | list) and value:
         items = list(value.items() if isinstance(value, dict) else enumerate(value))
-        kind = f"{len(items)} {'entries' if isinstance(value, dict) else 'items'}"
+        one, many = ("entry", "entries") if isinstance(value, dict) else ("item", "items")
+        kind = f"{len(items)} {one if len(items) == 1 else many}"
         if depth >= MOST_DEPTH:
             return Safe(f"<div>{label}<i>{kind}</i></div>")
         inner = "".join(tree(v, str(k), depth=depth + 1) for k, v in items[:MOST_ITEMS])

@@ -39,6 +39,7 @@ h2 { font-size:1.05rem; line-height:1.3; margin:0 0 .6rem; font-weight:650; }
   padding:1rem; margin-bottom:1rem; min-width:0; }
 .cards { display:grid; grid-template-columns:repeat(auto-fit,minmax(min(100%,30rem),1fr));
   gap:0 1rem; }
+@media (min-width:1000px) { .cards.uneven { grid-template-columns:2fr 3fr; } }
 .tiles { display:flex; flex-wrap:wrap; gap:.5rem; }
 .tiles a { flex:1 1 7rem; padding:.6rem .8rem; border-radius:10px; text-decoration:none;
   border:1px solid var(--line); color:var(--ink); background:var(--card); }
@@ -51,7 +52,7 @@ th, td { padding:.4rem .7rem .4rem .2rem; border-bottom:1px solid var(--line);
 tbody tr:last-child > td { border-bottom:0; }
 .scroll + p { margin:.4rem 0 0; } .scroll + .scroll, p + .scroll { margin-top:.8rem; }
 .card.q-expansion-item { padding:.2rem 0; }
-[aria-label=History] td:last-child { overflow-wrap:anywhere; }
+[aria-label=History] td:last-child { overflow-wrap:anywhere; min-width:12rem; }
 td time, .badge { white-space:nowrap; } .none { color:var(--soft); }
 .badge { display:inline-block; padding:.05rem .5rem; border-radius:99px; font-size:.8rem;
   font-weight:600; color:var(--c); background:color-mix(in srgb, var(--c) var(--wash), transparent);
@@ -59,7 +60,7 @@ td time, .badge { white-space:nowrap; } .none { color:var(--soft); }
 .good { --c:var(--good); } .bad { --c:var(--bad); } .busy { --c:var(--busy); }
 .held { --c:var(--held); } .idle { --c:var(--idle); } .moving { --c:var(--moving); }
 .bar { display:flex; width:8rem; max-width:40vw; height:.7rem; border-radius:99px;
-  overflow:hidden; background:var(--line); } .bar i { background:var(--c); }
+  overflow:hidden; background:var(--line); } .bar i { background:var(--c); min-width:3px; }
 .of, .soft { color:var(--soft); }
 .hidden { position:absolute; width:1px; height:1px; overflow:hidden; clip-path:inset(50%); }
 .facts { display:grid; grid-template-columns:max-content 1fr; gap:.2rem 1rem; margin:0; }

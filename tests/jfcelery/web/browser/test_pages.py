@@ -68,6 +68,37 @@ def test_a_long_reason_in_the_history_is_whole(
     assert region.evaluate("one => one.scrollWidth <= one.clientWidth")
 
 
+def test_facts_of_a_job_are_words_and_links(
+    page: Page, server: WebServer, flow: Queued, controller: JobController
+) -> None:
+    """No notation of Python: mappings are lists of their own; flow and parents have their names."""
+    doc = flow.doc("static")
+    sample = {"sample_id": "Si", "cell": {"a": 5.43}, "sites": [{"x": 0}], "tags": ["new", "old"]}
+    end = {"reason": "TIMEOUT", "exit_code": 0, "words": "1 h over"}
+    config = {"export": {"A_B": 1}}
+    controller.queue.jobs.update_one(
+        {"_id": doc.id},
+        {
+            "$set": {
+                "job.metadata": sample,
+                "remote.end": end,
+                "exec_config": config,
+            }
+        },
+    )
+    known = show(page, server, f"/job/{doc.db_id}").locator(".facts").first
+    for words in ("sample_idSi", "cella5.43", "tagsnew, old", "exportA_B1", "TIMEOUT: 1 h over"):
+        expect(known).to_contain_text(words)
+    assert "{" not in known.inner_text()
+    assert doc.flow not in known.inner_text()
+    known.get_by_role("link", name=f"{flow.ids['relax']}", exact=True).click()
+    expect(page.get_by_role("heading", name=re.compile("relax"))).to_be_visible()
+    page.get_by_role("link", name="1 silicon").click()
+    expect(page).to_have_url(re.compile("/flow/"))
+    page.get_by_role("link", name="1 FAILED").click()
+    expect(page.locator("#content tbody tr", has=page.locator("a"))).to_have_count(1)
+
+
 def test_jobs_are_filtered_and_names_are_no_markup(
     page: Page, server: WebServer, flow: Queued
 ) -> None:
