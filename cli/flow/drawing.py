@@ -148,7 +148,7 @@ def _arrow(start: Box, end: Box, *, dashed: bool) -> Arrow:
 
 def _svg_box(box: Box, label: str) -> str:
     node = box.node
-    hover = f"{node.doc.db_id} {node.name}: {node.state}"
+    hover = f"{node.label('both')}: {node.words}"
     return (
         f"<g><title>{escape(hover)}</title>"
         f'<rect x="{box.x:.1f}" y="{box.y:.1f}" width="{box.width:.1f}" height="{BOX_HEIGHT}" '

@@ -32,20 +32,29 @@ ENDINGS = (".svg", ".png", ".html", ".mmd")
     type=click.Path(dir_okay=False, path_type=Path),
     help="Write it to this file: .svg, .png, .html or .mmd (Mermaid).",
 )
+@click.option("--all", "-a", "each", is_flag=True, help="Draw each job, however many there are.")
 @click.option("--dash", "-d", "browse", is_flag=True, help="Show it in the browser.")
 @click.option("--mermaid", "-m", "as_text", is_flag=True, help="Print it in Mermaid's language.")
 def graph(
-    flow_id: str, by_job: bool, label: str, path: Path | None, browse: bool, as_text: bool
+    flow_id: str,
+    by_job: bool,
+    label: str,
+    path: Path | None,
+    each: bool,
+    browse: bool,
+    as_text: bool,
 ) -> None:
     """Draw a flow as a graph: full arrows to who uses an output, dashed ones to what a job made.
 
+    Of a large flow, jobs of like names are one node; --all draws each.
     Without --path and --dash the text for Mermaid is printed, which GitHub and others draw.
     """
     from jfcelery.cli.flow.arguments import find_uuid
     from jfcelery.cli.flow.drawing import mermaid
-    from jfcelery.cli.output import printable
+    from jfcelery.cli.output import hint, printable
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.graph import FlowGraph
+    from jfcelery.controller.grouping import grouped
     from jfcelery.database.edges import with_parents
 
     if path is not None and path.suffix.lower() not in ENDINGS:
@@ -53,7 +62,8 @@ def graph(
     with open_controller() as controller:
         uuid = find_uuid(controller, flow_id, by_job=by_job)
         docs = with_parents(controller.queue, controller.flow_actions.jobs_of([uuid]))
-        drawn = FlowGraph.of(docs)
+        whole = FlowGraph.of(docs)
+    drawn = whole if each else grouped(whole)
     if path is not None:
         _write(drawn, label, path, uuid)
         click.echo(f"Written: {path}")
@@ -61,6 +71,8 @@ def graph(
         _browse(_text(drawn, label, ".html", uuid))
     if as_text or not (path or browse):
         click.echo(printable(mermaid(drawn, label)), nl=False)
+    if len(drawn.nodes) < len(whole.nodes):
+        hint(f"Of {len(whole.nodes)} jobs, those of like names are one node; --all draws each.")
 
 
 def _write(drawn: FlowGraph, label: str, path: Path, title: str) -> None:

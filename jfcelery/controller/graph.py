@@ -2,40 +2,74 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from jfcelery.states import JobState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from jfcelery.database.documents import JobDoc
-    from jfcelery.states import JobState
+
+_S = JobState
+#: Which state of several jobs is shown as that of all: what is wrong first, then what is under way.
+_FOREMOST = (
+    *(_S.FAILED, _S.REMOTE_ERROR, _S.RUNNING, _S.BATCH_RUNNING, _S.RUN_FINISHED, _S.DOWNLOADED),
+    *(_S.SUBMITTED, _S.BATCH_SUBMITTED, _S.UPLOADED, _S.CHECKED_OUT),
+    *(_S.PAUSED, _S.STOPPED, _S.USER_STOPPED, _S.READY, _S.WAITING, _S.COMPLETED),
+)
 
 
 @dataclass(frozen=True)
 class Node:
-    """A job in the graph.
+    """A job in the graph, or several jobs that are shown as one.
 
     Args:
         key: Unique name in the graph, usable in any format.
-        doc: The job.
+        doc: The job, or the first of them.
+        others: The others.
+        pattern: What their names have in common.
+        depth: The row in which they stand, where the arrows do not tell.
     """
 
     key: str
     doc: JobDoc
+    others: tuple[JobDoc, ...] = ()
+    pattern: str = ""
+    depth: int | None = None
 
     @property
     def name(self) -> str:
-        """The job's name."""
-        return self.doc.job.name
+        """The job's name, or what the names of several have in common."""
+        return self.pattern or self.doc.job.name
+
+    @property
+    def number(self) -> int:
+        """How many jobs it stands for."""
+        return 1 + len(self.others)
+
+    @property
+    def states(self) -> Counter[JobState]:
+        """How many of its jobs are in each state."""
+        return Counter(doc.state for doc in (self.doc, *self.others))
 
     @property
     def state(self) -> JobState:
-        """The job's state."""
-        return self.doc.state
+        """The job's state; of several that in which something is wrong, or under way."""
+        return min(self.states, key=_FOREMOST.index)
+
+    @property
+    def words(self) -> str:
+        """The states in words, the foremost first."""
+        ordered = sorted(self.states.items(), key=lambda item: _FOREMOST.index(item[0]))
+        return ", ".join(f"{number} {s}" if self.others else s for s, number in ordered)
 
     def label(self, kind: str) -> str:
         """Return what stands in the node: ``name``, ``db_id`` or ``both``."""
+        if self.others:
+            return f"{self.name} ×{self.number}"  # noqa: RUF001 - the sign for times
         number = f"{self.doc.db_id}" + (f".{self.doc.index}" if self.doc.index > 1 else "")
         return {"name": self.name, "db_id": number}.get(kind, f"{number} {self.name}")
 
@@ -93,7 +127,8 @@ class FlowGraph:
         before: dict[str, list[str]] = {node.key: [] for node in self.nodes}
         for edge in self.edges:
             before[edge.end].append(edge.start)
-        depth = _depths(before)
+        given = {node.key: node.depth for node in self.nodes if node.depth is not None}
+        depth = given or _depths(before)
         layers: list[list[Node]] = [[] for _ in range(max(depth.values(), default=-1) + 1)]
         for node in self.nodes:
             layers[depth[node.key]].append(node)

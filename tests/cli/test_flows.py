@@ -123,6 +123,25 @@ def test_graphs_are_drawn_in_all_forms(jfc: Jfc, make_flow: MakeFlow, tmp_path: 
     assert "cannot be written" in nowhere.stderr
 
 
+def test_a_wide_graph_has_room_on_a_screen(jfc: Jfc, make_flow: MakeFlow, tmp_path: Path) -> None:
+    """Hundreds of siblings are one node, which tells that one of them failed; --all draws each."""
+    edges = {"start": []} | {f"calc {n}": ["start"] for n in range(300)}
+    flow = make_flow(edges | {"fit": list(edges)[1:]})
+    flow.bring("start", _S.COMPLETED)
+    flow.bring("calc 7", _S.FAILED)
+    few = jfc("flow", "graph", "1")
+    assert '("calc * ×300"):::failed' in few.stdout  # noqa: RUF001 - the sign for times
+    assert few.stdout.count("-->") == 2
+    assert "Of 302 jobs" in few.stderr
+    each = jfc("flow", "graph", "1", "--all")
+    assert each.stdout.count("-->") == 600
+    assert each.stderr == ""
+    jfc("flow", "graph", "1", "-p", str(tmp_path / "flow.svg"))
+    root = ET.parse(tmp_path / "flow.svg").getroot()  # noqa: S314 - our own
+    assert int(root.attrib["width"]) < 1000
+    assert "1 FAILED, 299 READY" in (tmp_path / "flow.svg").read_text()
+
+
 def test_a_graph_is_drawn_as_an_image(
     jfc: Jfc, make_flow: MakeFlow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

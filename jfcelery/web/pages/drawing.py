@@ -1,12 +1,11 @@
-"""A flow drawn: its graph, collapsed by name where it is large, and its time line."""
+"""A flow drawn: its graph, with jobs of like names as one where it is large, and its time line."""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from jfcelery.controller.grouping import grouped
+from jfcelery.controller.words import counted
 from jfcelery.states import JobState
 from jfcelery.web.pages.markup import Safe, look, text
 
@@ -14,13 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from jfcelery.controller.graph import FlowGraph
+    from jfcelery.controller.graph import FlowGraph, Node
     from jfcelery.database.documents import Change, JobDoc
 
-#: From so many jobs on, those of the same name become one node; from so many names on, those that
-#: differ in numbers only do.
-MOST_NODES = 60
-_NUMBER = re.compile(r"\d+")
 #: Sizes in pixels.
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 150, 40, 18, 46
 #: Most jobs of a time line, width of its names and of the whole, height of a row.
@@ -44,64 +39,31 @@ KINDS = {
 }
 
 
-@dataclass
-class Box:
-    """A node of the drawing: one job, or all jobs of a name.
-
-    Args:
-        label: Its name.
-        depth: Longest way from the start.
-        states: Numbers of its jobs by state.
-        target: Page that it leads to.
-    """
-
-    label: str
-    depth: int
-    target: str
-    states: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def state(self) -> str:
-        """The state that colours it: the worst, or what is under way."""
-        order = ("bad", "busy", "moving", "held", "idle", "good")
-        return min(self.states, key=lambda state: order.index(look(state)))
-
-    @property
-    def words(self) -> str:
-        """The states in words."""
-        return ", ".join(f"{n} {s}" if n > 1 else s for s, n in self.states.items())
-
-
 def graph_svg(graph: FlowGraph, flow: str) -> Safe:
     """Return a flow's graph as SVG; dashed arrows lead to what a job made while it ran."""
-    collapsed = len(graph.nodes) > MOST_NODES
-    boxes, key_of = _boxes(graph, flow, collapsed=collapsed)
-    rows: dict[int, list[str]] = {}
-    for key, box in boxes.items():
-        rows.setdefault(box.depth, []).append(key)
-    longest = max(map(len, rows.values()), default=0)
+    shown = grouped(graph)
+    layers = [layer for layer in shown.layers() if layer]
+    longest = max(map(len, layers), default=0)
     places = {
-        key: (
-            round((column + (longest - len(rows[depth])) / 2) * (BOX_WIDTH + GAP_X)) + 2,
+        node.key: (
+            round((column + (longest - len(layer)) / 2) * (BOX_WIDTH + GAP_X)) + 2,
             row * (BOX_HEIGHT + GAP_Y) + 2,
         )
-        for row, depth in enumerate(sorted(rows))
-        for column, key in enumerate(rows[depth])
+        for row, layer in enumerate(layers)
+        for column, node in enumerate(layer)
     }
     width = max((x for x, _ in places.values()), default=0) + BOX_WIDTH + 4
     height = max((y for _, y in places.values()), default=0) + BOX_HEIGHT + 4
-    edges = {
-        (key_of[edge.start], key_of[edge.end], edge.made)
-        for edge in graph.edges
-        if key_of[edge.start] != key_of[edge.end]
-    }
-    lines = "".join(_edge(places[a], places[b], made=made) for a, b, made in sorted(edges))
-    nodes = "".join(_node(box, places[key]) for key, box in boxes.items())
+    edges = sorted((edge.start, edge.end, edge.made) for edge in shown.edges)
+    lines = "".join(_edge(places[a], places[b], made=made) for a, b, made in edges)
+    nodes = "".join(_node(node, places[node.key], flow) for node in shown.nodes)
     head = (
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" fill="#8a949e"/></marker></defs>'
     )
-    what = f"{len(graph.nodes)} jobs" + (", one node for each name" if collapsed else "")
+    what = counted(len(graph.nodes), "job") + (
+        "; those of like names are one node" if len(shown.nodes) < len(graph.nodes) else ""
+    )
     return Safe(
         f'<p class="soft">{what}</p><div class="wide" tabindex="0" role="region" '
         f'aria-label="Graph of the flow"><svg role="group" width="{width}" height="{height}" '
@@ -109,39 +71,23 @@ def graph_svg(graph: FlowGraph, flow: str) -> Safe:
     )
 
 
-def _boxes(
-    graph: FlowGraph, flow: str, *, collapsed: bool
-) -> tuple[dict[str, Box], dict[str, str]]:
-    """Return the boxes by their keys, and the key of the box of each job."""
+def _node(node: Node, place: tuple[int, int], flow: str) -> str:
     from urllib.parse import quote, urlencode
 
-    boxes: dict[str, Box] = {}
-    key_of: dict[str, str] = {}
-    similar = collapsed and len({node.name for node in graph.nodes}) > MOST_NODES
-    for depth, layer in enumerate(graph.layers()):
-        for node in layer:
-            name = _NUMBER.sub("*", node.name) if similar else node.name
-            target = f"/job/{quote(node.doc.db_id, safe='')}"
-            if collapsed:
-                target = "/jobs?" + urlencode({"flow": flow, "name": name})
-            key = name if collapsed else node.key
-            box = boxes.setdefault(key, Box(name, depth, target))
-            box.states[str(node.state)] += 1
-            key_of[node.key] = key
-    return boxes, key_of
-
-
-def _node(box: Box, place: tuple[int, int]) -> str:
     x, y = place
-    number = sum(box.states.values())
-    name = box.label if len(box.label) <= CHARACTERS else box.label[: CHARACTERS - 1] + "…"
-    label = f"{name} ×{number}" if number > 1 else name  # noqa: RUF001 - the sign for times
+    times = f" ×{node.number}" if node.others else ""  # noqa: RUF001 - the sign for times
+    room = CHARACTERS - len(times)
+    name = node.name if len(node.name) <= room else f"{node.name[: room - 1]}…"
+    target = f"/job/{quote(node.doc.db_id, safe='')}"
+    if node.others:
+        target = "/jobs?" + urlencode({"flow": flow, "name": node.name.replace("[", "[[]")})
+    told = f"{text(node.name)}: {text(node.words)}"
     return (
-        f'<a href="{text(box.target)}" aria-label="{text(box.label)}: {text(box.words)}">'
-        f'<g class="node {look(box.state)}"><title>{text(box.label)}: {text(box.words)}</title>'
+        f'<a href="{text(target)}" aria-label="{told}">'
+        f'<g class="node {look(node.state)}"><title>{told}</title>'
         f'<rect x="{x}" y="{y}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="8"/>'
-        f'<text x="{x + 8}" y="{y + 17}" font-size="12">{text(label)}</text>'
-        f'<text x="{x + 8}" y="{y + 32}" font-size="10">{text(box.words[:26])}</text></g></a>'
+        f'<text x="{x + 8}" y="{y + 17}" font-size="12">{text(name + times)}</text>'
+        f'<text x="{x + 8}" y="{y + 32}" font-size="10">{text(node.words[:26])}</text></g></a>'
     )
 
 

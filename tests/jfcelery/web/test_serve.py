@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from jfcelery.controller.graph import FlowGraph
+from jfcelery.controller.grouping import MOST_NODES
 from jfcelery.errors import InputError, RunnerError
 from jfcelery.web.current import Current
 from jfcelery.web.pages import flow as flow_page
-from jfcelery.web.pages.drawing import MOST_NODES, graph_svg
+from jfcelery.web.pages.drawing import graph_svg
 from jfcelery.web.pages.flow import graph_of
 from jfcelery.web.serve import Listening
 
@@ -61,7 +62,7 @@ def test_large_graphs_have_one_node_for_each_name(make_flow: MakeFlow) -> None:
     ]
     drawn = graph_svg(FlowGraph.of([*docs, small.doc("b")]), "f")
     assert drawn.count("<rect") == 2
-    assert "one node for each name" in drawn
+    assert f"{MOST_NODES + 1} jobs; those of like names are one node" in drawn
 
 
 def test_the_graph_of_a_huge_flow_says_that_it_is_a_part(

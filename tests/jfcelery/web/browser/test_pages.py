@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
+from jfcelery.controller.grouping import MOST_NODES
 from jfcelery.states import JobState
-from jfcelery.web.pages.drawing import MOST_NODES
 from tests.support.browsing import NASTY, barriers, show
 from tests.support.entries import QUICK_JOB
 from tests.support.queued import Queued
@@ -225,7 +225,9 @@ def test_a_flow_shows_graph_time_line_and_report(
     expect(graph.locator(".node")).to_have_count(2)
     collapsed = graph.get_by_role("link", name="calc *")
     expect(collapsed).to_contain_text(f"calc * ×{MOST_NODES}")  # noqa: RUF001 - the sign for times
-    expect(collapsed).to_have_attribute("aria-label", f"calc *: COMPLETED, {MOST_NODES - 1} READY")
+    expect(collapsed).to_have_attribute(
+        "aria-label", f"calc *: {MOST_NODES - 1} READY, 1 COMPLETED"
+    )
     line = content.get_by_role("region", name="Time line of the flow").get_by_role("listitem")
     expect(line).to_have_count(len(names))
     for kind, state in (
