@@ -244,7 +244,8 @@ class Runner:
             late = [process for process in info.processes[1:] if not process.ready]
             failing = any(process.state in {"failing", "fatal"} for process in late)
             if failing or time.monotonic() > deadline:
-                words = "; ".join(f"{p.name} is {p.state}: {p.words}" for p in late)
+                told = ((p, p.words or last_line(p.log) or "it says nothing") for p in late)
+                words = "; ".join(f"{p.name} is {p.state}: {said}" for p, said in told)
                 raise RunnerError(
                     f"the runner was started, but not all of it works: {words}",
                     remedy="It goes on trying. See `jfc runner info` and the logs in "

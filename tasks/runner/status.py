@@ -84,6 +84,8 @@ class RunnerInfo:
         return next((p for p in self.processes if p.name == SUPERVISOR), None)
 
 
+#: The supervisor's words for processes in trouble; one that starts, or ends, is in none.
+_TROUBLES = frozenset({"BACKOFF", "EXITED", "FATAL", "UNKNOWN"})
 #: What a supervisor that does not answer is doing.
 _SILENT_STATES = {Phase.STARTING: RunnerState.STARTING, Phase.ENDING: RunnerState.STOPPING}
 
@@ -172,7 +174,9 @@ def _of_state(folder: RunnerFolder, records: Records, found: ProcessState) -> Pr
     ready = found.state == "RUNNING" and own is not None and own.phase is Phase.WORKING
     log = folder.log(found.name)
     failing = own is not None and own.phase is Phase.FAILING
-    words = own.words if own and failing else last_line(log) or found.words
+    words = own.words if own and failing else ""
+    if not failing and found.state in _TROUBLES:
+        words = last_line(log) or found.words
     return ProcessInfo(
         name=found.name,
         pid=found.pid,
@@ -181,7 +185,7 @@ def _of_state(folder: RunnerFolder, records: Records, found: ProcessState) -> Pr
         since=own.since if own else None,
         memory=memory_of(found.pid) if found.pid else None,
         log=log,
-        words="" if ready else words,
+        words=words,
     )
 
 

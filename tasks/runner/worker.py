@@ -110,6 +110,8 @@ def _serve(project: Project, options: argparse.Namespace, membership: Membership
         task_events=options.events,
         without_mingle=True,
         without_gossip=True,
+        # Its banner would be the last that the log of a process says that was killed early.
+        quiet=True,
     )
     worker.start()
     return int(worker.exitcode or EXIT_ANEW)

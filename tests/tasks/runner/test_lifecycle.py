@@ -116,18 +116,17 @@ def test_many_starts_at_once(runner: Runner) -> None:
 
 
 def test_killed_worker(runner: Runner) -> None:
-    """A Celery worker that is killed is started again and works."""
+    """A Celery worker that is killed is started again and works; nothing is said to be wrong."""
     runner.start(SMALL)
     killed = kill(runner, "worker")
     wait_until(lambda: process(runner, "worker").pid not in {0, killed}, "a new process")
+    assert process(runner, "worker").words == ""  # while it starts
     await_state(runner, RunnerState.RUNNING)
+    assert "[queues]" not in process(runner, "worker").log.read_text()  # Celery's banner
 
 
 def test_killed_supervisor(runner: Runner) -> None:
-    """A killed supervisor is noticed; the next start ends what it left behind.
-
-    While it lives there is nothing to reset.
-    """
+    """A killed supervisor is noticed; the next start ends what it left; no reset while it lives."""
     runner.start(SMALL)
     with pytest.raises(RunnerRunningError):
         runner.reset()
