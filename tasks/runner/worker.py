@@ -87,7 +87,10 @@ def _serve(project: Project, options: argparse.Namespace, membership: Membership
     beat = _beat(app) if options.beat else None
     watcher = Watcher(project, _end_warmly, vital=[beat] if beat else [])
 
+    queues = queues_of(project, options.role)
+
     def ready(**_: Any) -> None:
+        logger.info("serves %s", ", ".join(queues))
         if beat:
             beat.start()
         watcher.start()
@@ -102,7 +105,7 @@ def _serve(project: Project, options: argparse.Namespace, membership: Membership
     worker_shutting_down.connect(shutting_down, weak=False)
     worker = app.Worker(
         hostname=node_name(project, options.name),
-        queues=queues_of(project, options.role),
+        queues=queues,
         pool_cls="threads",
         concurrency=options.concurrency,
         loglevel=level,
