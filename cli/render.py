@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from jfcelery.cli.output import console, escape, local_time, styled_state, zone
+from jfcelery.cli.output import console, duration, escape, local_time, styled_state, zone
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 #: Names whose values are states, to be shown in their colours.
 _STATES = frozenset({"state", "previous_state"})
+#: Names whose values are durations in seconds; from a minute on they have hours and minutes.
+_SECONDS, MINUTE = frozenset({"run_time"}), 60
 
 
 def print_mapping(content: Mapping[str, Any], *, show_none: bool = False) -> None:
@@ -54,6 +56,8 @@ def _text(name: str, value: Any) -> str:
         return _listed(value)
     if name in _STATES:
         return styled_state(str(value))
+    if name in _SECONDS:
+        return f"{value:g} s" if value < MINUTE else duration(value)
     if isinstance(value, float):
         return f"{value:g}"
     return escape(value)

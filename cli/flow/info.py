@@ -138,5 +138,7 @@ def _suggest(flow: FlowInfo) -> None:
 
     if flow.n_errors:
         hint(f"It is stuck at {counted(flow.n_errors, 'job')}: jfc job list -e -fid {flow.flow_id}")
+    elif flow.state is FlowState.FAILED:
+        hint(f"What went wrong: jfc job list -e -fid {flow.db_id}")
     elif flow.state in (FlowState.PAUSED, FlowState.STOPPED):
         hint(f"To let it go on: jfc flow resume {flow.db_id}")

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jfcelery.controller.filters import JobFilter
-from jfcelery.controller.queries import count_jobs
+from jfcelery.controller.queries import count_jobs, raw_jobs
 from jfcelery.controller.rerun import held_by_itself
 from jfcelery.database.batches import Batches
-from jfcelery.database.edges import APART
+from jfcelery.database.documents import JobDoc
+from jfcelery.database.edges import APART, Edges
 from jfcelery.database.failures import with_whole_errors
 from jfcelery.database.flows import Flows
 from jfcelery.database.hosts import HostRecords
-from jfcelery.database.jobs import Jobs
-from jfcelery.errors import JobNotFoundError, OutputMissingError
+from jfcelery.database.ids import id_number
+from jfcelery.errors import OutputMissingError
 from jfcelery.execution.pilot.handle import limit_of
 from jfcelery.project.options import HIDDEN_TIME
 from jfcelery.project.walltime import clock
 from jfcelery.states import ACTIVE_STATES, POOL_STATES, QUEUED_STATES, BatchState, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from jfcelery.database.connection import QueueDatabase
-    from jfcelery.database.documents import FlowDoc, JobDoc
+    from jfcelery.database.documents import FlowDoc
     from jfcelery.project import Project
 
 _S = JobState
-#: Jobs waited for that are named.
-SHOWN = 20
+#: Jobs waited for that are looked at, and those that are named: the ones that rest come first.
+LOOKED_AT, SHOWN = 1000, 8
 
 
 @dataclass(frozen=True)
@@ -90,22 +92,37 @@ def _waiting(queue: QueueDatabase, doc: JobDoc) -> Iterator[Reason]:
     if held_by_itself(doc):
         yield Reason("A rerun of it was not finished.", f"jfc job rerun {doc.db_id}")
         return
-    jobs = Jobs(queue)
     tokens = [token for token in doc.unmet if token != APART]
     if APART in doc.unmet:
-        tokens += [edge.parent for edge in jobs.edges.open(doc.id, limit=SHOWN + 1)]
-    for token in tokens[:SHOWN]:
-        uuid, _, index = token.removeprefix("@").rpartition("_")
-        try:
-            parent = jobs.get(uuid, int(index)) if token.startswith("@") else jobs.get(token)
-        except JobNotFoundError:
-            yield Reason(f"It waits for job {token}, which is not in the queue.")
-            continue
-        rests = parent.state not in ACTIVE_STATES | {_S.READY, _S.WAITING}
-        more = f"jfc job why {parent.db_id}" if rests or parent.state is _S.WAITING else ""
+        tokens += [edge.parent for edge in Edges(queue).open(doc.id, limit=LOOKED_AT + 1)]
+    known = _parents(queue, tokens[:LOOKED_AT])
+    for token in tokens[:LOOKED_AT]:
+        if token not in known:
+            name = token.removeprefix("@").rpartition("_")[0] if token.startswith("@") else token
+            yield Reason(f"It waits for job {name}, which is not in the queue.")
+    moving = ACTIVE_STATES | {_S.READY}
+    ordered = sorted(known.values(), key=lambda job: (job.state in moving, id_number(job.db_id)))
+    for parent in ordered[:SHOWN]:
+        more = "" if parent.state in moving else f"jfc job why {parent.db_id}"
         yield Reason(f"It waits for job {parent.db_id} ({parent.job.name}): {parent.state}.", more)
-    if len(tokens) > SHOWN:
-        yield Reason("It waits for more jobs than these.", f"jfc flow info {doc.db_id}")
+    if rest := Counter(parent.state for parent in ordered[SHOWN:]):
+        number = f"{'at least ' if len(tokens) > LOOKED_AT else ''}{rest.total()}"
+        states = ", ".join(f"{count} {state}" for state, count in rest.most_common())
+        yield Reason(f"It waits for {number} more: {states}.", f"jfc flow info {doc.db_id}")
+
+
+def _parents(queue: QueueDatabase, tokens: Sequence[str]) -> dict[str, JobDoc]:
+    """Return the jobs that tokens stand for: the newest of a uuid, or the one with an index."""
+    keys = [token.removeprefix("@") for token in tokens if token.startswith("@")]
+    uuids = [token for token in tokens if not token.startswith("@")]
+    found = {f"@{job.id}": job for job in _docs(queue, {"_id": {"$in": keys}})}
+    for job in sorted(_docs(queue, {"uuid": {"$in": uuids}}), key=lambda job: job.index):
+        found[job.uuid] = job
+    return found
+
+
+def _docs(queue: QueueDatabase, query: dict[str, Any]) -> list[JobDoc]:
+    return [JobDoc.from_mongo(raw) for raw in raw_jobs(queue, query)]
 
 
 def _ready(project: Project, queue: QueueDatabase, doc: JobDoc) -> Iterator[Reason]:

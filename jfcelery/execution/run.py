@@ -198,7 +198,10 @@ class _Execution:
         if outcome.error is None:
             self._enter(Stage.DONE)
         else:
-            print(f"{outcome.error.traceback}\n{outcome.error.summary}", file=sys.stderr)  # noqa: T201
+            trace, summary = outcome.error.traceback.rstrip(), outcome.error.summary
+            # A trace ends with it, mostly.
+            told = trace if summary in trace else f"{trace}\n\n{summary}"
+            print(told, file=sys.stderr)  # noqa: T201
             self._enter(Stage.FAILED, error_class=outcome.error.error_class)
         return 0
 

@@ -77,6 +77,16 @@ def test_info_shows_the_jobs_as_table_and_tree(jfc: Jfc, make_flow: MakeFlow) ->
     assert any(line.split() == ["1", "COMPLETED"] for line in lines)
 
 
+def test_info_of_a_failed_flow_leads_to_the_jobs_that_failed(jfc: Jfc, make_flow: MakeFlow) -> None:
+    """Also if they are not among those shown."""
+    flow = make_flow({"a": [], "b": []})
+    flow.bring("b", _S.FAILED)
+    hint = jfc("flow", "info", "1", "-m", "1").stderr.splitlines()[-1]
+    assert hint == f"What went wrong: jfc job list -e -fid {flow.ids['a']}"
+    command = hint.partition("jfc ")[2].split()
+    assert [job["name"] for job in jfc(*command, "--json").data] == ["b"]
+
+
 def test_info_of_a_large_flow_shows_some_jobs_and_says_so(jfc: Jfc, make_flow: MakeFlow) -> None:
     """``--max-results`` bounds the table; programs, the tree and the report get all."""
     flow = make_flow({letter: [] for letter in "abcde"})
@@ -125,7 +135,7 @@ def test_graphs_are_drawn_in_all_forms(jfc: Jfc, make_flow: MakeFlow, tmp_path: 
 
 def test_a_wide_graph_has_room_on_a_screen(jfc: Jfc, make_flow: MakeFlow, tmp_path: Path) -> None:
     """Hundreds of siblings are one node, which tells that one of them failed; --all draws each."""
-    edges = {"start": []} | {f"calc {n}": ["start"] for n in range(300)}
+    edges: dict[str, list[str]] = {"start": []} | {f"calc {n}": ["start"] for n in range(300)}
     flow = make_flow(edges | {"fit": list(edges)[1:]})
     flow.bring("start", _S.COMPLETED)
     flow.bring("calc 7", _S.FAILED)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -74,3 +75,15 @@ def test_info_leaves_out_what_says_nothing(jfc: Jfc, make_flow: MakeFlow) -> Non
     assert "step_attempts" not in short.stdout
     assert "index" in short.stdout
     assert "step_attempts" in long.stdout
+
+
+@pytest.mark.parametrize("seconds, shown", [(0.25, "0.25 s"), (3725, "1:02:05")])
+def test_a_duration_has_its_unit(jfc: Jfc, make_flow: MakeFlow, seconds: float, shown: str) -> None:
+    """Seconds as long as there are few of them; in JSON it is a number."""
+    flow = make_flow({"a": []})
+    doc, start = flow.bring("a", _S.COMPLETED), datetime(2026, 1, 1, tzinfo=UTC)
+    times = {"start_time": start, "end_time": start + timedelta(seconds=seconds)}
+    flow.jobs.update(doc, times)
+    lines = jfc("job", "info", "1").stdout.splitlines()
+    assert ["run_time", shown] in [line.rstrip().split(maxsplit=1) for line in lines]
+    assert jfc("job", "info", "1", "--json").data["run_time"] == seconds

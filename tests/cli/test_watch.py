@@ -209,7 +209,7 @@ def shown(session: Session) -> list[str]:
 
 def test_what_must_be_read_is_not_cut(controller: JobController) -> None:
     """Names keep their beginnings; of the chosen job the whole reason stands below."""
-    names = {f"relaxation {n} of a cell": [] for n in range(40)}
+    names: dict[str, list[str]] = {f"relaxation {n} of a cell": [] for n in range(40)}
     flow = Queued(controller.queue, names, name="flow", worker="a-worker-with-a-long-name")
     bad = flow.bring("relaxation 0 of a cell", _S.FAILED)
     words = "ValueError: the self-consistent field did not converge within 200 iterations; see out"

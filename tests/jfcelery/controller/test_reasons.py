@@ -42,16 +42,23 @@ def test_a_job_that_waits_names_each_parent(controller: JobController, make_flow
     }
 
 
-def test_many_parents_are_named_up_to_a_number(
+def test_of_many_parents_those_that_rest_are_named_first(
     controller: JobController, make_flow: MakeFlow
 ) -> None:
-    """Also those that lie apart; that there are more is said, with the command for all."""
-    parents = [f"p{number}" for number in range(SHOWN + 1)]
+    """Also of those that lie apart; of the others it is said how many are in which state."""
+    parents = [f"p{number}" for number in range(SHOWN + 12)]
     flow = make_flow({**{parent: [] for parent in parents}, "child": parents})
-    *shown, last = why(controller, flow, "child")
-    assert len(shown) == SHOWN
-    assert all(reason.text.startswith("It waits for job ") for reason in shown)
-    assert last.text == "It waits for more jobs than these."
+    flow.bring(parents[-1], _S.FAILED)
+    flow.bring(parents[-2], _S.COMPLETED)
+    flow.bring(parents[-3], _S.RUNNING)
+    first, *shown, last = why(controller, flow, "child")
+    failed = flow.ids[parents[-1]]
+    assert first == Reason(
+        f"It waits for job {failed} ({parents[-1]}): FAILED.", f"jfc job why {failed}"
+    )
+    assert len(shown) == SHOWN - 1
+    assert all("READY" in reason.text for reason in shown)
+    assert last.text == "It waits for 11 more: 10 READY, 1 RUNNING."
     assert last.command == f"jfc flow info {flow.ids['child']}"
 
 
