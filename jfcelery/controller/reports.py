@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from jfcelery.controller.filters import FlowFilter, JobFilter
 from jfcelery.controller.queries import (
-    count_by_state,
     count_flows_by_state,
     find_jobs,
     job_infos,
 )
-from jfcelery.controller.trends import periods, trends, zone_of
-from jfcelery.controller.usage import UsageReport, usage
-from jfcelery.database.connection import translated
+from jfcelery.controller.trends import Trend, periods, trends, zone_of
+from jfcelery.controller.usage import USAGE_FIELDS, UsageCount, UsageReport
+from jfcelery.database.pieces import every_job
 from jfcelery.states import ACTIVE_STATES, FlowState, JobState
 
 if TYPE_CHECKING:
@@ -102,15 +102,22 @@ def jobs_report(
         zone: Name of the time zone in which they begin.
         workers: The project's workers.
     """
-    counts = count_by_state(queue, JobFilter())
-    since = periods(interval, number, queue.clock.now(), zone_of(zone))[0]
+    starts = periods(interval, number, queue.clock.now(), zone_of(zone))
+    states, by_worker = Counter[str](), Counter[str]()
+    trend = Trend(JOB_TRENDS, interval, starts)
+    usage = UsageCount(queue, starts[0], workers)
+    for piece in every_job(queue, USAGE_FIELDS):
+        states.update(row["state"] for row in piece)
+        by_worker.update(row["worker"] for row in piece)
+        trend.add(piece)
+        usage.add(piece)
     running = find_jobs(queue, JobFilter(states=_RUNNING), sort=[("updated_on", 1)], limit=LONGEST)
     return JobsReport(
-        state_counts={state: counts.get(state.value, 0) for state in JobState},
-        trends=trends(queue, JOB_TRENDS, interval, number, zone),
+        state_counts={state: states[state.value] for state in JobState},
+        trends=trend.found,
         longest_running=job_infos(queue, running),
-        worker_utilization=_by_worker(queue),
-        usage=usage(queue, since, workers),
+        worker_utilization=dict(by_worker.most_common()),
+        usage=usage.report(),
     )
 
 
@@ -123,10 +130,3 @@ def flows_report(
         state_counts={state: counts.get(state.value, 0) for state in FlowState},
         trends=trends(queue, FLOW_TRENDS, interval, number, zone),
     )
-
-
-def _by_worker(queue: QueueDatabase) -> dict[str, int]:
-    pipeline = [{"$group": {"_id": "$worker", "number": {"$sum": 1}}}]
-    with translated():
-        rows = list(queue.jobs.aggregate(pipeline))
-    return {row["_id"]: row["number"] for row in sorted(rows, key=lambda r: -r["number"])}

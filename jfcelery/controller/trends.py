@@ -5,15 +5,19 @@ from __future__ import annotations
 from bisect import bisect_right
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from jfcelery.controller.filters import FlowFilter
+from jfcelery.controller.queries import count_in_flows
 from jfcelery.database.connection import translated
+from jfcelery.database.ids import ids_given
+from jfcelery.database.pieces import AT_ONCE, every_job
 from jfcelery.errors import InputError
 from jfcelery.states import FlowState, JobState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from jfcelery.database.connection import QueueDatabase
 
@@ -32,6 +36,8 @@ class Interval(StrEnum):
 
 #: How many periods are shown where nothing else is asked for.
 DEFAULT_NUMBER = {"hours": 12, "days": 7, "weeks": 4, "months": 12, "years": 3}
+#: What is read of a job or flow.
+TREND_FIELDS = ("state", "updated_on")
 #: How a period is named; weeks as in ISO 8601.
 _FORMATS = {
     "hours": "%Y-%m-%d %H",
@@ -64,20 +70,55 @@ def trends(
     Raises:
         InputError: There is no such interval or time zone.
     """
-    starts = periods(interval, number, queue.clock.now(), zone_of(zone))
-    names = [start.strftime(_FORMATS[interval]) for start in starts]
-    found: dict[str, dict[_State, int]] = {name: dict.fromkeys(states, 0) for name in names}
+    trend = Trend(states, interval, periods(interval, number, queue.clock.now(), zone_of(zone)))
     first: object = states[0]
-    collection = queue.jobs if isinstance(first, JobState) else queue.flows
-    # The state is looked at here: with it in the query the embedded server reads everything.
-    query: dict[str, Any] = {"updated_on": {"$gte": starts[0].astimezone(UTC)}}
-    by_value = {state.value: state for state in states}
+    if isinstance(first, JobState):
+        for piece in _changed_jobs(queue, trend.since):
+            trend.add(piece)
+        return trend.found
+    # The state is looked at by the trend: with it in the query the embedded server reads all.
     with translated():
-        for row in collection.find(query, {"state": 1, "updated_on": 1}):
-            place = bisect_right(starts, row["updated_on"]) - 1
-            if row["state"] in by_value:
-                found[names[place]][by_value[row["state"]]] += 1
-    return found
+        trend.add(queue.flows.find({"updated_on": {"$gte": trend.since}}, TREND_FIELDS))
+    return trend.found
+
+
+class Trend(Generic[_State]):
+    """Counts what came into each of some states, period by period.
+
+    Args:
+        states: The states.
+        interval: Length of a period.
+        starts: When the periods begin, oldest first.
+    """
+
+    def __init__(self, states: Sequence[_State], interval: str, starts: Sequence[datetime]) -> None:
+        self.since = starts[0].astimezone(UTC)
+        self._starts = starts
+        self._states: dict[str, _State] = {state.value: state for state in states}
+        #: By the name of the period: the number for each state.
+        self.found: dict[str, dict[_State, int]] = {
+            start.strftime(_FORMATS[interval]): dict.fromkeys(states, 0) for start in starts
+        }
+        self._names = list(self.found)
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Count documents of jobs or flows."""
+        for row in rows:
+            state = self._states.get(row["state"])
+            if state is not None and row["updated_on"] >= self.since:
+                place = bisect_right(self._starts, row["updated_on"]) - 1
+                self.found[self._names[place]][state] += 1
+
+
+def _changed_jobs(queue: QueueDatabase, since: datetime) -> Iterator[Iterable[dict[str, Any]]]:
+    """Yield what a trend counts of the jobs that changed since a moment, and perhaps of others."""
+    if ids_given(queue) > AT_ONCE:
+        counts = count_in_flows(queue, FlowFilter(start_date=since))
+        if sum(counts.values()) > AT_ONCE:
+            yield from every_job(queue, TREND_FIELDS)
+            return
+    with translated():
+        yield queue.jobs.find({"updated_on": {"$gte": since}}, TREND_FIELDS)
 
 
 def periods(interval: str, number: int | None, now: datetime, zone: tzinfo) -> list[datetime]:

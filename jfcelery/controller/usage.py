@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.chunks import chunks
 from jfcelery.database.connection import translated
-from jfcelery.database.documents import JobDoc
 from jfcelery.states import JobState
 
 if TYPE_CHECKING:
@@ -23,7 +22,14 @@ _S = JobState
 _TRANSFER = (_S.CHECKED_OUT, _S.RUN_FINISHED)
 _QUEUE = (_S.SUBMITTED, _S.BATCH_SUBMITTED)
 _RUN = (_S.RUNNING, _S.BATCH_RUNNING)
-#: Flows whose names are read at once.
+_ENDED = frozenset({_S.COMPLETED.value, _S.FAILED.value})
+#: What is read of a job, and of each of its changes.
+USAGE_FIELDS = (
+    *("uuid", "index", "flow", "worker", "state", "updated_on"),
+    *("start_time", "end_time", "attempt", "resources"),
+)
+_OF_CHANGE = ("uuid", "index", "target", "at", "number", "attempt")
+#: Jobs whose histories, or flows whose names, are read at once.
 PIECE = 500
 #: Seconds in an hour.
 HOUR = 3600.0
@@ -74,38 +80,55 @@ class UsageReport:
     flow_names: dict[str, str] = field(default_factory=dict)
 
 
-def usage(queue: QueueDatabase, since: datetime, workers: Mapping[str, WorkerBase]) -> UsageReport:
-    """Return what the jobs took that ended since a moment.
+class UsageCount:
+    """Adds up what the jobs took that ended since a moment.
 
     Args:
         queue: The project's database.
         since: The moment.
         workers: The project's workers, whose resources those jobs have that name none.
     """
-    ended = {_S.COMPLETED.value, _S.FAILED.value}
-    report = UsageReport()
-    with translated():
-        # The state is looked at here: with it in the query the embedded server reads all jobs.
-        changed = queue.jobs.find({"updated_on": {"$gte": since}})
-        docs = [JobDoc.from_mongo(raw) for raw in changed if raw["state"] in ended]
-        entries = queue.history.find(
-            {"at": {"$gte": since}},
-            {"uuid": 1, "index": 1, "target": 1, "at": 1, "number": 1, "attempt": 1},
-        )
-        changes: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
-        for entry in entries:
-            changes.setdefault((entry["uuid"], entry["index"]), []).append(entry)
-    for doc in docs:
-        one = _of_job(doc, changes.get((doc.uuid, doc.index), ()))
-        one.core_hours = one.run / HOUR * _cores_of(doc, workers.get(doc.worker))
-        report.total.add(one)
-        report.by_worker.setdefault(doc.worker, Usage()).add(one)
-        report.by_flow.setdefault(doc.flow, Usage()).add(one)
-    for piece in chunks(report.by_flow, PIECE):
+
+    def __init__(
+        self, queue: QueueDatabase, since: datetime, workers: Mapping[str, WorkerBase]
+    ) -> None:
+        self._queue = queue
+        self._since = since
+        self._workers = workers
+        self._report = UsageReport()
+
+    def add(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Add jobs, those among them that ended, by :data:`USAGE_FIELDS` of their documents."""
+        ended = (r for r in rows if r["state"] in _ENDED and r["updated_on"] >= self._since)
+        for piece in chunks(ended, PIECE):
+            changes = self._changes({row["uuid"] for row in piece})
+            for row in piece:
+                self._add(row, changes.get((row["uuid"], row["index"]), ()))
+
+    def report(self) -> UsageReport:
+        """Return what they took, with the names of their flows."""
+        for piece in chunks(self._report.by_flow, PIECE):
+            with translated():
+                flows = self._queue.flows.find({"_id": {"$in": piece}}, {"name": 1})
+                self._report.flow_names.update((flow["_id"], flow["name"]) for flow in flows)
+        return self._report
+
+    def _add(self, row: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> None:
+        one = _of_job(row, changes)
+        one.core_hours = one.run / HOUR * _cores_of(row, self._workers.get(row["worker"]))
+        self._report.total.add(one)
+        self._report.by_worker.setdefault(row["worker"], Usage()).add(one)
+        self._report.by_flow.setdefault(row["flow"], Usage()).add(one)
+
+    def _changes(self, uuids: Iterable[str]) -> dict[tuple[str, int], list[Mapping[str, Any]]]:
+        """Return the entries of the history of jobs since the moment."""
+        found: dict[tuple[str, int], list[Mapping[str, Any]]] = {}
         with translated():
-            flows = queue.flows.find({"_id": {"$in": piece}}, {"name": 1})
-            report.flow_names.update((flow["_id"], flow["name"]) for flow in flows)
-    return report
+            # The time is looked at here: with it in the query the embedded server reads all.
+            for entry in self._queue.history.find({"uuid": {"$in": list(uuids)}}, _OF_CHANGE):
+                if entry["at"] >= self._since:
+                    found.setdefault((entry["uuid"], entry["index"]), []).append(entry)
+        return found
 
 
 def cores(resources: Mapping[str, Any] | None) -> int:
@@ -119,26 +142,27 @@ def cores(resources: Mapping[str, Any] | None) -> int:
     return tasks * threads
 
 
-def _cores_of(doc: JobDoc, worker: WorkerBase | None) -> float:
+def _cores_of(row: Mapping[str, Any], worker: WorkerBase | None) -> float:
     """Return the cores of a job: of its own resources, else of its worker's, as its script asks."""
-    if doc.resources is not None or worker is None:
-        return cores(doc.resources)
+    resources = row.get("resources")
+    if resources is not None or worker is None:
+        return cores(resources)
     # Those of a batch worker are a pilot's, which jobs share.
     together = worker.batch.parallel_jobs if worker.batch else None
     return cores(worker.resources) / (together or 1)
 
 
-def _of_job(doc: JobDoc, changes: Iterable[Mapping[str, Any]]) -> Usage:
+def _of_job(row: Mapping[str, Any], changes: Iterable[Mapping[str, Any]]) -> Usage:
     """Return what a job took, but for its core-hours."""
     run = 0.0
-    if doc.start_time and doc.end_time:
-        run = max(0.0, (doc.end_time - doc.start_time).total_seconds())
+    if row.get("start_time") and row.get("end_time"):
+        run = max(0.0, (row["end_time"] - row["start_time"]).total_seconds())
     result = Usage(jobs=1, run=run)
     last: Mapping[str, Any] | None = None
     for change in sorted(changes, key=lambda entry: entry["number"]):
         if last is not None:
             seconds = (change["at"] - last["at"]).total_seconds()
-            is_last = last.get("attempt", 0) == doc.attempt
+            is_last = last.get("attempt", 0) == row.get("attempt", 0)
             if last["target"] in _TRANSFER:
                 result.transferred += seconds
             elif last["target"] in _RUN and not is_last:

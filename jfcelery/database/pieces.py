@@ -1,20 +1,29 @@
 """Reading very many jobs, some at a time.
 
 The embedded database has all that a query finds in memory at once, even for the keys alone. So jobs
-are asked for by their short ids, which follow each other where jobs were added together.
+are asked for by their short ids, which follow each other where jobs were added together; or, where
+all are wanted, by the beginnings of their uuids, which are random.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.chunks import chunks
+from jfcelery.database.connection import translated
+from jfcelery.database.ids import ids_given
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from jfcelery.database.connection import QueueDatabase
     from jfcelery.database.documents import JobDoc
     from jfcelery.database.jobs import Jobs
+
+#: So many jobs are read at once, which takes a quarter of the time; of more, at most so many in a
+#: piece on average.
+AT_ONCE, SLICE = 20_000, 2_000
 
 
 def in_pieces(
@@ -43,3 +52,33 @@ def in_pieces(
     left = [key for key in jobs.keys(query) if key not in seen]
     for keys in chunks(left, size):
         yield list(jobs.find({"_id": {"$in": keys}}))
+
+
+def every_job(queue: QueueDatabase, fields: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
+    """Yield some fields of all jobs, in pieces of bounded size.
+
+    Each job is in one of them, whatever is added or deleted meanwhile.
+
+    Args:
+        queue: The project's database.
+        fields: The fields.
+    """
+    for query in slices(ids_given(queue)):
+        with translated():
+            yield list(queue.jobs.find(query, list(fields)))
+
+
+def slices(number: int) -> Iterator[dict[str, Any]]:
+    """Yield queries each of which finds another part of all jobs.
+
+    Args:
+        number: No less than there are jobs.
+    """
+    digits = 0
+    while number > AT_ONCE and number > SLICE * 16**digits:
+        digits += 1
+    inner = (f"{start:0{digits}x}" for start in range(1, 16**digits))
+    for start, end in pairwise((None, *inner, None)):
+        limits = {"$gte": start, "$lt": end}
+        found = {name: limit for name, limit in limits.items() if limit is not None}
+        yield {"uuid": found} if found else {}

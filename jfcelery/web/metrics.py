@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Histogram, generate_latest
@@ -11,6 +12,8 @@ from prometheus_client.registry import Collector
 
 from jfcelery.database.connection import open_queue, translated
 from jfcelery.database.hosts import HostRecords
+from jfcelery.database.ids import ids_given
+from jfcelery.database.pieces import AT_ONCE, slices
 from jfcelery.errors import ServiceError
 from jfcelery.messages import messenger
 from jfcelery.web.steps import StepDurations
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 LATENCIES = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)
 #: The words for a breaker.
 BREAKERS = ("ok", "held_back", "paused")
+#: Very many jobs are counted anew only if that takes no more than so much of the time.
+SHARE = 0.05
 
 
 class ProjectMetrics(Collector):
@@ -39,6 +44,9 @@ class ProjectMetrics(Collector):
     def __init__(self, project: Project) -> None:
         self.project = project
         self._steps: StepDurations | None = None
+        #: Jobs by state and worker, and when they are to be counted anew.
+        self._counts: Counter[tuple[str, str]] = Counter()
+        self._count_again = 0.0
         self.registry = CollectorRegistry()
         self._latency = Histogram(
             "jfcelery_database_latency_seconds",
@@ -83,14 +91,17 @@ class ProjectMetrics(Collector):
         yield self._steps.family()
 
     def _jobs(self, queue: QueueDatabase) -> Metric:
-        group = {"_id": {"state": "$state", "worker": "$worker"}, "number": {"$sum": 1}}
+        number = ids_given(queue)
+        if number <= AT_ONCE or time.monotonic() >= self._count_again:
+            began = time.monotonic()
+            self._counts = _count(queue, number)
+            ended = time.monotonic()
+            self._count_again = ended + (ended - began) / SHARE
         family = GaugeMetricFamily(
             "jfcelery_jobs", "Jobs by state and worker.", labels=["state", "worker"]
         )
-        with translated():
-            for row in queue.jobs.aggregate([{"$group": group}]):
-                key = row["_id"]
-                family.add_metric([key["state"], key["worker"]], row["number"])
+        for labels, jobs in self._counts.items():
+            family.add_metric(labels, jobs)
         return family
 
     def _flows(self, queue: QueueDatabase) -> Metric:
@@ -133,6 +144,22 @@ class ProjectMetrics(Collector):
         yield _gauge("jfcelery_broker_up", "Whether Redis answers.", 1)
         number = len(messages.celery_workers())
         yield _gauge("jfcelery_celery_workers", "Celery workers that answer.", number)
+
+
+def _count(queue: QueueDatabase, number: int) -> Counter[tuple[str, str]]:
+    """Return how many jobs there are by state and worker.
+
+    Args:
+        queue: The project's database.
+        number: No less than there are jobs.
+    """
+    group = {"_id": {"state": "$state", "worker": "$worker"}, "number": {"$sum": 1}}
+    found = Counter[tuple[str, str]]()
+    for query in slices(number):
+        with translated():
+            for row in queue.jobs.aggregate([{"$match": query}, {"$group": group}]):
+                found[row["_id"]["state"], row["_id"]["worker"]] += row["number"]
+    return found
 
 
 def _gauge(name: str, words: str, value: float) -> Metric:

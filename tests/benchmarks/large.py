@@ -1,12 +1,13 @@
 """Print what a large flow costs: ``python tests/benchmarks/large.py [--jobs 5000] [--part read]``.
 
 Nobody runs the flow: it is added to a project with embedded services, listed, shown, paused,
-resumed, changed, run again and deleted by the commands that a person uses. Seconds depend on the
-machine; the ratios compare with starting Python and importing jobflow in the same run. Memory is
-the peak of the process, for submit_flow with the flow itself; in the last column that of the
-embedded database meanwhile. Then a few jobs of a small flow and of one of this size, in which one
-job makes way for all but one, which waits for all of those, are taken through their steps in turn,
-once the database has come to rest: what each costs, the seconds being a median.
+resumed, changed, run again and deleted by the commands that a person uses; what is reported are
+jobs that all ended just before. Seconds depend on the machine; the ratios compare with starting
+Python and importing jobflow in the same run. Memory is the peak of the process, for submit_flow
+with the flow itself; in the last column that of the embedded database meanwhile. Then a few jobs
+of a small flow and of one of this size, in which one job makes way for all but one, which waits for
+all of those, are taken through their steps in turn, once the database has come to rest: what each
+costs, the seconds being a median.
 """
 
 from __future__ import annotations
@@ -60,6 +61,11 @@ COMMANDS = {
         ("job set priority, all", ["job", "set", "priority", "5", "-y"]),
         ("job set-state, all", ["job", "set-state", "FAILED", "-y"]),
         ("job rerun, all", ["job", "rerun", "-y"]),
+    ),
+    "report": (
+        ("all to FAILED", ["job", "set-state", "FAILED", "-y"]),
+        ("job report", ["job", "report"]),
+        ("flow report", ["flow", "report"]),
     ),
     "delete": (("flow delete", ["flow", "delete", "-y"]),),
 }

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import Request
 from nicegui import ui
 
-from jfcelery.controller.reports import flows_report, jobs_report
-from jfcelery.controller.tables import table_of
-from jfcelery.controller.trends import Interval
+from jfcelery.controller.reports import FLOW_TRENDS, JOB_TRENDS, jobs_report
+from jfcelery.controller.trends import Interval, trends
 from jfcelery.web.pages.frame import card, frame, live, markup
 from jfcelery.web.pages.listing import View, filter_form
 from jfcelery.web.pages.markup import Safe, badge, duration, table
 from jfcelery.web.pages.overview import failures
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from jfcelery.web.current import Current
 
 
@@ -62,15 +63,16 @@ def usage_downloads(interval: str) -> Safe:
 
 def trends_of(current: Current, kind: str, interval: str) -> Safe:
     """Return how many jobs or flows came into each state, period by period."""
-    control = current.controller()
-    queue, workers = control.queue, control.project.workers
-    (period, *states), rows = table_of(
-        jobs_report(queue, interval, None, "local", workers=workers)
-        if kind == "jobs"
-        else flows_report(queue, interval, None, "local")
-    )
-    shown = [[row[0], *(number or "" for number in row[1:])] for row in rows]
-    return table(f"{kind} over time", [period.capitalize(), *map(badge, states)], shown)
+    queue = current.controller().queue
+    if kind == "jobs":
+        return _trend_table(kind, trends(queue, JOB_TRENDS, interval, zone="local"))
+    return _trend_table(kind, trends(queue, FLOW_TRENDS, interval, zone="local"))
+
+
+def _trend_table(kind: str, found: Mapping[str, Mapping[Any, int]]) -> Safe:
+    states = [badge(str(state)) for state in next(iter(found.values()))]
+    rows = [(period, *(number or "" for number in n.values())) for period, n in found.items()]
+    return table(f"{kind} over time", ["Period", *states], rows)
 
 
 def usage_of(current: Current, interval: str) -> Safe:

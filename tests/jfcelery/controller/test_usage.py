@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from jfcelery.controller import JobController
-from jfcelery.controller.usage import Usage, UsageReport, usage
+from jfcelery.controller.reports import jobs_report
+from jfcelery.controller.usage import Usage, UsageReport
 from jfcelery.states import JobState
 from tests.support.queued import Queued
 
@@ -56,7 +57,8 @@ def end(flow: Queued, name: str, start: datetime = START) -> None:
 
 def found(controller: JobController) -> UsageReport:
     """Return what all jobs took."""
-    return usage(controller.queue, START - timedelta(days=1), controller.project.workers)
+    workers = controller.project.workers
+    return jobs_report(controller.queue, "years", 10, workers=workers).usage
 
 
 def test_jobs_without_resources_have_those_of_their_worker(controller: JobController) -> None:

@@ -11,12 +11,14 @@ import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from jfcelery.database import pieces
 from jfcelery.database.hosts import HostRecords
 from jfcelery.errors import ConnectionLostError
 from jfcelery.messages import messenger
 from jfcelery.services import broker_endpoint, redis_client
 from jfcelery.states import JobState
 from jfcelery.tasks.queues import control_queue
+from jfcelery.web import metrics as metrics_module
 from jfcelery.web.health import readiness
 from jfcelery.web.metrics import ProjectMetrics
 from tests.support.tree import TREE
@@ -56,6 +58,29 @@ def test_jobs_are_counted_by_state_and_worker(project: Project, make_flow: MakeF
     assert value(metrics, "jfcelery_jobs", state="RUNNING", worker="here") == 1
     assert value(metrics, "jfcelery_jobs", state="WAITING", worker="here") == 1
     assert value(metrics, "jfcelery_flows", state="RUNNING") == 1
+
+
+def test_very_many_jobs_are_counted_in_pieces_and_not_all_the_time(
+    project: Project, make_flow: MakeFlow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As exactly as few; where counting takes long, the last count is shown for a while."""
+    flow = make_flow({f"j{number}": [] for number in range(20)})
+    for number in range(5):
+        flow.bring(f"j{number}", JobState.COMPLETED)
+    for module in (pieces, metrics_module):
+        monkeypatch.setattr(module, "AT_ONCE", 10)
+    monkeypatch.setattr(pieces, "SLICE", 5)
+    metrics = ProjectMetrics(project)
+
+    def shown(state: str) -> float | None:
+        return value(metrics, "jfcelery_jobs", state=state, worker="here")
+
+    monkeypatch.setattr(metrics_module, "SHARE", 1e-9)
+    assert (shown("COMPLETED"), shown("READY")) == (5, 15)
+    flow.bring("j5", JobState.COMPLETED)
+    assert (shown("COMPLETED"), shown("READY")) == (5, 15)
+    monkeypatch.setattr(metrics_module, "AT_ONCE", 20)
+    assert (shown("COMPLETED"), shown("READY")) == (6, 14)
 
 
 def test_steps_are_measured_from_the_history(project: Project, make_flow: MakeFlow) -> None:
