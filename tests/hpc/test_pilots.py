@@ -199,3 +199,46 @@ def test_a_job_that_runs_at_the_time_limit_of_its_pilot_is_given_back(
     assert watch.lines("twice") == []
     (ended,) = watch.pilots(BatchState.FINISHED)
     assert (ended.begun, ended.returned) == (1, 1)
+
+
+def test_a_pilot_that_slurm_queues_again_is_the_same_one(
+    make_project: ProjectFactory, testbed: Cluster, tmp_path: Path
+) -> None:
+    """As after a preemption: it gives its job back, no other is submitted, and it runs the job."""
+    worker = batch_worker(testbed, "hpca", "slurm", {"max_jobs": 1})
+    project = make_project(workers={"hpca": worker}, poll={"min_interval": 0.5})
+    folder = worker["work_dir"]
+    watch = Watch(project, testbed, "hpca", folder)
+    testbed.bed.on("hpca", "mkdir", "-p", folder, user="hpc")
+    flow = held_jobs(folder, 1)
+
+    def waits_again() -> bool:
+        (doc,) = Jobs(watch.queue).find({"flow": flow.uuid})
+        return (doc.state, doc.attempt) == (JobState.BATCH_SUBMITTED, 2)
+
+    with running(project, tmp_path) as system:
+        submit_flow(flow, project=project)
+        try:
+            watch.until(lambda: len(watch.lines("begun")) == 1, "the job to begin")
+            (pilot,) = watch.until(watch.pilots, "the pilot to run")
+            testbed.bed.on("hpca", "scontrol", "requeuehold", pilot.process_id)
+            watch.until(waits_again, "the job to be given back")
+            held = watch.until(
+                lambda: [one for one in watch.pilots() if "eld" in (one.queue_state or "")],
+                "the pilot to be seen in the queue",
+            )
+            soon = (f"jobid={pilot.process_id}", "starttime=now")
+            testbed.bed.on("hpca", "scontrol", "release", pilot.process_id)
+            testbed.bed.on("hpca", "scontrol", "update", *soon)
+            watch.until(lambda: len(watch.lines("begun")) == 2, "the job to begin again")
+            watch.let_go()
+            wait_for(flow, int(PATIENCE), progress=False, project=project)
+            watch.until(lambda: watch.pilots(BatchState.FINISHED), "the pilot to end")
+        except BaseException as error:
+            error.add_note(system.logs())
+            raise
+    assert [one.batch_uid for one in held] == [pilot.batch_uid]
+    assert len(watch.pilots(BatchState.FINISHED)) == 1
+    (doc,) = Jobs(watch.queue).find({"flow": flow.uuid})
+    assert (doc.state, doc.attempt) == (JobState.COMPLETED, 2)
+    assert watch.lines("twice") == []

@@ -79,7 +79,8 @@ class Pilot:
         self.slots = make_slots(plan, available_cores(), os.environ)
         self.starter = Starter(plan)
         self.tasks: list[Task] = []
-        self.drains = self.ends = self.is_unable = False
+        self.drains = self.is_unable = False
+        self.ends = 0  # by which signal
         self.begun = self.returned = self.passes_over = 0
         self._idle_since = time.monotonic()
         self._next_beat, self._said = 0.0, ""
@@ -109,6 +110,8 @@ class Pilot:
         finally:
             self._close()
         self.handle.close()
+        if self.ends:  # the scheduler may begin it anew, as it does with what it preempts
+            return 128 + self.ends
         return UNABLE if self.is_unable and not self.begun else 0
 
     def _listen(self) -> None:
@@ -121,7 +124,8 @@ class Pilot:
 
     def _hear(self, number: int, _frame: FrameType | None) -> None:
         self.drains = True
-        self.ends = self.ends or number in ENDING
+        if number in ENDING:
+            self.ends = number
 
     def _goes_on(self) -> bool:
         """Return whether there is anything left to do or to wait for."""
