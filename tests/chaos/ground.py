@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ class Ground:
         self.cluster, self.bed = cluster, cluster.bed
         self.home = self.bed.root(HOST) / HOME.lstrip("/")
         self.effects = self.home / "effects.jsonl"
+        self.reboots: list[float] = []
 
     def prepare(self) -> None:
         """Make disk, code and commands."""
@@ -121,6 +123,7 @@ class Ground:
         # Nobody can log in before file systems are mounted, as on a machine that systemd boots:
         # without its disk, the folder of the disk is root's.
         self.bed.net(HOST, "down")
+        self.reboots.append(time.time())
         self.bed.reboot(HOST, off_for=off_for)
         self.arm()
         self._tell_of_the_boot()
@@ -219,6 +222,20 @@ class Ground:
             path, (array, number) = Path(place), content.split()
             job = path.parent.name.partition(".")[0].replace("_", "-")
             found[array, number] = f"jfc-{job}-{path.name.rpartition('.')[2]}"
+        return found
+
+    def scripts(self) -> dict[tuple[str, int], str]:
+        """Return what scripts said of their stages, by job and attempt."""
+        root = f"{DISK}/work"
+        told = self.bed.on(
+            HOST, "grep", "-r", "^stage=", root, "--include=jfc_status.*", check=False
+        )
+        found: dict[tuple[str, int], str] = {}
+        for line in str(told.stdout).splitlines():
+            place, _, content = line.partition(":")
+            path = Path(place)
+            job = (path.parent.name.partition(".")[0], int(path.name.rpartition(".")[2]))
+            found[job] = f"{found.get(job, '')}{content}\n"
         return found
 
     def folders(self) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 KILLED = ("NODE_FAIL", "REQUEUED", "BOOT_FAIL", "PREEMPTED", "REVOKED")
 #: Seconds by which two clocks of one machine may differ in what is read from them.
 SLACK = 2.0
+_STAGE = re.compile(r"^stage=(started|ended)$", re.MULTILINE)
 _NAME = re.compile(r"jfc-(.+-\d+)-(\d+)$")
 
 
@@ -54,6 +56,8 @@ class Evidence:
         submitted: The flows.
         leases: What is wrong with leases, as it was seen while all ran.
         commands: What a person had to do by hand.
+        reboots: When the cluster was killed, with all that ran on it (Unix time).
+        scripts: What the scripts of attempts said of their stages, by job and attempt.
         attempts: Lives of queue jobs, by job and attempt.
         unknown: How many ends of each job Slurm itself, having lost its state, knew nothing of.
     """
@@ -69,6 +73,8 @@ class Evidence:
     submitted: Sequence[Submitted] = ()
     leases: Sequence[str] = ()
     commands: Sequence[str] = ()
+    reboots: Sequence[float] = ()
+    scripts: Mapping[tuple[str, int], str] = field(default_factory=dict)
     attempts: dict[str, dict[int, list[str]]] = field(default_factory=dict, init=False)
     unknown: Counter[str] = field(default_factory=Counter, init=False)
 
@@ -165,19 +171,43 @@ def _run(
     ends = [note for note in notes if note["what"] == "end"]
     starts = Counter(note["attempt"] for note in notes if note["what"] == "start")
     killed = {
-        attempt: sum(life.endswith(KILLED) for life in lives)
+        attempt: max(
+            sum(life.endswith(KILLED) for life in lives), _cut_off(evidence, job, attempt, notes)
+        )
         for attempt, lives in evidence.attempts.get(job, {}).items()
     }
     if document["state"] == "COMPLETED" and not ends:
         yield f"job {job} is complete, and never ran to its end"
     # The cluster went down before a job could save what it had, and Slurm forgot that it ran.
     if len(ends) > 1 + sum(killed.values()) + evidence.unknown[job]:
-        yield f"job {job} ran to its end {len(ends)} times, killed {killed}"
+        yield f"job {job} ran to its end {len(ends)} times, killed {killed}: {_told(notes)}"
     for attempt, number in starts.items():
         if number > 1 + killed.get(attempt, 0):
-            yield f"job {job} was started {number} times in attempt {attempt}, killed {killed}"
+            what = f"was started {number} times in attempt {attempt}, killed {killed}"
+            yield f"job {job} {what}: {_told(notes)}"
     if ends and ends[-1]["attempt"] != document["attempt"]:
         yield f"job {job} is at attempt {document['attempt']}, and ended in {ends[-1]['attempt']}"
+
+
+def _cut_off(evidence: Evidence, job: str, attempt: int, notes: list[Mapping[str, Any]]) -> int:
+    """Return how often a reboot cut an attempt off that Slurm, having lost its state, began again.
+
+    The accounting then knows one life alone. The script of the first has not come to its end.
+    """
+    stages = _STAGE.findall(evidence.scripts.get((job, attempt), ""))
+    cut = sum(pair == ("started", "started") for pair in pairwise(stages))
+    own = [note for note in notes if note["attempt"] == attempt and note["what"] == "start"]
+    times = sorted(note.get("at", 0.0) for note in own)
+    rebooted = [any(one < at < other for at in evidence.reboots) for one, other in pairwise(times)]
+    return min(cut, sum(rebooted))
+
+
+def _told(notes: list[Mapping[str, Any]]) -> str:
+    """Return what a job wrote down, and when."""
+    return ", ".join(
+        f"{note['what']} of {note['attempt']} by {note.get('pid')} at {note.get('at')}"
+        for note in notes
+    )
 
 
 def _submissions(evidence: Evidence) -> Iterator[str]:

@@ -194,6 +194,8 @@ class Run:
             outputs=outputs,
             submitted=self._submitted,
             leases=self._watch.wrong,
+            reboots=self.ground.reboots,
+            scripts=self.ground.scripts(),
             **found,
         )
 

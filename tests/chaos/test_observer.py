@@ -115,6 +115,24 @@ def _lost_with_its_result(seen: dict[str, Any]) -> None:
     seen["effects"].append(seen["effects"].pop(3))
 
 
+def _cut_off_by_a_reboot(seen: dict[str, Any]) -> None:
+    """Slurm forgot that it had begun the job, and began it again: one life is known."""
+    again = [_note("b-2", "start"), _note("b-2", "end")]
+    seen["effects"] += [{**note, "at": 30.0} for note in again]
+    seen["scripts"] = {("b-2_1", 1): "stage=started\nstage=run\nstage=started\nstage=ended\n"}
+    seen["reboots"] = [20.0]
+
+
+def _begun_again_after_its_end(seen: dict[str, Any]) -> None:
+    _cut_off_by_a_reboot(seen)
+    seen["scripts"]["b-2_1", 1] = "stage=started\nstage=ended\n" * 2
+
+
+def _begun_twice_at_once(seen: dict[str, Any]) -> None:
+    _cut_off_by_a_reboot(seen)
+    seen["reboots"] = [40.0]
+
+
 def _never_inserted(seen: dict[str, Any]) -> None:
     seen["submitted"].append(Submitted("other", {("x", 1): 1}, "hpca", accepted=False))
 
@@ -140,6 +158,7 @@ def _id_given_again(seen: dict[str, Any]) -> None:
         _killed_and_new_attempt,
         _forgotten_and_new_attempt,
         _lost_with_its_result,
+        _cut_off_by_a_reboot,
         _never_inserted,
         _half_inserted,
         _id_given_again,
@@ -209,6 +228,8 @@ PLANTED: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
         "ran to its end 3 times",
     ),
     "a new attempt after a good end": (_run_again_without_a_reason, "ran to its end 2 times"),
+    "it began again after its end": (_begun_again_after_its_end, "ran to its end 2 times"),
+    "it was begun twice at once": (_begun_twice_at_once, "started 2 times"),
     "an attempt was never submitted": (_attempt_without_a_reason, "the accounting knows [2]"),
     "an output is wrong": (lambda s: s["outputs"][1].update(output=3), "has the outputs [3]"),
     "an output is missing": (lambda s: s["outputs"].pop(), "has the outputs []"),
