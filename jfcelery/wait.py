@@ -28,6 +28,8 @@ _WAITING = {"state": JobState.WAITING.value}
 _STILL = RESTING_STATES | {JobState.WAITING}
 #: Seconds between two looks at the database.
 INTERVAL = 0.5
+#: How many times as long as a look took it is until the next: those at very many jobs take seconds.
+SHARE = 10
 
 
 def wait_for(
@@ -62,15 +64,18 @@ def wait_for(
     deadline = None if timeout is None else time.monotonic() + timeout
     with _bar(show=progress) as show:
         while True:
+            began = time.monotonic()
             counts = _counts(jobs, flows)
             show(counts)
             # What was counted may have moved before the rest was looked at.
             if not _moving(counts, jobs, flows) and _counts(jobs, flows) == counts:
                 return counts
-            if deadline is not None and time.monotonic() > deadline:
+            now = time.monotonic()
+            if deadline is not None and now > deadline:
                 words = ", ".join(f"{n} {state}" for state, n in sorted(counts.items()))
                 raise WaitTimeoutError(f"After {timeout:g} s: {words}.")
-            time.sleep(INTERVAL)
+            pause = max(INTERVAL, SHARE * (now - began))
+            time.sleep(pause if deadline is None else min(pause, max(deadline - now, INTERVAL)))
 
 
 def _ids(what: Flow | Job | str | Sequence[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.connection import translated
 from jfcelery.database.documents import FlowDoc
+from jfcelery.database.pieces import AT_ONCE, every_job
 from jfcelery.errors import FlowNotFoundError
 from jfcelery.states import ACTIVE_STATES, FlowState, JobState
 
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 _S = JobState
 
-#: So many COMPLETED jobs of a flow, or more, are not grouped.
-LARGE = 5000
 #: States of jobs whose change into or out of cannot change the state of the flow.
 _SILENT = frozenset(ACTIVE_STATES)
 
@@ -102,7 +101,7 @@ class Flows:
             flow = self.get(uuid)
             counts = flow.counts
             if exact or not _under_way(counts):
-                counts = self._exact(flow)
+                counts = self.count([uuid]).get(uuid, {})
             state = flow_state(counts, leaves_completed=self._leaves_completed(uuid, counts))
             if state == flow.state and counts == flow.counts:
                 return state
@@ -124,32 +123,27 @@ class Flows:
 
     def count(self, uuids: Sequence[str]) -> dict[str, dict[JobState, int]]:
         """Count the jobs of flows by state, from the jobs themselves."""
-        pipeline: list[dict[str, Any]] = [
-            {"$match": {"flow": {"$in": list(uuids)}}},
-            {"$group": {"_id": {"flow": "$flow", "state": "$state"}, "number": {"$sum": 1}}},
-        ]
+        wanted = set(uuids)
+        with translated():
+            hints = self.queue.flows.find({"_id": {"$in": list(wanted)}}, {"counts": 1})
+            number = sum(sum((hint.get("counts") or {}).values()) for hint in hints)
         counts: dict[str, dict[JobState, int]] = {}
-        with translated():
-            for row in self.queue.jobs.aggregate(pipeline):
-                key = row["_id"]
-                counts.setdefault(key["flow"], {})[JobState(key["state"])] = row["number"]
+        if number <= AT_ONCE:
+            pipeline: list[dict[str, Any]] = [
+                {"$match": {"flow": {"$in": list(wanted)}}},
+                {"$group": {"_id": {"flow": "$flow", "state": "$state"}, "number": {"$sum": 1}}},
+            ]
+            with translated():
+                for row in self.queue.jobs.aggregate(pipeline):
+                    key = row["_id"]
+                    counts.setdefault(key["flow"], {})[JobState(key["state"])] = row["number"]
+            return counts
+        for piece in every_job(self.queue, ("flow", "state")):
+            for (flow, state), found in Counter((r["flow"], r["state"]) for r in piece).items():
+                if flow in wanted:
+                    own = counts.setdefault(flow, {})
+                    own[JobState(state)] = own.get(JobState(state), 0) + found
         return counts
-
-    def _exact(self, flow: FlowDoc) -> dict[JobState, int]:
-        """Count the jobs of a flow by state.
-
-        To group jobs takes the embedded server half as much memory again as to count those of one
-        state. So where many have COMPLETED these are only counted, after the others.
-        """
-        if flow.counts.get(_S.COMPLETED, 0) < LARGE:
-            return self.count([flow.uuid]).get(flow.uuid, {})
-        query = {"flow": flow.uuid, "state": _S.COMPLETED.value}
-        with translated():
-            rows = self.queue.jobs.find(_not_completed(flow.uuid), {"state": 1})
-            counts = Counter(JobState(row["state"]) for row in rows)
-            answer = self.queue.database.command("count", self.queue.jobs.name, query=query)
-        counts[_S.COMPLETED] = int(answer["n"])
-        return +counts
 
     def _leaves_completed(self, uuid: str, counts: Mapping[JobState, int]) -> bool:
         """Return whether all jobs without children are COMPLETED though others are not."""

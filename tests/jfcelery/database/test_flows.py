@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from pymongo.collection import Collection
 
-from jfcelery.database import flows
+from jfcelery.database import flows, pieces
 from jfcelery.database.flows import flow_state
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import FlowState, JobState
@@ -90,19 +91,24 @@ def test_wrong_counts_are_put_right(jobs: Jobs) -> None:
     assert jobs.flows.get(flow.uuid).state == FlowState.READY
 
 
-def test_most_of_a_large_flow_are_counted_and_not_grouped(
+def test_jobs_of_a_large_flow_are_counted_in_pieces(
     jobs: Jobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is found is the same, whether there are others or none, and if the hint is wrong."""
-    flow = flow_of({name: [] for name in "abcd"})
-    add_flow(jobs.queue, flow, Placement(worker="here"))
+    flow, other = flow_of({name: [] for name in "abcd"}), flow_of({"e": []})
+    for one in (flow, other):
+        add_flow(jobs.queue, one, Placement(worker="here"))
     for name in "abc":
         _finish(jobs, name, _S.COMPLETED)
-    monkeypatch.setattr(flows, "LARGE", 2)
-    monkeypatch.delattr(flows.Flows, "count")
+    monkeypatch.setattr(flows, "AT_ONCE", 2)
+    monkeypatch.setattr(pieces, "AT_ONCE", 2)
+    monkeypatch.setattr(pieces, "SLICE", 1)
+    monkeypatch.delattr(Collection, "aggregate")
     jobs.queue.flows.update_one({"_id": flow.uuid}, {"$inc": {"counts.COMPLETED": 4}})
     jobs.flows.refresh(flow.uuid, exact=True)
     assert jobs.flows.get(flow.uuid).counts == {_S.COMPLETED: 3, _S.READY: 1}
+    both = {flow.uuid: {_S.COMPLETED: 3, _S.READY: 1}, other.uuid: {_S.READY: 1}}
+    assert jobs.flows.count([flow.uuid, other.uuid]) == both
     _finish(jobs, "d", _S.COMPLETED)
     assert jobs.flows.get(flow.uuid).counts == {_S.COMPLETED: 4}
     assert jobs.flows.get(flow.uuid).state == FlowState.COMPLETED
