@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 FORMATS = {".yaml": "yaml", ".yml": "yaml", ".json": "json", ".toml": "toml"}
 
 
+#: What people wrote, by what the YAML parser says of it.
+_IN_WORDS = {
+    r"expected <block end>": "it is indented unlike the lines above; put as many blanks before it "
+    "as they have",
+    r"mapping values are not allowed": "a colon that cannot stand here; put a value with a colon "
+    "in quotes, and see that the line above ends with a colon or is indented as this one is",
+    r"character '\\t'": "a tab; indent with blanks",
+    r"unexpected end of stream": "a quote further up is not closed",
+    r"expected ',' or '[\]}]'": "a bracket further up is not closed, or a comma is missing in it",
+}
+
+
 class SyntaxProblem(ValueError):  # noqa: N818 - it is caught within the package
     """Raised when a text is no YAML, JSON or TOML; its words hold none of the text."""
 
@@ -67,6 +79,9 @@ def _without_text(problem: str) -> str:
     duplicate = re.match(r"found duplicate key \"(\w+)\"", problem)
     if duplicate:
         return f"the key {duplicate[1]!r} is there twice; remove one"
+    for pattern, words in _IN_WORDS.items():
+        if re.search(pattern, problem):
+            return words
     # One character, or a token such as '<block end>', gives nothing away.
     kept = re.sub(r"(['\"])(?!<).{2,}\1", "...", _first_line(problem))
     needs_quotes = re.search(r"\b(alias|anchor|tag)\b|cannot start any token", kept)

@@ -310,6 +310,28 @@ def test_a_broken_syntax_is_located_but_not_shown(name: str, text: str) -> None:
     assert SECRET not in line
 
 
+@pytest.mark.parametrize(
+    "text, place, words",
+    [
+        ("a:\n    b: 1\n   c: 2\n", "line 3, column 4", "it is indented unlike the lines above"),
+        ("a:\n  - b\n  c: 2\n", "line 3, column 3", "it is indented unlike the lines above"),
+        ("a:\n\tb: 1\n", "line 2, column 1", "a tab; indent with blanks"),
+        ("a:\n  b 1\n  c: 2\n", "line 3, column 4", "the line above ends with a colon"),
+        ("a: source: x\n", "line 1, column 10", "put a value with a colon in quotes"),
+        ("a: 'b\nc: 1\n", "line 3, column 1", "a quote further up is not closed"),
+        ("a: {b: [1, 2}\n", "line 1, column 13", "a bracket further up is not closed"),
+        ("a: {b: 1\n", "line 2, column 1", "a bracket further up is not closed"),
+        ("a: @b\n", "line 1, column 4", "put such a value in quotes"),
+    ],
+)
+def test_a_broken_syntax_is_told_in_words(text: str, place: str, words: str) -> None:
+    """Not in those of the parser: what was written, and what to write."""
+    with pytest.raises(ProjectFileError) as caught:
+        load_text(text, Path("/projects/p.yaml"))
+    assert str(caught.value).startswith(f"/projects/p.yaml: {place}: ")
+    assert words in str(caught.value)
+
+
 def test_a_file_that_holds_itself_is_named() -> None:
     """An alias within its own anchor has no end."""
     with pytest.raises(ProjectFileError, match=r"a part of it holds itself; remove the alias"):
