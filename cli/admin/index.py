@@ -12,14 +12,19 @@ from jfcelery.cli.options import json_option
 @click.option("--foreground", "-fg", is_flag=True, hidden=True, help="Accepted for habit.")
 @json_option
 def rebuild(foreground: bool, as_json: bool) -> None:
-    """Drop all indexes of the queue and create them anew."""
-    from jfcelery.cli.output import say
+    """Drop all indexes of the queue and create them anew, one after the other.
+
+    The embedded database needs a cache that is large enough for the largest of them; where it is
+    not, nothing is dropped.
+    """
+    from jfcelery.cli.output import progress, say
     from jfcelery.cli.state import open_controller
     from jfcelery.controller.admin import build_indexes
+    from jfcelery.database.indexes import NUMBER
 
     del foreground
-    with open_controller() as controller:
-        names = build_indexes(controller.queue, drop=True)
+    with open_controller() as controller, progress("Indexes", NUMBER) as advance:
+        names = build_indexes(controller.queue, drop=True, progress=advance)
     say(f"{len(names)} indexes created.", {"created": names}, as_json=as_json)
 
 

@@ -30,11 +30,12 @@ def upgrade(folder: Path | None, yes: bool, as_json: bool) -> None:
     Where there is something to do, a backup is made before; stop all runners first. Missing
     indexes are created in any case. A database that a newer version wrote is left alone.
     """
-    from jfcelery.cli.output import say
+    from jfcelery.cli.output import progress, say
     from jfcelery.cli.state import load_project
     from jfcelery.controller.admin import build_indexes
     from jfcelery.database.connection import open_queue
     from jfcelery.database.documents import SCHEMA_VERSION
+    from jfcelery.database.indexes import NUMBER
     from jfcelery.database.schema import prepare
     from jfcelery.database.upgrades import layout_of, pending
     from jfcelery.database.upgrades import upgrade as bring_up
@@ -52,7 +53,8 @@ def upgrade(folder: Path | None, yes: bool, as_json: bool) -> None:
         click.echo(f"Backup: {backup}", err=as_json)
         bring_up(queue, layouts)
     prepare(queue)
-    build_indexes(queue)
+    with progress("Indexes", NUMBER) as advance:
+        build_indexes(queue, progress=advance)
     done = "upgraded" if layouts else "up to date, nothing to do"
     data = {"layout": SCHEMA_VERSION, "upgraded": bool(layouts), "backup": backup}
     say(f"Layout {SCHEMA_VERSION}: {done}.", data, as_json=as_json)

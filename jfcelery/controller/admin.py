@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from jfcelery.controller.backup import collections
 from jfcelery.controller.outputs import connected_store
+from jfcelery.database import room
 from jfcelery.database.connection import translated
 from jfcelery.database.indexes import create_indexes, rebuild_indexes
 from jfcelery.database.jobs import NO_LEASE, Jobs
@@ -13,7 +14,7 @@ from jfcelery.database.schema import prepare
 from jfcelery.errors import ConflictError, InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from jfcelery.database.connection import QueueDatabase
     from jfcelery.database.documents import JobDoc
@@ -54,19 +55,24 @@ def build_indexes(
     drop: bool = False,
     jobs: Sequence[Index] = (),
     flows: Sequence[Index] = (),
+    progress: Callable[[int], object] = lambda _: None,
 ) -> list[str]:
     """Create the missing indexes of a queue.
 
     Args:
         queue: The project's database.
-        drop: Whether to drop all indexes before.
+        drop: Whether to build all anew, and to drop those of a person's own.
         jobs: Further indexes on jobs.
         flows: Further indexes on flows.
+        progress: Is called with the number of those that are done, of :data:`NUMBER`.
 
     Returns:
         The names of the indexes.
+
+    Raises:
+        StateError: There is no room for one (see :mod:`jfcelery.database.room`).
     """
-    names = rebuild_indexes(queue) if drop else create_indexes(queue)
+    names = rebuild_indexes(queue, progress) if drop else create_indexes(queue, progress)
     names += create_index(queue, jobs, collection="jobs")
     return names + create_index(queue, flows, collection="flows")
 
@@ -82,14 +88,17 @@ def create_index(
 
     Raises:
         InputError: There is no such collection.
+        StateError: There is no room for one (see :mod:`jfcelery.database.room`).
     """
     if collection not in INDEXED:
         raise InputError(
             f"There is no collection {collection!r}.", remedy=f"Collections: {', '.join(INDEXED)}"
         )
-    with translated():
-        chosen = getattr(queue, collection)
-        return [chosen.create_index(index, unique=unique) for index in indexes]
+    chosen = getattr(queue, collection)
+    if not indexes:
+        return []
+    room.check_room(queue, [(chosen, indexes)])
+    return room.build_indexes(queue, chosen, indexes, unique=unique)
 
 
 def end_leases(jobs: Jobs, docs: Iterable[JobDoc]) -> list[str]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from jfcelery.database.clock import Clock, ticks
 from jfcelery.errors import DatabaseUnavailableError, ProjectInvalidError
 from jfcelery.project.masking import Redactor, secrets_in
+from jfcelery.services.database import DatabaseService
 from jfcelery.services.manage import database_endpoint
 
 if TYPE_CHECKING:
@@ -171,6 +172,13 @@ class QueueDatabase:
     def redact(self) -> Redactor:
         """Takes the project's secrets out of texts: an exception may hold one."""
         return Redactor(secrets_in(self._project.model_dump(mode="python")))
+
+    @property
+    def service(self) -> DatabaseService | None:
+        """Its server, if that is embedded."""
+        if not self._project.uses_embedded_database:
+            return None
+        return DatabaseService(self._project.base_dir, self._project.log_dir)
 
     def _server_time(self) -> datetime:
         said: datetime = self.client["admin"].command("hello")["localTime"]

@@ -7,11 +7,16 @@ of these, else it reads the whole collection.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jfcelery.database.connection import translated
+from jfcelery.database.room import build_indexes, check_room
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pymongo.collection import Collection
+
     from jfcelery.database.connection import QueueDatabase
 
 #: collection attribute: its indexes, each a list of (field, direction).
@@ -59,21 +64,80 @@ INDEXES: dict[str, list[list[tuple[str, int]]]] = {
 }
 
 
-def create_indexes(queue: QueueDatabase) -> list[str]:
-    """Create the missing indexes, and return the names of all."""
-    from pymongo import IndexModel
+#: How many there are in all.
+NUMBER = sum(map(len, INDEXES.values()))
 
+
+def create_indexes(
+    queue: QueueDatabase, progress: Callable[[int], object] = lambda _: None
+) -> list[str]:
+    """Create the missing indexes, and return the names of all.
+
+    Args:
+        queue: The project's database.
+        progress: Is called with the number of those that are there.
+
+    Raises:
+        StateError: There is no room for one (see :mod:`jfcelery.database.room`).
+    """
+    missing = {}
+    for attribute, wanted in INDEXES.items():
+        there = _names(getattr(queue, attribute))
+        if new := [keys for keys in wanted if _name(keys) not in there]:
+            missing[attribute] = new
+    check_room(queue, [(getattr(queue, attribute), new) for attribute, new in missing.items()])
+    done = NUMBER - sum(map(len, missing.values()))
+    for attribute, new in missing.items():
+        build_indexes(queue, getattr(queue, attribute), new)
+        progress(done := done + len(new))
+    return [_name(keys) for wanted in INDEXES.values() for keys in wanted]
+
+
+def rebuild_indexes(
+    queue: QueueDatabase, progress: Callable[[int], object] = lambda _: None
+) -> list[str]:
+    """Drop and create all indexes, one after the other; drop those that are not ours.
+
+    Nothing is dropped before it is known that there is room for all.
+
+    Args:
+        queue: The project's database.
+        progress: Is called with the number of those that are done.
+
+    Raises:
+        StateError: There is no room for one (see :mod:`jfcelery.database.room`).
+    """
+    check_room(
+        queue, [(getattr(queue, attribute), all_of) for attribute, all_of in INDEXES.items()]
+    )
     names: list[str] = []
-    with translated():
-        for attribute, keys in INDEXES.items():
-            collection = getattr(queue, attribute)
-            names += collection.create_indexes([IndexModel(key) for key in keys])
+    for attribute, wanted in INDEXES.items():
+        collection = getattr(queue, attribute)
+        ours = {_name(keys): keys for keys in wanted}
+        there = _names(collection)
+        for name in there - ours.keys():
+            _drop(collection, name)
+        for name, keys in ours.items():
+            try:
+                if name in there:
+                    _drop(collection, name)
+            finally:  # also where a person does not want to wait
+                names += build_indexes(queue, collection, [keys])
+            progress(len(names))
     return names
 
 
-def rebuild_indexes(queue: QueueDatabase) -> list[str]:
-    """Drop and create all indexes."""
+def _drop(collection: Collection[dict[str, Any]], name: str) -> None:
     with translated():
-        for attribute in INDEXES:
-            getattr(queue, attribute).drop_indexes()
-    return create_indexes(queue)
+        collection.drop_index(name)
+
+
+def _names(collection: Collection[dict[str, Any]]) -> set[str]:
+    """Return the names of the indexes that a collection has, but for that of the primary key."""
+    with translated():
+        return set(collection.index_information()) - {"_id_"}
+
+
+def _name(keys: list[tuple[str, int]]) -> str:
+    """Return the name that MongoDB gives an index."""
+    return "_".join(f"{field}_{direction}" for field, direction in keys)

@@ -28,8 +28,8 @@ _RETIRED = frozenset({"_id_1_version_1", "release_1", "worker_1", "inserting_1"}
 def put_parents_apart(queue: QueueDatabase) -> None:
     """Layout 2: of a job with many parents, each is an edge, and no entry of its document."""
     jobs = Jobs(queue)
+    create_indexes(queue)  # before others are dropped, as there may be no room for it
     _drop_indexes(queue, _RETIRED)
-    create_indexes(queue)
     with translated():
         found = queue.jobs.find({}, {"parents": 1})
         many = [raw["_id"] for raw in found if is_apart(raw.get("parents") or ())]

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from jfcelery.errors import ServiceStartError
 from jfcelery.services.binaries import find_database
+from jfcelery.services.processes import command_line
 from jfcelery.services.service import GRACE_SECONDS, Service
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ ANY_PORT = "0"
 #: https://microsoft.github.io/mimalloc/environment.html
 ALLOCATORS = MappingProxyType({"MALLOC_ARENA_MAX": "1", "MIMALLOC_PURGE_DELAY": "0"})
 
+_CACHE = re.compile(r"--cache-size (\d+)([MG])")
 _LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 
 
@@ -46,6 +48,12 @@ class DatabaseService(Service):
     def answers(self, address: str) -> bool:
         """Return whether the server answers to our user."""
         return _ask(self._uri(address, self.credentials()))
+
+    def cache(self) -> int | None:
+        """Return the megabytes of cache with which the running server was started, if known."""
+        record = self.running()
+        found = record and _CACHE.search(command_line(record.process.pid))
+        return int(found[1]) * (1024 if found[2] == "G" else 1) if found else None
 
     def start(self, lock: LockFile) -> ServiceRecord:
         """Start the server; the first time, create its user before."""
