@@ -250,8 +250,10 @@ def _newest(
     """
     with translated():
         flow = queue.flows.find_one({}, sort=NEWEST)
-    if flow is None or _is_untouched(flow):
+    if flow is None:
         return None
+    if _is_untouched(flow):
+        return None if query else _newest_of_untouched(queue, flow, number)
     last, span = flow["updated_on"], FIRST_SPAN
     while span < LONGEST_SPAN:
         since = {"updated_on": {"$gte": last - span}}
@@ -276,6 +278,23 @@ def _is_untouched(flow: Mapping[str, Any]) -> bool:
     """Return whether a flow of many jobs was added, which then all changed at once, and no more."""
     many = sum((flow.get("counts") or {}).values()) >= MOST_AT_ONCE
     return many and bool(flow["updated_on"] == flow["created_on"])
+
+
+def _newest_of_untouched(
+    queue: QueueDatabase, flow: Mapping[str, Any], number: int
+) -> list[dict[str, Any]] | None:
+    """Return the jobs that changed last, where those of the newest flow did so at once.
+
+    Sorting all of them would give those with the smallest ids: so these are read, and what
+    changed since, which is not much.
+    """
+    first = _first_of_flow(queue, {"flow": flow["_id"]}, number)
+    if first is None or any(doc.updated_on != flow["updated_on"] for doc in first):
+        return None
+    since = {"updated_on": {"$gt": flow["updated_on"]}}
+    with translated():
+        later = list(queue.jobs.find(since).sort(NEWEST).limit(number))
+    return [*later, *(doc.raw for doc in first)][:number]
 
 
 def _first_of_flow(

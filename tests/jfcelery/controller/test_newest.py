@@ -111,22 +111,34 @@ def test_of_many_that_changed_at_once_none_is_read_to_look_back(
 ) -> None:
     """The database sorts them; what is found is the same.
 
-    If that is known of their flow, since none has changed after it was added, none is looked at.
+    If that is known of their flow, since none has changed after it was added, those with the
+    smallest ids are read, and what changed since in other flows.
     """
     commands = listen(monkeypatch)
     queue = JobController.from_project(project).queue
+    other = Queued(queue, {"other": []})
     flow = Queued(queue, {f"j{number}": [] for number in range(5)}).flow
+    by_sorting = find_jobs(queue, JobFilter(), sort=NEWEST, limit=3)
     monkeypatch.setattr(queries, "MANY", 0)
     looking_back = queries._newest(queue, {}, 3)
     assert looking_back is not None
     monkeypatch.setattr(queries, "MOST_AT_ONCE", 5)
-    for looks, changed in ((0, timedelta()), (1, timedelta(seconds=1))):
-        added = queue.flows.find_one({"_id": flow}) or {}
-        later = {"updated_on": added["created_on"] + changed}
-        queue.flows.update_one({"_id": flow}, {"$set": later})
-        commands.clear()
-        assert queries._newest(queue, {}, 3) is None
-        assert len([asked for asked in commands.asked() if asked.collection == "jobs"]) == looks
+    commands.clear()
+    assert find_jobs(queue, JobFilter(), sort=NEWEST, limit=3) == by_sorting
+    asked = [one.filter for one in commands.asked() if one.collection == "jobs"]
+    assert [list(filter_) for filter_ in asked] == [["db_id"], ["updated_on"]]
+    assert list(asked[1]["updated_on"]) == ["$gt"]
+    later = other.jobs.update(other.doc("other"), {"updated_on": queue.clock.now()})
+    newest = find_jobs(queue, JobFilter(), sort=NEWEST, limit=3)
+    assert [doc.id for doc in newest] == [later.id, *(doc.id for doc in by_sorting[:2])]
+    assert queries._newest(queue, {"state": "READY"}, 3) is None
+    queue.jobs.delete_one({"_id": later.id})
+    added = queue.flows.find_one({"_id": flow}) or {}
+    changed = {"updated_on": added["created_on"] + timedelta(seconds=1)}
+    queue.flows.update_one({"_id": flow}, {"$set": changed})
+    commands.clear()
+    assert queries._newest(queue, {}, 3) is None
+    assert len([asked for asked in commands.asked() if asked.collection == "jobs"]) == 1
     found = find_jobs(queue, JobFilter(), sort=NEWEST, limit=3)
     assert len(found) == 3
     assert {doc.updated_on for doc in found} == {raw["updated_on"] for raw in looking_back}
