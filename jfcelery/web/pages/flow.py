@@ -103,7 +103,7 @@ def _by_state(counts: dict[str, int], uuid: str) -> Safe:
     """Return how many jobs are in each state, each a link to them."""
     return Safe(
         " ".join(
-            link(f"/jobs?flow={uuid}&state={state}", Safe(f"{number} {badge(state)}"))
+            f"{number} {link(f'/jobs?flow={uuid}&state={state}', badge(state))}"
             for state, number in counts.items()
         )
     )

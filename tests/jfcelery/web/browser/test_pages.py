@@ -95,7 +95,9 @@ def test_facts_of_a_job_are_words_and_links(
     expect(page.get_by_role("heading", name=re.compile("relax"))).to_be_visible()
     page.get_by_role("link", name="1 silicon").click()
     expect(page).to_have_url(re.compile("/flow/"))
-    page.get_by_role("link", name="1 FAILED").click()
+    by_state = page.locator(".facts", has_text="by state")
+    expect(by_state).to_contain_text("1 FAILED")
+    by_state.get_by_role("link", name="FAILED", exact=True).click()
     expect(page.locator("#content tbody tr", has=page.locator("a"))).to_have_count(1)
 
 
