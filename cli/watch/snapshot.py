@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from jfcelery.controller.filters import FlowFilter, JobFilter
-from jfcelery.controller.queries import count_by_state, find_flows, find_jobs
+from jfcelery.controller.queries import count_in_flows, find_flows, find_jobs
 from jfcelery.controller.workers import worker_infos
 from jfcelery.database.connection import translated
 from jfcelery.states import JobState
@@ -75,7 +75,7 @@ def take(controller: JobController, flow: str | None) -> Snapshot:
     return Snapshot(
         project=controller.project.name,
         at=queue.clock.now(),
-        counts=count_by_state(queue, JobFilter()),
+        counts=count_in_flows(queue, FlowFilter()),
         workers=tuple(worker_infos(controller.project, queue)),
         ended=_ended(queue),
         flows=tuple(flows),

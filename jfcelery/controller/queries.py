@@ -18,6 +18,7 @@ from jfcelery.database.documents import FlowDoc, JobDoc
 from jfcelery.database.edges import with_parents
 from jfcelery.database.failures import with_whole_errors
 from jfcelery.database.ids import id_number, ids_from, ids_given
+from jfcelery.database.pieces import every_job, slices
 from jfcelery.errors import InputError, JobNotFoundError
 
 if TYPE_CHECKING:
@@ -72,7 +73,11 @@ def find_jobs(
 
 def job_keys(queue: QueueDatabase, selected: JobFilter) -> list[str]:
     """Return ``_id`` of the jobs that a filter selects, in the order of their short ids."""
-    return _keys_by_number(queue, job_query(queue, selected), 1)
+    query = job_query(queue, selected)
+    if query:
+        return _keys_by_number(queue, query, 1)
+    ids = [(row["db_id"], row["_id"]) for piece in every_job(queue, ["db_id"]) for row in piece]
+    return [key for _, key in sorted(ids, key=lambda pair: id_number(pair[0]))]
 
 
 def find_one_job(queue: QueueDatabase, selected: JobFilter) -> JobDoc:
@@ -123,12 +128,14 @@ def count_jobs(queue: QueueDatabase, selected: JobFilter) -> int:
 
 def count_by_state(queue: QueueDatabase, selected: JobFilter) -> dict[str, int]:
     """Return how many of the jobs that a filter selects are in each state."""
-    pipeline = [
-        {"$match": job_query(queue, selected)},
-        {"$group": {"_id": "$state", "number": {"$sum": 1}}},
-    ]
-    with translated():
-        return {row["_id"]: row["number"] for row in queue.jobs.aggregate(pipeline)}
+    query = job_query(queue, selected)
+    found: Counter[str] = Counter()
+    for part in [query] if query else slices(ids_given(queue)):
+        group = {"_id": "$state", "number": {"$sum": 1}}
+        with translated():
+            for row in queue.jobs.aggregate([{"$match": part}, {"$group": group}]):
+                found[row["_id"]] += row["number"]
+    return dict(found)
 
 
 def count_in_flows(queue: QueueDatabase, selected: FlowFilter) -> dict[str, int]:

@@ -11,6 +11,8 @@ from uuid import uuid4
 import pytest
 
 from jfcelery.controller import JobController, trends, usage
+from jfcelery.controller.filters import JobFilter
+from jfcelery.controller.queries import count_by_state, job_keys
 from jfcelery.controller.reports import JOB_TRENDS, jobs_report
 from jfcelery.database import pieces
 from jfcelery.states import JobState
@@ -116,6 +118,23 @@ def test_trends_of_very_many_are_those_of_few(
     assert controller.get_trends(JOB_TRENDS, "hours", 5) == few
     fields = [tuple(one.filter) for one in commands.asked() if one.collection == "jobs"]
     assert fields == [("uuid",)] * 16
+
+
+def test_counts_and_keys_of_all_jobs_are_read_in_pieces(
+    controller: JobController, commands: Commands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As what is done to all of them needs; keys in the order of the short ids."""
+    queue = controller.queue
+    counts, keys = count_by_state(queue, JobFilter()), job_keys(queue, JobFilter())
+    number_of = {raw["_id"]: int(raw["db_id"]) for raw in controller.jobs.find({})}
+    numbers = [number_of[key] for key in keys]
+    assert numbers == sorted(numbers)
+    few_at_once(monkeypatch)
+    commands.clear()
+    assert count_by_state(queue, JobFilter()) == counts
+    assert job_keys(queue, JobFilter()) == keys
+    fields = [tuple(one.filter) for one in commands.asked() if one.collection == "jobs"]
+    assert fields == [("uuid",)] * 32
 
 
 @pytest.mark.parametrize("number, parts", [(20_000, 1), (20_001, 16), (100_000, 256)])
