@@ -169,11 +169,11 @@ def _is_entitled(doc: JobDoc, worker: str) -> bool:
 def _remove_interrupted(runtime: Runtime) -> None:
     query, now = {"inserting": True}, runtime.jobs.now()
     with translated():
-        flows = list(runtime.queue.flows.find(query, {"created_on": 1}))
+        flows = list(runtime.queue.flows.find(query, {"created_on": 1, "inserter": 1}))
     for flow in flows:
         if now - flow["created_on"] > INSERTION_TIME:
             logger.warning("Flow %s was not inserted completely; removed.", flow["_id"])
-            remove_insertion(runtime.queue, flow["_id"])
+            remove_insertion(runtime.queue, flow["_id"], flow.get("inserter"))
 
 
 def _renew_flows(runtime: Runtime) -> None:

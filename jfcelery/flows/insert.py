@@ -18,8 +18,9 @@ from jfcelery.flows.storing import (
     BULK,
     insert_documents,
     inserter,
+    insertion_of,
     make_way,
-    remove_insertion,
+    undo_insertion,
 )
 from jfcelery.states import FlowState, JobState
 
@@ -91,7 +92,7 @@ def add_flow(
         for entry, db_id in zip(entries.jobs, ids, strict=True)
     )
     counts = _counts(entries, awaited)
-    flow = {
+    flow: dict[str, Any] = {
         "_id": entries.uuid,
         "uuid": entries.uuid,
         "db_id": ids[0] if ids else None,
@@ -109,9 +110,9 @@ def add_flow(
     _insert_flow(queue, flow)
     try:
         _insert(queue, new)
-        _end_insertion(queue, entries)
+        _end_insertion(queue, flow)
     except BaseException:
-        remove_insertion(queue, entries.uuid)
+        undo_insertion(queue, entries.uuid, flow["inserter"])
         raise
     return ids
 
@@ -151,15 +152,15 @@ def _insert_flow(queue: QueueDatabase, flow: dict[str, Any]) -> None:
         raise InputError(f"Flow {flow['name']!r} is in the queue already.") from None
 
 
-def _end_insertion(queue: QueueDatabase, entries: FlowEntries) -> None:
+def _end_insertion(queue: QueueDatabase, flow: Mapping[str, Any]) -> None:
     with translated():
         result = queue.flows.update_one(
-            {"_id": entries.uuid, "removing": {"$exists": False}},
+            insertion_of(flow["_id"], flow["inserter"]),
             {"$set": {"inserting": False, "version": 2}, "$unset": {"inserter": ""}},
         )
     if not result.matched_count:
         raise ConflictError(
-            f"Flow {entries.name!r} took so long to be added that it was removed as interrupted.",
+            f"Flow {flow['name']!r} took so long to be added that it was removed as interrupted.",
             remedy="Submit it again.",
         )
 

@@ -16,7 +16,7 @@ from jfcelery.database.schema import prepare
 from jfcelery.errors import InputError, StateError
 from jfcelery.execution import wire
 from jfcelery.flows.entries import stores_of
-from jfcelery.flows.storing import BULK, insert_documents, remove_insertion
+from jfcelery.flows.storing import BULK, insert_documents, undo_insertion
 from jfcelery.migration.checking import check_apart, schedulers, survey
 from jfcelery.migration.mapping import flow_document, job_document, plan_jobs
 
@@ -102,7 +102,7 @@ class Import:
         return found
 
     def _copy(self, queue: QueueDatabase, flow: OldFlow, planned: Sequence[Planned]) -> None:
-        remove_insertion(queue, flow.uuid)
+        undo_insertion(queue, flow.uuid, None)
         with translated():
             new = flow_document(flow, planned, now=queue.clock.now())
             queue.flows.insert_one(owned(queue, new))

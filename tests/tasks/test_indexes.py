@@ -17,7 +17,7 @@ from jfcelery.database.indexes import INDEXES
 from jfcelery.errors import FlowNotFoundError, WaitTimeoutError
 from jfcelery.flows.finish import add_new_jobs, halt
 from jfcelery.flows.insert import Placement, add_flow
-from jfcelery.flows.storing import remove_insertion
+from jfcelery.flows.storing import undo_insertion
 from jfcelery.states import FlowState, JobState
 from jfcelery.wait import wait_for
 from tests.support.commands import listen
@@ -37,7 +37,7 @@ _S = JobState
 #: What is small by nature, or looked at once in a database's life, and asked in many ways.
 _SMALL = frozenset({"auxiliary", "batches"})
 #: Asked once for each flow, of the flows.
-_ONCE = {"flows {'_id': '=', 'removing': ['$exists']}"}
+_ONCE = {"flows {'_id': '=', 'inserting': '=', 'inserter.token': '='}"}
 
 
 def fan(size: int) -> dict[str, list[str]]:
@@ -169,7 +169,7 @@ def test_indexes_serve_everything_that_is_asked(
     bench.beat(3600)
     look(controller, flow)
     controller.delete_flows(flow_ids=flow, delete_output=True, cancel_processes=False)
-    remove_insertion(bench.runtime.queue, str(uuid4()))
+    undo_insertion(bench.runtime.queue, str(uuid4()), None)
     bad, used = unserved(bench.runtime.queue, commands)
     assert bad <= _ONCE
     wanted = {f"{a} {tuple(i)}" for a, all_of in INDEXES.items() if a not in _SMALL for i in all_of}

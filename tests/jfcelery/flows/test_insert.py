@@ -127,7 +127,8 @@ def test_an_insertion_that_was_taken_for_dead_leaves_nothing(
     insert_all = storing.insert_documents
 
     def slow(*args: Any) -> None:
-        storing.remove_insertion(jobs.queue, flow.uuid)
+        (found,) = jobs.queue.flows.find({})
+        storing.remove_insertion(jobs.queue, flow.uuid, found["inserter"])
         insert_all(*args)
 
     monkeypatch.setattr(insert, "insert_documents", slow)

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from jfcelery.database.payloads import delete_payloads
 from jfcelery.errors import ConflictError, DatabaseUnavailableError, InputError
 from jfcelery.flows import insert, storing
 from jfcelery.flows.insert import Placement, add_flow
-from jfcelery.flows.storing import inserter
+from jfcelery.flows.storing import _was_interrupted, inserter, remove_insertion
 from jfcelery.services.processes import ProcessIdentity
 from tests.support.entries import flow_of
 
@@ -39,7 +40,7 @@ def interrupt(jobs: Jobs, flow: FlowEntries, *, pieces: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(insert, "BULK", 4)
         patch.setattr(insert, "insert_documents", fails)
-        patch.setattr(insert, "remove_insertion", gone)
+        patch.setattr(insert, "undo_insertion", gone)
         with pytest.raises(DatabaseUnavailableError):
             add_flow(jobs.queue, flow, HERE)
     assert jobs.flows.get(flow.uuid).inserting
@@ -105,3 +106,64 @@ def test_of_another_machine_nothing_is_known(jobs: Jobs) -> None:
         add_flow(jobs.queue, flow, HERE)
     assert jobs.flows.get(flow.uuid).inserting
     assert jobs.queue.jobs.count_documents({}) == 4
+
+
+def living() -> dict[str, Any]:
+    """Return what a flow says that another living process of this machine inserts."""
+    identity = ProcessIdentity.of(os.getppid())
+    assert identity is not None
+    return inserter() | {"pid": identity.pid, "started": identity.started}
+
+
+def test_of_two_that_try_again_one_does(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who looked at what was interrupted, and came late, removes nothing of the other's."""
+    flow, was_interrupted, other = flow_of({name: [] for name in NAMES}), _was_interrupted, living()
+    interrupt(jobs, flow, pieces=1)
+
+    def late(by: Any) -> bool:
+        answer = was_interrupted(by)
+        jobs.queue.flows.update_one({"_id": flow.uuid}, {"$set": {"inserter": other}})
+        return answer
+
+    monkeypatch.setattr(storing, "_was_interrupted", late)
+    with pytest.raises(ConflictError, match=f"being added.* by process {other['pid']}"):
+        add_flow(jobs.queue, flow, HERE)
+    (found,) = jobs.queue.flows.find({})
+    assert (found["inserter"], found.get("removing")) == (other, None)
+    assert jobs.queue.jobs.count_documents({}) == 4
+
+
+def test_who_removes_an_insertion_says_so(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweeper, say, or another try: nobody adds the flow before its last job is gone."""
+    flow = flow_of({name: [] for name in NAMES})
+    seen: list[dict[str, Any]] = []
+    interrupt(jobs, flow, pieces=1)
+    (left,) = jobs.queue.flows.find({})
+
+    def looks(*args: Any) -> None:
+        seen.extend(jobs.queue.flows.find({}))
+        delete_payloads(*args)
+
+    monkeypatch.setattr(storing, "delete_payloads", looks)
+    jobs.queue.flows.update_many({}, {"$set": {"inserter": (by := living())}})
+    remove_insertion(jobs.queue, flow.uuid, left["inserter"])
+    assert jobs.queue.flows.count_documents({}) == 1
+    remove_insertion(jobs.queue, flow.uuid, by)
+    assert [one["inserter"]["pid"] for one in seen] == [os.getpid()]
+    assert jobs.queue.flows.count_documents({}) == jobs.queue.jobs.count_documents({}) == 0
+
+
+def test_an_insertion_ends_its_own_alone(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where it was taken for interrupted and another adds the flow anew, that one ends it."""
+    flow, insert_documents, other = flow_of({"a": []}), storing.insert_documents, living()
+
+    def late(*args: Any) -> None:
+        jobs.queue.flows.update_one({"_id": flow.uuid}, {"$set": {"inserter": other}})
+        insert_documents(*args)
+
+    monkeypatch.setattr(insert, "insert_documents", late)
+    with pytest.raises(ConflictError, match="removed"):
+        add_flow(jobs.queue, flow, HERE)
+    (found,) = jobs.queue.flows.find({})
+    assert (found["inserting"], found["inserter"]) == (True, other)
+    assert jobs.queue.jobs.count_documents({}) == 1
