@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from jfcelery.execution.pilot.escort import GREETING
-from jfcelery.execution.pilot.handle import takes_turn
+from jfcelery.execution.pilot.handle import is_stale, takes_turn
 from jfcelery.execution.pilot.processes import ENTRY_VARIABLE
 from jfcelery.execution.pilot.task import Task
 
@@ -60,11 +60,11 @@ class FarTask(Task):
         """Return whether the launcher did not come as far as the job's escort, and never will.
 
         On a node that hung it may start an escort long after it has failed here: that one begins
-        nothing then.
+        nothing then. What was rerun or deleted meanwhile waits for nobody.
         """
-        if self._process.returncode == 0:
-            return False
         entry = self.entry
+        if self._process.returncode == 0 or is_stale(entry):
+            return False
         return takes_turn(entry.folder, entry.attempt, self._pilot, PUT_BACK)
 
     def has_ended(self) -> bool:

@@ -58,6 +58,22 @@ def is_script_of(text: str, job: str) -> bool:
     return f"{job}\n" in text
 
 
+def is_stale(entry: Entry) -> bool:
+    """Return whether the folder of a job is gone, or a newer attempt has it.
+
+    Raises:
+        OSError: It cannot be seen from here; nor can any, as ``work_dir`` is missing or empty.
+    """
+    try:
+        text = (entry.folder / RunFolder.SCRIPT).read_text(errors="replace")
+    except FileNotFoundError:
+        work_dir = [*entry.folder.parents][:4][-1]
+        if not any(work_dir.iterdir()):
+            raise
+        return True
+    return not is_script_of(text, entry.job)
+
+
 def limit_of(name: str) -> float | None:
     """Return the seconds that a job says to take at most; None if the name of its entry tells none.
 

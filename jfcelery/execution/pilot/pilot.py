@@ -20,7 +20,7 @@ from jfcelery.errors import PilotBuriedError
 from jfcelery.execution.pilot.clock import TimeLeft, began_at
 from jfcelery.execution.pilot.escort import ENDING
 from jfcelery.execution.pilot.far import FAR_PATIENCE
-from jfcelery.execution.pilot.handle import Handle, is_script_of, limit_of
+from jfcelery.execution.pilot.handle import Handle, is_stale, limit_of
 from jfcelery.execution.pilot.plan import Plan
 from jfcelery.execution.pilot.processes import ENTRY_VARIABLE, kill_bearers
 from jfcelery.execution.pilot.slots import available_cores, make_slots
@@ -237,7 +237,7 @@ class Pilot:
             if self.handle.is_unwanted(entry.name):
                 self.handle.give_back(entry.name)
                 return False
-            if _is_stale(entry):
+            if is_stale(entry):
                 self._say(f"{entry.folder} is gone, or holds another attempt than {entry.job}")
                 self.handle.give_back(entry.name)
                 return False
@@ -298,22 +298,6 @@ class Pilot:
         while self.tasks and time.monotonic() < until:
             self.tasks = [task for task in self.tasks if not task.has_ended()]
             time.sleep(ENDING_LOOK)
-
-
-def _is_stale(entry: Entry) -> bool:
-    """Return whether the folder of a job is gone, or a newer attempt has it.
-
-    Raises:
-        OSError: It cannot be seen from here; nor can any, as ``work_dir`` is missing or empty.
-    """
-    try:
-        text = (entry.folder / RunFolder.SCRIPT).read_text(errors="replace")
-    except FileNotFoundError:
-        work_dir = [*entry.folder.parents][:4][-1]
-        if not any(work_dir.iterdir()):
-            raise
-        return True
-    return not is_script_of(text, entry.job)
 
 
 def _last_line(path: Path) -> str:

@@ -131,6 +131,18 @@ def test_a_job_that_an_escort_has_begun_does_not_wait_for_others(ground: Ground)
     assert not list(ground.pool.rglob("*-jfc-*"))
 
 
+@pytest.mark.parametrize("change", ["rm -r {0}", "echo jfc-anew >{0}/submit.sh"])
+def test_a_job_that_is_deleted_or_run_anew_before_its_launcher_fails(
+    ground: Ground, change: str
+) -> None:
+    """As one that was killed, whose end is seen at once: the pilot goes on with others."""
+    folder, other = ground.add("a", "exit 1"), ground.add("b", "touch ran")
+    told = f'case "$*" in *jfc-a*) {change.format(folder)}; exit 1; esac; exec "$@"'
+    assert ground.start(launcher=f"bash -c '{told}' -").wait(120) == 0
+    assert (other / "ran").exists()
+    assert not list(ground.pool.rglob("*-jfc-*"))
+
+
 def test_a_job_of_a_launcher_that_ended_well_is_not_run_again(ground: Ground) -> None:
     """Also where its status file, which is written on another node, is not seen yet."""
     for name in "ab":
