@@ -45,6 +45,8 @@ SILENT_AGAIN = timedelta(seconds=60)
 HIDDEN_TIME = timedelta(seconds=60)
 #: States of queue jobs that have not begun.
 _NOT_BEGUN = frozenset({QueueState.QUEUED, QueueState.HELD})
+#: Why pilots end that are not at fault: the next one may well run.
+_OF_OTHERS = frozenset({EndReason.COMPLETED, EndReason.CANCELLED, EndReason.PREEMPTED})
 #: What pilots say of themselves in numbers.
 _NUMBERS = ("slots", "running", "begun", "returned", "passes_over")
 #: Seconds that pilots wait between two looks for a job.
@@ -241,7 +243,7 @@ class PilotQueue:
     def _over(self, doc: BatchDoc, end: EndReport | None, changes: Mapping[str, Any]) -> Look:
         reason = end.reason if end else EndReason.LOST
         why = _in_words(end) if end else f"{reason.value}: many listings in a row lack it"
-        failed = reason is not EndReason.COMPLETED and not changes.get("begun", doc.begun)
+        failed = reason not in _OF_OTHERS and not changes.get("begun", doc.begun)
         return Look(doc, is_over=True, why=why, has_failed=failed, changes=changes)
 
     def _heed_silence(self, queue: WorkerQueue, look: Look, running: Collection[str]) -> Look:

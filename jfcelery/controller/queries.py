@@ -18,7 +18,7 @@ from jfcelery.database.documents import FlowDoc, JobDoc
 from jfcelery.database.edges import with_parents
 from jfcelery.database.failures import with_whole_errors
 from jfcelery.database.ids import id_number, ids_from, ids_given
-from jfcelery.database.pieces import every_job, slices
+from jfcelery.database.pieces import about_all, every_job, slices
 from jfcelery.errors import InputError, JobNotFoundError
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def count_by_state(queue: QueueDatabase, selected: JobFilter) -> dict[str, int]:
     """Return how many of the jobs that a filter selects are in each state."""
     query = job_query(queue, selected)
     found: Counter[str] = Counter()
-    for part in [query] if query else slices(ids_given(queue)):
+    for part in [query] if query else slices(about_all(queue)):
         group = {"_id": "$state", "number": {"$sum": 1}}
         with translated():
             for row in queue.jobs.aggregate([{"$match": part}, {"$group": group}]):

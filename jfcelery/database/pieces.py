@@ -57,22 +57,31 @@ def in_pieces(
 def every_job(queue: QueueDatabase, fields: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
     """Yield some fields of all jobs, in pieces of bounded size.
 
-    Each job is in one of them, whatever is added or deleted meanwhile.
+    Each job is in one of them, whatever is added or deleted meanwhile, as it is when that is read.
 
     Args:
         queue: The project's database.
         fields: The fields.
     """
-    for query in slices(ids_given(queue)):
+    for query in slices(about_all(queue)):
         with translated():
             yield list(queue.jobs.find(query, list(fields)))
+
+
+def about_all(queue: QueueDatabase) -> int:
+    """Return about how many jobs there are; those that were deleted have had ids, too."""
+    given = ids_given(queue)
+    if given <= AT_ONCE:
+        return given
+    with translated():
+        return min(given, queue.jobs.estimated_document_count())
 
 
 def slices(number: int) -> Iterator[dict[str, Any]]:
     """Yield queries each of which finds another part of all jobs.
 
     Args:
-        number: No less than there are jobs.
+        number: About how many jobs there are.
     """
     digits = 0
     while number > AT_ONCE and number > SLICE * 16**digits:

@@ -12,8 +12,7 @@ from prometheus_client.registry import Collector
 
 from jfcelery.database.connection import open_queue, translated
 from jfcelery.database.hosts import HostRecords
-from jfcelery.database.ids import ids_given
-from jfcelery.database.pieces import AT_ONCE, slices
+from jfcelery.database.pieces import AT_ONCE, about_all, slices
 from jfcelery.errors import ServiceError
 from jfcelery.messages import messenger
 from jfcelery.web.steps import StepDurations
@@ -91,7 +90,7 @@ class ProjectMetrics(Collector):
         yield self._steps.family()
 
     def _jobs(self, queue: QueueDatabase) -> Metric:
-        number = ids_given(queue)
+        number = about_all(queue)
         if number <= AT_ONCE or time.monotonic() >= self._count_again:
             began = time.monotonic()
             self._counts = _count(queue, number)

@@ -96,8 +96,8 @@ def _asked(name: str, command: dict[str, Any]) -> Iterator[Asked]:
         for stage in command["pipeline"][:1]:
             if "$match" in stage:
                 yield Asked(str(collection), dict(stage["$match"]))
-    elif name in {"count", "findAndModify"}:
-        yield Asked(str(collection), dict(command.get("query") or {}))
+    elif name in {"count", "findAndModify"} and "query" in command:  # else it is an estimate
+        yield Asked(str(collection), dict(command["query"]))
     elif name in {"update", "delete"}:
         for one in command["updates" if name == "update" else "deletes"]:
             yield Asked(str(collection), dict(one["q"]))

@@ -15,7 +15,7 @@ from jfcelery.execution.pilot.plan import Plan
 from jfcelery.project.options import HIDDEN_TIME
 from jfcelery.project.worker import LocalWorker
 from jfcelery.scheduler_io.queue import WorkerQueue
-from jfcelery.scheduler_io.schedulers.base import ABSENT, Answer, QueueState
+from jfcelery.scheduler_io.schedulers.base import ABSENT, Answer, EndReason, EndReport, QueueState
 from jfcelery.states import BatchState, JobState
 from jfcelery.tasks import pilot_queue
 from jfcelery.tasks.pilot_queue import PilotQueue
@@ -68,6 +68,31 @@ def test_a_pilot_is_told_what_the_project_file_says(
         gpus=1,
         launcher="srun -n1",
     )
+
+
+@pytest.mark.parametrize(
+    "reason, failed",
+    [
+        (EndReason.COMPLETED, False),
+        (EndReason.CANCELLED, False),
+        (EndReason.PREEMPTED, False),
+        (EndReason.FAILED, True),
+        (EndReason.NODE_FAIL, True),
+    ],
+)
+def test_who_ends_a_pilot_before_it_has_a_job_does_not_hold_back_the_next(
+    batch_bench: MakeBatchBench, monkeypatch: pytest.MonkeyPatch, reason: EndReason, failed: bool
+) -> None:
+    """A person, or the cluster for more urgent jobs: only what is wrong with it itself would."""
+    bench = batch_bench()
+    batches = Batches(bench.runtime.queue)
+    doc = batches.update(batches.insert("here"), {"process_id": "17"})
+    answer = Answer(QueueState.ENDED, end=EndReport(reason, words="told"))
+    monkeypatch.setattr(WorkerQueue, "poll", lambda _self, _jobs: {"17": answer})
+    tend(bench.runtime, "here")
+    (ended,) = pilots(bench)
+    assert (ended.batch_uid, ended.state) == (doc.batch_uid, BatchState.FINISHED)
+    assert ended.failed == failed
 
 
 def running(batch_bench: MakeBatchBench) -> Bench:

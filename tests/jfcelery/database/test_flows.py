@@ -9,6 +9,7 @@ from pymongo.collection import Collection
 
 from jfcelery.database import flows, pieces
 from jfcelery.database.flows import flow_state
+from jfcelery.database.ids import reserve_ids
 from jfcelery.flows.insert import Placement, add_flow
 from jfcelery.states import FlowState, JobState
 from tests.support.entries import flow_of
@@ -129,3 +130,15 @@ def test_jobs_move_though_their_flow_is_gone(jobs: Jobs) -> None:
         "a": _S.CHECKED_OUT,
         "b": _S.PAUSED,
     }
+
+
+def test_jobs_that_were_deleted_cost_no_pieces(jobs: Jobs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many are read as there are jobs, not as there ever were."""
+    monkeypatch.setattr(pieces, "AT_ONCE", 2)
+    monkeypatch.setattr(pieces, "SLICE", 1)
+    reserve_ids(jobs.queue, 100_000)
+    for name in ("abc", "def"):
+        add_flow(jobs.queue, flow_of({one: [] for one in name}), Placement(worker="here"))
+    read = list(pieces.every_job(jobs.queue, ("uuid",)))
+    assert len(read) == 16
+    assert sorted(row["uuid"] for piece in read for row in piece) == list("abcdef")
