@@ -14,6 +14,7 @@ from jfcelery.states import ACTIVE_STATES, FlowState, JobState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
     from jfcelery.database.connection import QueueDatabase
 
@@ -101,7 +102,8 @@ class Flows:
             flow = self.get(uuid)
             counts = flow.counts
             if exact or not _under_way(counts):
-                counts = self.count([uuid]).get(uuid, {})
+                size = sum(flow.counts.values())
+                counts = self._count({uuid}, size).get(uuid, {})
             state = flow_state(counts, leaves_completed=self._leaves_completed(uuid, counts))
             if state == flow.state and counts == flow.counts:
                 return state
@@ -123,26 +125,28 @@ class Flows:
 
     def count(self, uuids: Sequence[str]) -> dict[str, dict[JobState, int]]:
         """Count the jobs of flows by state, from the jobs themselves."""
-        wanted = set(uuids)
         with translated():
-            hints = self.queue.flows.find({"_id": {"$in": list(wanted)}}, {"counts": 1})
+            hints = self.queue.flows.find({"_id": {"$in": list(uuids)}}, {"counts": 1})
             number = sum(sum((hint.get("counts") or {}).values()) for hint in hints)
-        counts: dict[str, dict[JobState, int]] = {}
+        return self._count(set(uuids), number)
+
+    def _count(self, uuids: AbstractSet[str], number: int) -> dict[str, dict[JobState, int]]:
+        """Count the jobs of flows that have about so many."""
+        found: Counter[tuple[str, str]] = Counter()
         if number <= AT_ONCE:
             pipeline: list[dict[str, Any]] = [
-                {"$match": {"flow": {"$in": list(wanted)}}},
+                {"$match": {"flow": {"$in": list(uuids)}}},
                 {"$group": {"_id": {"flow": "$flow", "state": "$state"}, "number": {"$sum": 1}}},
             ]
             with translated():
                 for row in self.queue.jobs.aggregate(pipeline):
-                    key = row["_id"]
-                    counts.setdefault(key["flow"], {})[JobState(key["state"])] = row["number"]
-            return counts
-        for piece in every_job(self.queue, ("flow", "state")):
-            for (flow, state), found in Counter((r["flow"], r["state"]) for r in piece).items():
-                if flow in wanted:
-                    own = counts.setdefault(flow, {})
-                    own[JobState(state)] = own.get(JobState(state), 0) + found
+                    found[row["_id"]["flow"], row["_id"]["state"]] = row["number"]
+        else:
+            for piece in every_job(self.queue, ("flow", "state")):
+                found.update((row["flow"], row["state"]) for row in piece if row["flow"] in uuids)
+        counts: dict[str, dict[JobState, int]] = {}
+        for (flow, state), jobs in found.items():
+            counts.setdefault(flow, {})[JobState(state)] = jobs
         return counts
 
     def _leaves_completed(self, uuid: str, counts: Mapping[JobState, int]) -> bool:

@@ -150,7 +150,7 @@ def _count(queue: QueueDatabase, number: int) -> Counter[tuple[str, str]]:
 
     Args:
         queue: The project's database.
-        number: No less than there are jobs.
+        number: About how many jobs there are.
     """
     group = {"_id": {"state": "$state", "worker": "$worker"}, "number": {"$sum": 1}}
     found = Counter[tuple[str, str]]()
