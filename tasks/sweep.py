@@ -16,8 +16,8 @@ from jfcelery.database.connection import translated
 from jfcelery.database.flows import flow_state
 from jfcelery.database.slots import Slots
 from jfcelery.errors import ConflictError, FlowNotFoundError, ServiceError
+from jfcelery.flows.insertion import remove_insertion
 from jfcelery.flows.release import release_all, settle
-from jfcelery.flows.storing import remove_insertion
 from jfcelery.states import ACTIVE_STATES, POOL_STATES, QUEUED_STATES, FlowState, JobState
 from jfcelery.tasks.checkout import checkout
 from jfcelery.tasks.deaths import death_fields, forgive, tolerable

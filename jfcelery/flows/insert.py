@@ -14,14 +14,8 @@ from jfcelery.database.identity import owned
 from jfcelery.database.ids import reserve_ids
 from jfcelery.database.payloads import payload_document
 from jfcelery.errors import ConflictError, InputError
-from jfcelery.flows.storing import (
-    BULK,
-    insert_documents,
-    inserter,
-    insertion_of,
-    make_way,
-    undo_insertion,
-)
+from jfcelery.flows.insertion import inserter, insertion_of, make_way, undo_insertion
+from jfcelery.flows.storing import BULK, insert_documents
 from jfcelery.states import FlowState, JobState
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from jfcelery.database.schema import prepare
 from jfcelery.errors import InputError, StateError
 from jfcelery.execution import wire
 from jfcelery.flows.entries import stores_of
-from jfcelery.flows.storing import BULK, insert_documents, undo_insertion
+from jfcelery.flows.insertion import undo_insertion
+from jfcelery.flows.storing import BULK, insert_documents
 from jfcelery.migration.checking import check_apart, schedulers, survey
 from jfcelery.migration.mapping import flow_document, job_document, plan_jobs
 

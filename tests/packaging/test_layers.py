@@ -75,7 +75,7 @@ def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
 WRITERS = {
     "jfcelery.database.jobs": {"update_one"},
     "jfcelery.database.bulk": {"bulk_write"},
-    "jfcelery.flows.storing": {"delete_many"},
+    "jfcelery.flows.insertion": {"delete_many"},
     "jfcelery.controller.archive": {"bulk_write"},
 }
 

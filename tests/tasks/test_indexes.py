@@ -17,7 +17,7 @@ from jfcelery.database.indexes import INDEXES
 from jfcelery.errors import FlowNotFoundError, WaitTimeoutError
 from jfcelery.flows.finish import add_new_jobs, halt
 from jfcelery.flows.insert import Placement, add_flow
-from jfcelery.flows.storing import undo_insertion
+from jfcelery.flows.insertion import undo_insertion
 from jfcelery.states import FlowState, JobState
 from jfcelery.wait import wait_for
 from tests.support.commands import listen

@@ -13,7 +13,7 @@ from jfcelery.database import payloads
 from jfcelery.database.packed import Packed
 from jfcelery.database.payloads import load_payload
 from jfcelery.errors import ConflictError, DatabaseUnavailableError, InputError
-from jfcelery.flows import insert, storing
+from jfcelery.flows import insert, insertion, storing
 from jfcelery.flows.insert import Placement, add_dynamic, add_flow
 from jfcelery.states import FlowState, JobState
 from tests.support.entries import entry, flow_of
@@ -128,7 +128,7 @@ def test_an_insertion_that_was_taken_for_dead_leaves_nothing(
 
     def slow(*args: Any) -> None:
         (found,) = jobs.queue.flows.find({})
-        storing.remove_insertion(jobs.queue, flow.uuid, found["inserter"])
+        insertion.remove_insertion(jobs.queue, flow.uuid, found["inserter"])
         insert_all(*args)
 
     monkeypatch.setattr(insert, "insert_documents", slow)

@@ -11,9 +11,9 @@ import pytest
 
 from jfcelery.database.payloads import delete_payloads
 from jfcelery.errors import ConflictError, DatabaseUnavailableError, InputError
-from jfcelery.flows import insert, storing
+from jfcelery.flows import insert, insertion, storing
 from jfcelery.flows.insert import Placement, add_flow
-from jfcelery.flows.storing import _was_interrupted, inserter, remove_insertion
+from jfcelery.flows.insertion import _was_interrupted, inserter, remove_insertion
 from jfcelery.services.processes import ProcessIdentity
 from tests.support.entries import flow_of
 
@@ -125,7 +125,7 @@ def test_of_two_that_try_again_one_does(jobs: Jobs, monkeypatch: pytest.MonkeyPa
         jobs.queue.flows.update_one({"_id": flow.uuid}, {"$set": {"inserter": other}})
         return answer
 
-    monkeypatch.setattr(storing, "_was_interrupted", late)
+    monkeypatch.setattr(insertion, "_was_interrupted", late)
     with pytest.raises(ConflictError, match=f"being added.* by process {other['pid']}"):
         add_flow(jobs.queue, flow, HERE)
     (found,) = jobs.queue.flows.find({})
@@ -144,7 +144,7 @@ def test_who_removes_an_insertion_says_so(jobs: Jobs, monkeypatch: pytest.Monkey
         seen.extend(jobs.queue.flows.find({}))
         delete_payloads(*args)
 
-    monkeypatch.setattr(storing, "delete_payloads", looks)
+    monkeypatch.setattr(insertion, "delete_payloads", looks)
     jobs.queue.flows.update_many({}, {"$set": {"inserter": (by := living())}})
     remove_insertion(jobs.queue, flow.uuid, left["inserter"])
     assert jobs.queue.flows.count_documents({}) == 1
