@@ -120,20 +120,21 @@ def _counts(entries: FlowEntries, awaited: AbstractSet[str]) -> dict[str, int]:
 
 def _refuse_known(queue: QueueDatabase, entries: FlowEntries) -> None:
     make_way(queue, entries.uuid)
-    fields = {"db_id": 1, "job.name": 1, "flow": 1}
     for piece in chunks((job_key(e.uuid, e.index) for e in entries.jobs), BULK):
-        while True:
-            with translated():
-                known = queue.jobs.find_one({"_id": {"$in": piece}}, fields)
-            if known is None:
-                break
-            if make_way(queue, known["flow"]):
-                continue
-            raise InputError(
-                f"Job {known['job']['name']!r} is in the queue already, as {known['db_id']}.",
-                remedy=f"Make it anew to run it twice; 'jfc job rerun {known['db_id']}' runs it "
-                "again.",
-            )
+        while known := _any_of(queue, piece):
+            if not make_way(queue, known["flow"]):
+                raise InputError(
+                    f"Job {known['job']['name']!r} is in the queue already, as {known['db_id']}.",
+                    remedy=f"Make it anew to run it twice; 'jfc job rerun {known['db_id']}' runs "
+                    "it again.",
+                )
+
+
+def _any_of(queue: QueueDatabase, keys: Sequence[str]) -> dict[str, Any] | None:
+    """Return what is known of one of some jobs, if one of them is in the queue."""
+    fields = {"db_id": 1, "job.name": 1, "flow": 1}
+    with translated():
+        return queue.jobs.find_one({"_id": {"$in": keys}}, fields)
 
 
 def _insert_flow(queue: QueueDatabase, flow: dict[str, Any]) -> None:
